@@ -1,0 +1,67 @@
+"""Which handler names there are, and what each needs: the built-in ones and `module:function`."""
+
+import importlib
+import inspect
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+
+from sipflow.agents import announce, echo
+from sipflow.agents.spec import AgentSpec
+from sipflow.calls.inbound import InboundCall
+from sipflow.errors import AgentError
+
+Handler = Callable[[InboundCall], Awaitable[None]]
+Options = Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltIn:
+    """A handler that ships with sipflow.
+
+    Attributes:
+        run: the agent.
+        check: raises AgentError where its options cannot work.
+    """
+
+    run: Handler
+    check: Callable[[Options], None]
+
+
+BUILT_IN: dict[str, BuiltIn] = {
+    "echo": BuiltIn(echo.echo, echo.check),
+    "announce": BuiltIn(announce.announce, announce.check),
+}
+
+
+def load(spec: AgentSpec) -> Handler:
+    """Find the handler of an agent and check its options.
+
+    Raises:
+        AgentError: no such handler, no such module or function, not an async function, or options that cannot work;
+            the sentence names the agent.
+    """
+    built_in = BUILT_IN.get(spec.handler)
+    if built_in is not None:
+        try:
+            built_in.check(spec.options)
+        except AgentError as error:
+            raise AgentError(f"agent {spec.name}: {error}") from error
+        return built_in.run
+    module_name, colon, function_name = spec.handler.partition(":")
+    if not colon or not module_name or not function_name:
+        names = ", ".join(BUILT_IN)
+        raise AgentError(f"agent {spec.name}: handler {spec.handler!r} is none of {names}, nor module:function")
+    return _import(spec.name, module_name, function_name)
+
+
+def _import(agent: str, module_name: str, function_name: str) -> Handler:
+    try:
+        module = importlib.import_module(module_name)
+    except Exception as error:  # noqa: BLE001  (a user's module may raise anything while it is imported)
+        raise AgentError(f"agent {agent}: cannot import {module_name}: {type(error).__name__}: {error}") from error
+    handler = getattr(module, function_name, None)
+    if not inspect.iscoroutinefunction(handler):
+        what = "has no" if handler is None else "must be `async def`:"
+        raise AgentError(f"agent {agent}: module {module_name} {what} {function_name}")
+    checked: Handler = handler
+    return checked

@@ -1,0 +1,51 @@
+"""Runs one coroutine per call, and sees to it that whatever it does ends its own call and no other."""
+
+from collections.abc import Iterable
+
+from sipflow.agents.handlers import Handler, load
+from sipflow.agents.spec import AgentSpec
+from sipflow.calls.ending import Word
+from sipflow.calls.inbound import InboundCall
+from sipflow.errors import CallEnded
+from sipflow.tasks import Tasks
+
+
+class Runner:
+    """The agents of the daemon by name.
+
+    Args:
+        tasks: owner of the agents' tasks.
+    """
+
+    def __init__(self, tasks: Tasks) -> None:
+        self._tasks = tasks
+        self._agents: dict[str, tuple[AgentSpec, Handler]] = {}
+
+    def apply(self, specs: Iterable[AgentSpec]) -> None:
+        """Replace all agents; calls under way keep the one they have.
+
+        Raises:
+            AgentError: one cannot be loaded; then nothing is replaced.
+        """
+        self._agents = {spec.name: (spec, load(spec)) for spec in specs}
+
+    def start(self, call: InboundCall, agent: str) -> None:
+        """Run the agent of this name for a call, in a task of its own."""
+        found = self._agents.get(agent)
+        if found is None:
+            call.end(f"agent {agent} is gone from the configuration", status=503)
+            return
+        spec, handler = found
+        call.options = spec.options
+        self._tasks.spawn(self._run(call, handler), name=f"agent {agent} of call {call.id}")
+
+    async def _run(self, call: InboundCall, handler: Handler) -> None:
+        try:
+            await handler(call)
+        except CallEnded:
+            pass  # the far end hung up while the agent waited: the quiet end
+        except Exception as error:  # noqa: BLE001  (an agent may raise anything; it ends its own call and no other)
+            call.log.exception("the agent raised", agent=call.record.agent)
+            call.end_for(Word.AGENT_FAILED, f"the agent raised {type(error).__name__}", status=500)
+        finally:
+            call.end("the agent is done", status=480)

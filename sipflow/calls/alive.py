@@ -1,0 +1,72 @@
+"""Waits that end with the call: like `asyncio.timeout`, but the alarm is the far end hanging up."""
+
+import asyncio
+from types import TracebackType
+
+from sipflow.errors import CallEnded
+
+
+class Lifetime:
+    """The life of one call. `with lifetime.scope():` lets the awaits inside raise `CallEnded` when it is over."""
+
+    def __init__(self) -> None:
+        self._scopes: list[Scope] = []
+        self._ended: CallEnded | None = None
+
+    def scope(self) -> "Scope":
+        """A block whose awaits end with the call; entering it after the end raises at once."""
+        return Scope(self)
+
+    def check(self) -> None:
+        """Do nothing while the call lives.
+
+        Raises:
+            CallEnded: it is over.
+        """
+        if self._ended is not None:
+            raise CallEnded(self._ended.reason, by=self._ended.by)
+
+    def end(self, by: str, why: str) -> None:
+        """End every wait now; of blocks nested in one task the innermost is told."""
+        self._ended = CallEnded(why, by=by)
+        innermost = {scope.task: scope for scope in self._scopes}
+        for scope in innermost.values():
+            scope.interrupt()
+
+    def enter(self, scope: "Scope") -> None:
+        self.check()
+        self._scopes.append(scope)
+
+    def leave(self, scope: "Scope") -> None:
+        self._scopes.remove(scope)
+
+
+class Scope:
+    """One block of one task."""
+
+    def __init__(self, lifetime: Lifetime) -> None:
+        self._lifetime = lifetime
+        self._interrupted = False
+        self._cancelling = 0
+        self.task: asyncio.Task[object] | None = None
+
+    def interrupt(self) -> None:
+        """Wake the task out of whatever it waits for."""
+        if self.task is not None and not self._interrupted:
+            self._interrupted = True
+            self.task.cancel()
+
+    def __enter__(self) -> None:
+        self.task = asyncio.current_task()
+        self._cancelling = self.task.cancelling() if self.task is not None else 0
+        self._lifetime.enter(self)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._lifetime.leave(self)
+        if not self._interrupted or self.task is None:
+            return
+        # As asyncio.timeout does: only a cancellation that is ours becomes CallEnded; one from outside passes.
+        if self.task.uncancel() <= self._cancelling and (kind is None or kind is asyncio.CancelledError):
+            self._lifetime.check()

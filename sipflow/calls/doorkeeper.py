@@ -1,0 +1,63 @@
+"""Who gets in: every request of a stranger is judged here, before it costs more than a look."""
+
+from collections.abc import Callable
+
+from sipflow.calls.routes import NoRoute, Route, Router
+from sipflow.calls.settings import Settings
+from sipflow.sip.admission import Refusal
+from sipflow.sip.digest import DigestServer
+from sipflow.sip.hop import Hop
+from sipflow.sip.message import Request
+from sipflow.sip.user_agent import Silence, Verdict
+from sipflow.trunks.trunk import Trunk
+
+
+class Doorkeeper:
+    """Attributes requests to trunks, challenges where the trunk wants it, and routes calls.
+
+    Args:
+        secret: key of the nonces we hand out; new at every start.
+        clock: wall or monotonic seconds, for the age of nonces.
+    """
+
+    def __init__(self, router: Router, settings: Settings, *, secret: bytes, clock: Callable[[], float]) -> None:
+        self.router = router
+        self._settings = settings
+        self._secret = secret
+        self._clock = clock
+        self._challengers: dict[str, tuple[Trunk, DigestServer]] = {}
+
+    def __call__(self, request: Request | None, hop: Hop) -> Verdict:
+        """Be the user agent's gate."""
+        if request is None:
+            return self._stranger("") if not self.router.trunks.knows(hop) else None
+        match = self.router.match(request, hop)
+        if match.trunk is None:
+            return self._stranger("; ".join(match.why))
+        if match.trunk.inbound_auth is not None and request.method == "INVITE":
+            return self._challenge(match.trunk, request)
+        return None
+
+    def _stranger(self, why: str) -> Verdict:
+        if self._settings.unknown_source == "silent":
+            return Silence.SILENCE
+        return Refusal(403, why) if why else None
+
+    def _challenge(self, trunk: Trunk, request: Request) -> Verdict:
+        """Ask the caller to prove who it is (RFC 3261 §22.2); a wrong proof is asked again, never explained."""
+        auth = trunk.inbound_auth
+        if auth is None:
+            return None
+        known, server = self._challengers.get(trunk.name, (None, None))
+        if server is None or known is not trunk:
+            server = DigestServer(realm=auth.realm, secret=self._secret, algorithms=auth.algorithms)
+            self._challengers[trunk.name] = (trunk, server)
+        now = self._clock()
+        verdict = server.verify(request, {auth.username: auth.password}, now=now)
+        if verdict.ok:
+            return None
+        return Refusal(401, verdict.reason, tuple(server.challenge(now=now, stale=verdict.stale)))
+
+    def route(self, request: Request, hop: Hop) -> Route | NoRoute:
+        """Find trunk, number and agent of a call that was let in."""
+        return self.router.route(request, self.router.match(request, hop))

@@ -1,0 +1,80 @@
+"""A call that we place."""
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from sipflow.calls.call import Call
+from sipflow.calls.ending import Ending
+from sipflow.calls.media import LegMedia
+from sipflow.calls.record import CallRecord
+from sipflow.errors import CallFailed, LocalProtocolError, RemoteProtocolError
+from sipflow.sip.message import Headers, Request, Response
+from sipflow.sip.usage.uac import UacInvite
+
+if TYPE_CHECKING:
+    from sipflow.calls.switchboard import Switchboard
+
+
+class OutboundCall(Call):
+    """A call to somebody. `await call.answered_by()` first; then as any `Call`.
+
+    Attributes:
+        progress: provisional statuses so far, in order.
+    """
+
+    def __init__(self, switchboard: "Switchboard", usage: UacInvite, record: CallRecord, media: LegMedia) -> None:
+        super().__init__(switchboard, usage, record, Headers())
+        self.media = media
+        self.progress: list[int] = []
+        self._calling = usage
+        self._answer: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def wait_answered(self) -> None:
+        """Wait until the far end answers.
+
+        Raises:
+            CallFailed: it refused, never answered, or could not be reached; or we hung up meanwhile.
+
+        Cancelling leaves the call ringing: `hangup` ends it.
+        """
+        await asyncio.shield(self._answer)
+
+    def end(self, why: str, *, headers: tuple[tuple[str, str], ...] = (), status: int = 603) -> None:  # noqa: ARG002
+        now = self._switchboard.now
+        if self.answered:
+            self._switchboard.apply(self._calling.bye(now=now, headers=headers, why=why))
+        else:
+            self._switchboard.apply(self._calling.cancel(now=now))
+
+    def progressed(self, response: Response) -> None:
+        """Note ringing; with SDP, hear early media."""
+        self.progress.append(response.status)
+        self.log.debug("ringing", status=response.status, reason=response.reason)
+        if response.body and self.media is not None and response.content_type == "application/sdp":
+            self._take_answer(response.body)
+
+    def confirmed(self, message: Request | Response, body: bytes) -> None:
+        """Take the answer; a call whose SDP cannot be used is hung up (RFC 3261 §13.2.2.4)."""
+        self.headers = message.headers
+        self.was_answered()
+        if not self._take_answer(body):
+            return
+        if not self._answer.done():
+            self._answer.set_result(None)
+
+    def _take_answer(self, body: bytes) -> bool:
+        if self.media is None or (not body and self.media.agreed is not None):
+            return True  # the answer came in a provisional response already
+        try:
+            self.media.take_answer(body)
+        except (RemoteProtocolError, LocalProtocolError) as error:
+            self.end(f"the far end's SDP cannot be used: {error}")
+            return False
+        return True
+
+    def has_ended(self, ending: Ending) -> None:
+        super().has_ended(ending)
+        if not self._answer.done():
+            status = ending.status if ending.status >= 300 else 487
+            self._answer.set_exception(CallFailed(status, ending.why))
+            self._answer.exception()  # whoever never waits for the answer needs no warning about it

@@ -1,0 +1,308 @@
+"""Where SIP events become calls: every call of the daemon is in here, and nothing of SIP's bytes is."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Protocol
+
+import structlog
+
+from sipflow.calls.call import Call
+from sipflow.calls.doorkeeper import Doorkeeper
+from sipflow.calls.ending import Ending, Word
+from sipflow.calls.inbound import InboundCall
+from sipflow.calls.media import LegMedia
+from sipflow.calls.outbound import OutboundCall
+from sipflow.calls.record import CallRecord, RecordStore
+from sipflow.calls.routes import NoRoute, Route
+from sipflow.calls.settings import Settings
+from sipflow.calls.variables import party
+from sipflow.errors import LocalProtocolError, PortsExhausted, RemoteProtocolError, TransportError
+from sipflow.media.desk import MediaDesk
+from sipflow.net.endpoint import Endpoint
+from sipflow.sdp.offer_answer import PCMA, PCMU, Capabilities, Codec
+from sipflow.sip import outputs as sip
+from sipflow.sip.addressing import split_host_port
+from sipflow.sip.hop import Hop
+from sipflow.sip.message import Request
+from sipflow.sip.plan import Outcome, RequestPlan
+from sipflow.sip.usage.uas import UasInvite
+from sipflow.sip.user_agent import UserAgent
+from sipflow.tasks import Tasks
+from sipflow.trunks.trunk import Trunk
+
+log = structlog.get_logger("sipflow.calls")
+_CODECS = {"PCMU": PCMU, "PCMA": PCMA}
+_RETRY_AFTER = ("Retry-After", "5")  # seconds; a restart or a burst of calls is over by then
+
+
+class Agents(Protocol):
+    """Whoever runs agents; the agents room implements it."""
+
+    def start(self, call: InboundCall, agent: str) -> None:
+        """Run the agent of this name for a call, in a task of its own."""
+
+
+class Switchboard:
+    """All live calls, and the way from a SIP event to the call it concerns.
+
+    Attributes:
+        calls: live calls by id.
+        tasks: owner of everything that runs beside the calls.
+        draining: True once the daemon is going down: no call gets in or out any more.
+    """
+
+    def __init__(
+        self,
+        *,
+        ua: UserAgent,
+        endpoint: Endpoint,
+        desk: MediaDesk,
+        doorkeeper: Doorkeeper,
+        agents: Agents,
+        records: RecordStore,
+        settings: Settings,
+        tasks: Tasks,
+    ) -> None:
+        self.ua = ua
+        self.endpoint = endpoint
+        self.doorkeeper = doorkeeper
+        self.agents = agents
+        self.tasks = tasks
+        self.calls: dict[str, Call] = {}
+        self.draining = False
+        self._desk = desk
+        self._records = records
+        self._settings = settings
+        self._clock: Callable[[], float] = asyncio.get_running_loop().time
+        self._empty: asyncio.Future[None] | None = None
+
+    @property
+    def now(self) -> float:
+        """Monotonic seconds, the clock of everything below."""
+        return self._clock()
+
+    def apply(self, outputs: list[sip.Output]) -> None:
+        """Carry out what the user agent returned."""
+        self.endpoint.perform(list(outputs))
+
+    # Requests that are no calls
+
+    async def request(self, plan: RequestPlan) -> Outcome:
+        """Send a request outside a dialog and wait for its end; what registrations and health checks use.
+
+        Cancelling forgets the request; what is on the wire goes on to its end unheard.
+        """
+        waiter: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self.apply(self.ua.request(plan, waiter, now=self.now))
+        return await waiter
+
+    # Calls out
+
+    async def place(
+        self, plan: RequestPlan, *, trunk: Trunk | None = None, codecs: tuple[str, ...] = (), agent: str = ""
+    ) -> OutboundCall:
+        """Place a call; its body is made here.
+
+        Raises:
+            TransportError: the destination has no address, or we are going down.
+            PortsExhausted: no RTP port is free.
+        """
+        if self.draining:
+            raise TransportError("sipflow is going down and places no more calls")
+        hops = await self.endpoint.resolve(plan.destination)
+        record = CallRecord(
+            id=self.ua.ids.token(),
+            sip_call_id=plan.call_id,
+            direction="outbound",
+            from_number=getattr(plan.from_.uri, "user", None) or "",
+            to_number=getattr(plan.to.uri, "user", None) or "",
+            trunk=trunk.name if trunk is not None else "",
+            number="",
+            agent=agent,
+            started_at=datetime.now(UTC),
+        )
+        media = self._media(hops[0], trunk, record.id, codecs=codecs or (trunk.codecs if trunk is not None else ()))
+        offered = _with_body(plan, media.offer())
+        usage, outputs = self.ua.invite(offered, now=self.now, hops=hops)
+        call = OutboundCall(self, usage, record, media)
+        self.calls[call.id] = call
+        self.apply(outputs)
+        return call
+
+    # Events
+
+    def on_event(self, event: object) -> None:
+        """Hand an event of the user agent to the call it concerns."""
+        match event:
+            case sip.InviteReceived(usage, request, hop):
+                self._invited(usage, request, hop)
+            case sip.Progressed(usage, response):
+                call = usage.app
+                if isinstance(call, OutboundCall):
+                    call.progressed(response)
+            case sip.Confirmed(usage, message, body):
+                self._confirmed(usage.app, message, body)
+            case sip.OfferReceived():
+                self._reoffered(event)
+            case sip.OfferAnswered(usage, status, body):
+                self._offer_answered(usage.app, status, body)
+            case sip.Ended():
+                self._ended(event)
+            case sip.Finished(waiter, outcome):
+                if isinstance(waiter, asyncio.Future) and not waiter.done():
+                    waiter.set_result(outcome)
+            case sip.Refused():
+                self._refused(event)
+            case sip.RequestReceived(transaction, _, _):
+                self.apply(self.ua.respond(transaction, 405, now=self.now))
+
+    def _refused(self, event: sip.Refused) -> None:
+        method = event.request.method if event.request is not None else "message"
+        if event.status == 401:
+            log.debug("challenged", method=method, source=str(event.hop))
+        else:
+            log.info("refused", method=method, source=str(event.hop), status=event.status, why=event.why)
+
+    # Calls in
+
+    def _invited(self, usage: UasInvite, request: Request, hop: Hop) -> None:
+        route = self.doorkeeper.route(request, hop)
+        if isinstance(route, NoRoute):
+            self._turn_away(usage, route.status, route.why)
+            return
+        if self.draining or len(self.calls) >= self._settings.max_calls:
+            why = "sipflow is going down" if self.draining else f"{len(self.calls)} calls are up (max_calls)"
+            self._turn_away(usage, 503, why, (_RETRY_AFTER,))
+            return
+        try:
+            call = self._admit(usage, request, hop, route)
+        except PortsExhausted as error:
+            self._turn_away(usage, 503, str(error), (_RETRY_AFTER,))
+        except RemoteProtocolError as error:
+            self._turn_away(usage, error.status, str(error))
+        else:
+            self.agents.start(call, route.agent)
+
+    def _turn_away(
+        self, usage: UasInvite, status: int, why: str, headers: tuple[tuple[str, str], ...] = ()
+    ) -> None:
+        """Refuse a call before it is one; the reason goes to the peer and into the log (never silently)."""
+        log.warning("call refused", source=str(usage.hop), to=usage.request.uri, status=status, why=why)
+        self.apply(usage.reject(status, now=self.now, headers=headers, why=why))
+
+    def _admit(self, usage: UasInvite, request: Request, hop: Hop, route: Route) -> InboundCall:
+        record = CallRecord(
+            id=self.ua.ids.token(),
+            sip_call_id=request.call_id,
+            direction="inbound",
+            from_number=party(request, "From"),
+            to_number=party(request, "To"),
+            trunk=route.trunk.name,
+            number=route.number.number,
+            agent=route.agent,
+            started_at=datetime.now(UTC),
+        )
+        usage.adopt(advertise=route.trunk.advertise)
+        media = self._media(hop, route.trunk, record.id, codecs=route.trunk.codecs)
+        call = InboundCall(self, usage, record, media)
+        try:
+            call.prepare()
+        except RemoteProtocolError:
+            media.close()
+            raise
+        self.calls[call.id] = call
+        call.log.info("call in", caller=call.caller, number=record.number, trunk=record.trunk, agent=record.agent)
+        return call
+
+    def _media(self, hop: Hop, trunk: Trunk | None, call_id: str, *, codecs: tuple[str, ...]) -> LegMedia:
+        override = split_host_port(trunk.advertise)[0] if trunk is not None and trunk.advertise else ""
+        return LegMedia(
+            self._desk,
+            address=override or self._desk.advertise or hop.local_host,
+            capabilities=Capabilities(codecs=_codecs(codecs), ptime_ms=self._desk.ptime_ms),
+            session_id=int(self.ua.ids.token(4), 16),
+            on_digit=lambda digit: self._digit(call_id, digit),
+        )
+
+    def _digit(self, call_id: str, digit: str) -> None:
+        call = self.calls.get(call_id)
+        if call is not None:
+            call.digit_pressed(digit)
+
+    # Calls under way
+
+    def _confirmed(self, call: object, message: sip.Request | sip.Response, body: bytes) -> None:
+        if isinstance(call, InboundCall):
+            call.confirmed(body)
+        elif isinstance(call, OutboundCall):
+            call.confirmed(message, body)
+
+    def _reoffered(self, event: sip.OfferReceived) -> None:
+        """Answer a re-INVITE or UPDATE: hold, resume, another address, another codec."""
+        call, usage, now = event.usage.app, event.usage, self.now
+        if not isinstance(call, Call) or call.media is None:
+            self.apply(usage.refuse_offer(event.transaction, 488, "this call has no media", now=now))
+            return
+        try:
+            body = call.media.accept(event.body) if event.body else call.media.offer()
+        except RemoteProtocolError as error:
+            self.apply(usage.refuse_offer(event.transaction, error.status, str(error), now=now))
+            return
+        self.apply(usage.answer_offer(event.transaction, body, now=now))
+        held = call.held
+        call.media.commit()
+        if held != call.held:
+            call.log.info("on hold" if call.held else "resumed")
+
+    def _offer_answered(self, call: object, status: int, body: bytes) -> None:
+        if not isinstance(call, Call) or call.media is None or status >= 300:
+            return
+        try:
+            call.media.take_answer(body)
+        except (RemoteProtocolError, LocalProtocolError) as error:
+            call.log.warning("the far end's SDP cannot be used; the call goes on as it was", why=str(error))
+
+    def _ended(self, event: sip.Ended) -> None:
+        call = event.usage.app
+        if not isinstance(call, Call):
+            return
+        no_ack = event.by == "system" and event.status == 408 and call.answered
+        word = Word.NO_ACK if no_ack else call.word
+        cause = event.cause.cause if event.cause is not None and event.cause.protocol.upper() == "Q.850" else None
+        self.close(call, Ending.of(event.by, event.status, event.why, q850=cause, word=word))
+
+    def close(self, call: Call, ending: Ending) -> None:
+        """Take an ended call out of the books."""
+        if self.calls.pop(call.id, None) is None:
+            return
+        call.has_ended(ending)
+        record = call.record
+        call.log.info(
+            "call over", by=ending.by, status=ending.status, word=ending.word, why=ending.why, talk_s=record.talk_s
+        )
+        self._records.save(record)
+        if not self.calls and self._empty is not None and not self._empty.done():
+            self._empty.set_result(None)
+
+    async def drain(self, timeout_s: float) -> None:
+        """Take no more calls, wait for the live ones, then hang up what is left.
+
+        Cancelling leaves the switchboard draining.
+        """
+        self.draining = True
+        if self.calls:
+            log.info("waiting for live calls", calls=len(self.calls), at_most_s=timeout_s)
+            self._empty = asyncio.get_running_loop().create_future()
+            await asyncio.wait([self._empty], timeout=timeout_s)
+        for call in list(self.calls.values()):
+            call.end("sipflow is going down", status=503)
+
+
+def _codecs(names: tuple[str, ...]) -> tuple[Codec, ...]:
+    return tuple(_CODECS[name] for name in names) or (PCMU, PCMA)
+
+
+def _with_body(plan: RequestPlan, body: bytes) -> RequestPlan:
+    return replace(plan, body=body, content_type="application/sdp")

@@ -1,0 +1,104 @@
+"""Every error sipflow raises on purpose, in one tree.
+
+    SipflowError
+    ├── ProtocolError
+    │   ├── RemoteProtocolError   the peer broke a rule: carries the status to answer
+    │   └── LocalProtocolError    we (or a caller of ours) broke a rule: a bug or bad input on this side
+    ├── ConfigError               the configuration is wrong: file, line, key
+    ├── TransportError            a message could not be carried to a peer
+    ├── CallEnded                 the call is over; quiet end of an agent
+    ├── CallFailed                an outbound call was not answered: status and reason
+    ├── MediaError                audio could not be set up, read or played
+    │   └── PortsExhausted        every RTP port is lent or draining
+    └── AgentError                an agent could not be loaded, or broke its contract
+
+Each says whose fault it was, what to answer and what an operator should do; catch the narrowest that has your remedy.
+"""
+
+
+class SipflowError(Exception):
+    """Base of every error raised on purpose; catching it catches all of ours and nothing else."""
+
+
+class ProtocolError(SipflowError):
+    """A rule of SIP, SDP or RTP was broken by one side."""
+
+
+class RemoteProtocolError(ProtocolError):
+    """The peer sent something an RFC forbids. Never a bug on our side.
+
+    Attributes:
+        status: SIP status to answer with, if the message was a request (400-699).
+    """
+
+    def __init__(self, message: str, *, status: int = 400) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class LocalProtocolError(ProtocolError):
+    """We, or the code that calls us, asked for something an RFC forbids."""
+
+
+class ConfigError(SipflowError):
+    """The configuration cannot be used as written.
+
+    Attributes:
+        file: path as the operator gave it, or "" when there is none.
+        line: 1-based line in `file`, or 0 when the error belongs to no line.
+        key: dotted path of the key, such as `trunks.pbx.password`, or "".
+    """
+
+    def __init__(self, message: str, *, file: str = "", line: int = 0, key: str = "") -> None:
+        super().__init__(message)
+        self.file = file
+        self.line = line
+        self.key = key
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}: " if self.line else f"{self.file}: " if self.file else ""
+        return f"{place}{self.key + ': ' if self.key else ''}{super().__str__()}"
+
+
+class TransportError(SipflowError):
+    """A message could not be carried: no address, refused, reset, timed out, or TLS not trusted."""
+
+
+class CallEnded(SipflowError):  # noqa: N818  (the quiet end of a call is an event first, an error second)
+    """The call is over. An agent that lets it pass ends quietly.
+
+    Attributes:
+        by: "remote", "local" or "system": who ended it.
+        reason: one sentence for a person.
+    """
+
+    def __init__(self, reason: str = "the call is over", *, by: str = "remote") -> None:
+        super().__init__(reason)
+        self.by = by
+        self.reason = reason
+
+
+class CallFailed(SipflowError):  # noqa: N818
+    """An outbound call was not answered.
+
+    Attributes:
+        status: final SIP status, 408 when nobody answered in time, 503 when no target could be reached.
+        reason: the far end's words, or ours.
+    """
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(f"{status} {reason}")
+        self.status = status
+        self.reason = reason
+
+
+class MediaError(SipflowError):
+    """Audio could not be set up, read or played."""
+
+
+class PortsExhausted(MediaError):  # noqa: N818
+    """Every RTP port pair is lent or draining: answer 503 with Retry-After, and widen `media.ports`."""
+
+
+class AgentError(SipflowError):
+    """An agent could not be loaded, or broke its contract."""

@@ -1,0 +1,234 @@
+"""RTP port pairs: bound, lent, drained, lent again."""
+
+import errno
+import random
+import socket
+from collections import deque
+from collections.abc import Callable
+from typing import NamedTuple
+
+from sipflow.errors import MediaError, PortsExhausted
+
+RETRY_S = 30.0  # a port that another program holds is tried again after this
+_READ_AWAY_LIMIT = 1024  # packets; a receive buffer of 208 KiB holds under 300 small ones, so more is a flood
+_TAKEN = frozenset({errno.EADDRINUSE, errno.EACCES, errno.EPERM})
+_NO_FILES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+
+
+class PortPair:
+    """Two bound, non-blocking UDP sockets that one stream borrows.
+
+    Attributes:
+        rtp, rtcp: the sockets; whoever borrows them stops reading before giving them back, and never closes them.
+        port: the even port of `rtp`; `rtcp` has the next one (RFC 3550 §11).
+    """
+
+    __slots__ = ("port", "rtcp", "rtp")
+
+    def __init__(self, port: int, rtp: socket.socket, rtcp: socket.socket) -> None:
+        self.port = port
+        self.rtp = rtp
+        self.rtcp = rtcp
+
+    def __repr__(self) -> str:
+        return f"PortPair({self.port})"
+
+    @property
+    def rtcp_port(self) -> int:
+        """The odd port after `port`."""
+        return self.port + 1
+
+    def close(self) -> None:
+        """Close both sockets."""
+        self.rtp.close()
+        self.rtcp.close()
+
+    def read_away(self) -> bool:
+        """Discard what is queued on both sockets; False when packets come faster than they can be discarded."""
+        return _emptied(self.rtp) and _emptied(self.rtcp)
+
+
+class PortCounts(NamedTuple):
+    """Where the pairs of a pool are.
+
+    Attributes:
+        lent: in use by streams.
+        draining: given back, resting.
+        free: ready to be lent.
+        taken: found held by other programs; tried again later.
+    """
+
+    lent: int
+    draining: int
+    free: int
+    taken: int
+
+
+class PortPool:
+    """Lends the pairs of a port range, longest unused first, in an order that strangers cannot guess.
+
+    Sockets are bound when first needed and then stay bound, so that no other program takes the port and stray packets
+    end in a buffer that is emptied before the next call; only beyond `idle_pairs` unused ones are closed again.
+    """
+
+    def __init__(
+        self,
+        low: int,
+        high: int,
+        *,
+        bind_host: str = "0.0.0.0",  # noqa: S104  (see Settings)
+        drain_s: float = 10.0,
+        idle_pairs: int = 512,
+        dscp: int = 46,
+        shuffle: Callable[[list[int]], None] = random.shuffle,
+    ) -> None:
+        """Open nothing yet; the arguments are those of `Settings`."""
+        self._low = low
+        self._high = high
+        self._bind_host = bind_host
+        self._drain_s = drain_s
+        self._idle_pairs = idle_pairs
+        self._dscp = dscp
+        ports = list(range(low + low % 2, high, 2))
+        self._total = len(ports)
+        shuffle(ports)
+        self._free = deque(ports)
+        self._idle: dict[int, PortPair] = {}  # bound and free, oldest first
+        self._lent: dict[int, PortPair] = {}
+        self._draining: deque[tuple[float, PortPair]] = deque()  # until when
+        self._taken: deque[tuple[float, int]] = deque()  # tried again when
+        self._closed = False
+
+    @property
+    def files_needed(self) -> int:
+        """Open files when every pair is lent: what RLIMIT_NOFILE has to allow on top of everything else."""
+        return 2 * self._total
+
+    def counts(self, *, now: float) -> PortCounts:
+        """Count the pairs; each of the range is in exactly one of the four."""
+        self._settle(now)
+        return PortCounts(len(self._lent), len(self._draining), len(self._free), len(self._taken))
+
+    def lend(self, *, now: float) -> PortPair:
+        """Lend the pair that has been unused longest, with nothing queued on its sockets.
+
+        Args:
+            now: monotonic seconds.
+
+        Raises:
+            PortsExhausted: every pair is lent, draining or held by another program, or no more files may be opened.
+            MediaError: `bind_host` is no address of this machine, or the pool is closed.
+        """
+        if self._closed:
+            raise MediaError("the port pool is closed")
+        self._settle(now)
+        for _ in range(len(self._free)):
+            port = self._free.popleft()
+            pair = self._idle.pop(port, None) or self._bind(port)
+            if pair is None:
+                self._taken.append((now + RETRY_S, port))
+            elif not pair.read_away():  # somebody still floods it
+                self._draining.append((now + self._drain_s, pair))
+            else:
+                self._lent[port] = pair
+                return pair
+        raise PortsExhausted(self._why_none())
+
+    def give_back(self, pair: PortPair, *, now: float) -> None:
+        """Take a pair back; it is lent again after `drain_s` at the earliest.
+
+        Raises:
+            MediaError: the pair is not lent by this pool, or was given back before.
+        """
+        if self._lent.get(pair.port) is not pair:
+            raise MediaError(f"port {pair.port} was given back without being lent")
+        del self._lent[pair.port]
+        if self._closed:
+            pair.close()
+        else:
+            self._draining.append((now + self._drain_s, pair))
+
+    def close(self) -> None:
+        """Close every socket that is not lent; those that are lent close when they are given back."""
+        self._closed = True
+        for pair in self._idle.values():
+            pair.close()
+        for _, pair in self._draining:
+            pair.close()
+        self._idle.clear()
+        self._draining.clear()
+
+    def _settle(self, now: float) -> None:
+        """Free what has rested long enough."""
+        while self._draining and self._draining[0][0] <= now:
+            _, pair = self._draining.popleft()
+            self._free.append(pair.port)
+            self._idle[pair.port] = pair
+        while len(self._idle) > self._idle_pairs:
+            self._idle.pop(next(iter(self._idle))).close()
+        while self._taken and self._taken[0][0] <= now:
+            self._free.append(self._taken.popleft()[1])
+
+    def _bind(self, port: int) -> PortPair | None:
+        """Open the two sockets of a pair; None when another program holds one of the ports."""
+        opened: list[socket.socket] = []
+        try:
+            opened.append(_open(self._bind_host, port, self._dscp))
+            opened.append(_open(self._bind_host, port + 1, self._dscp))
+        except OSError as error:
+            for sock in opened:
+                sock.close()
+            if error.errno in _TAKEN:
+                return None
+            self._free.appendleft(port)
+            if error.errno in _NO_FILES:
+                raise PortsExhausted(
+                    f"no socket could be opened for RTP port {port} ({error.strerror}) while {len(self._lent)} pairs "
+                    f"are lent; all of media.ports needs {self.files_needed} open files, so raise the limit (ulimit -n)"
+                ) from error
+            raise MediaError(
+                f"RTP port {port} cannot be bound to {self._bind_host}: {error.strerror or error}; "
+                "media.bind_host must be an address of this machine"
+            ) from error
+        return PortPair(port, *opened)
+
+    def _why_none(self) -> str:
+        return (
+            f"no RTP port is free in {self._low}-{self._high}: {len(self._lent)} of {self._total} pairs are lent, "
+            f"{len(self._draining)} rest for {self._drain_s:g} s after use, {len(self._taken)} are held by other "
+            "programs; widen media.ports"
+        )
+
+
+def _open(host: str, port: int, dscp: int) -> socket.socket:
+    """Bind a non-blocking UDP socket.
+
+    Raises:
+        OSError: the port is taken, the address is not ours, or no file is left.
+    """
+    ipv6 = ":" in host
+    sock = socket.socket(socket.AF_INET6 if ipv6 else socket.AF_INET, socket.SOCK_DGRAM)
+    try:
+        sock.setblocking(False)
+        if ipv6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_TCLASS, dscp << 2)
+        else:
+            sock.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, dscp << 2)
+        sock.bind((host, port))
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+def _emptied(sock: socket.socket) -> bool:
+    """Discard the packets queued on a socket; False when they do not end."""
+    for _ in range(_READ_AWAY_LIMIT):
+        try:
+            sock.recv(1)  # the rest of a datagram goes with it
+        except BlockingIOError:
+            return True
+        except OSError:
+            continue  # an ICMP error that was queued; reading it took it away
+    return False

@@ -1,0 +1,125 @@
+"""When each stream's next packet is due. Pure: the pacer asks it, and tests play it in simulated time."""
+
+from heapq import heapify, heappush, heapreplace
+from typing import NamedTuple, Protocol
+
+
+class Paced(Protocol):
+    """Something that has a packet to send every packet time."""
+
+    def tick(self) -> None:
+        """Send the next packet."""
+
+    def skip(self, ticks: int) -> None:
+        """Let `ticks` packet times pass without sending; the next packet comes after them."""
+
+
+class Due(NamedTuple):
+    """One phase whose time has come.
+
+    Attributes:
+        at: when the first of `ticks` was due: monotonic seconds.
+        period_s: from one tick to the next.
+        skipped: ticks before `at` that nobody will make up for.
+        ticks: how many to make now: 1, and more after a stall.
+        members: who is to make them.
+    """
+
+    at: float
+    period_s: float
+    skipped: int
+    ticks: int
+    members: list[Paced]
+
+
+class _Phase:
+    """Streams of one packet time that tick at the same moment; its times are counted, never added up."""
+
+    __slots__ = ("members", "number", "origin", "period_s")
+
+    def __init__(self, origin: float, ptime_ms: int) -> None:
+        self.origin = origin
+        self.period_s = ptime_ms / 1000
+        self.number = 0  # of the next tick
+        self.members: dict[Paced, None] = {}
+
+    @property
+    def due_at(self) -> float:
+        return self.origin + self.number * self.period_s
+
+
+class Schedule:
+    """Spreads streams over the packet time and says who is due.
+
+    A packet time of 20 ms has ten phases of 2 ms; a stream joins the emptiest and ticks at its times for good: they
+    are counted from one origin, so nothing drifts. After a stall each stream makes up for up to `catch_up` ticks, the
+    newest ones, and is told to skip the older ones. Phases without streams cost nothing.
+    """
+
+    def __init__(self, *, phase_ms: int = 2, catch_up: int = 3) -> None:
+        """Start empty.
+
+        Args:
+            phase_ms: from one phase to the next, at least 1.
+            catch_up: ticks made at once after a stall, at least 1.
+        """
+        self._phase_ms = phase_ms
+        self._catch_up = catch_up
+        self._origin: float | None = None
+        self._phases: dict[int, list[_Phase]] = {}  # by packet time
+        self._place: dict[Paced, _Phase] = {}
+        self._heap: list[tuple[float, int, _Phase]] = []  # due time, a tie-breaker, phase; the phases with members
+        self._entries = 0
+
+    def __len__(self) -> int:
+        return len(self._place)
+
+    def __contains__(self, member: Paced) -> bool:
+        return member in self._place
+
+    @property
+    def deadline(self) -> float | None:
+        """When the next phase is due: monotonic seconds, None while there is no stream."""
+        return self._heap[0][0] if self._heap else None
+
+    def add(self, member: Paced, ptime_ms: int, *, now: float) -> None:
+        """Give a stream a place; its first tick comes within a packet time. One that has a place moves."""
+        self.remove(member)
+        if self._origin is None:
+            self._origin = now
+        phases = self._phases.get(ptime_ms)
+        if phases is None:
+            count = max(ptime_ms // self._phase_ms, 1)
+            phases = [_Phase(self._origin + n * self._phase_ms / 1000, ptime_ms) for n in range(count)]
+            self._phases[ptime_ms] = phases
+        phase = min(phases, key=lambda phase: len(phase.members))
+        if not phase.members:
+            phase.number = int((now - phase.origin) // phase.period_s) + 1
+            self._entries += 1
+            heappush(self._heap, (phase.due_at, self._entries, phase))
+        phase.members[member] = None
+        self._place[member] = phase
+
+    def remove(self, member: Paced) -> None:
+        """Forget a stream; one that has no place is no error."""
+        phase = self._place.pop(member, None)
+        if phase is None:
+            return
+        del phase.members[member]
+        if not phase.members:
+            self._heap = [entry for entry in self._heap if entry[2] is not phase]
+            heapify(self._heap)
+
+    def due(self, *, now: float) -> list[Due]:
+        """Say which phases are due at `now`, and move them on to their next tick after it."""
+        out = []
+        heap = self._heap
+        while heap and heap[0][0] <= now:
+            at, entry, phase = heap[0]
+            ticks = int((now - at) / phase.period_s) + 1
+            skipped = max(ticks - self._catch_up, 0)
+            phase.number += ticks
+            heapreplace(heap, (phase.due_at, entry, phase))
+            at += skipped * phase.period_s
+            out.append(Due(at, phase.period_s, skipped, ticks - skipped, list(phase.members)))
+        return out

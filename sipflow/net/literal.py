@@ -1,0 +1,27 @@
+"""IP literals: what a socket may be given. A name handed to a socket would block the event loop on DNS."""
+
+import socket
+from functools import lru_cache
+
+WILDCARDS = frozenset({"0.0.0.0", "::"})  # noqa: S104  (recognised here, not bound)
+
+
+@lru_cache(maxsize=8192)
+def family_of(host: str) -> int:
+    """Say AF_INET or AF_INET6 for an IP literal without brackets, 0 for anything else."""
+    try:
+        socket.inet_pton(socket.AF_INET, host)
+    except (OSError, ValueError):  # ValueError: a NUL or a surrogate inside
+        pass
+    else:
+        return socket.AF_INET
+    try:
+        socket.inet_pton(socket.AF_INET6, host.partition("%")[0])  # a zone follows a link-local address (RFC 4007 §11)
+    except (OSError, ValueError):
+        return 0
+    return socket.AF_INET6
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an IP literal stays on this machine."""
+    return host == "::1" or host.startswith("127.")

@@ -1,0 +1,66 @@
+"""The one place where SIP messages are logged, with secrets masked."""
+
+import re
+from typing import Protocol
+
+import structlog
+
+from sipflow.sip.hop import Hop
+
+_DEBUG = 10  # logging.DEBUG
+_HIDDEN = "***"
+
+# What lets somebody who reads a log act in our name. Digest responses too: with the rest of the line they can be tried
+# against a dictionary of passwords at leisure (RFC 7616 §5.8). Every repetition is bounded or cannot backtrack.
+_DIGEST_PROOF = re.compile(r'(?i)\b((?:response|rspauth)[ \t]*=[ \t\r\n]*)("[^"\r\n]*"|[^\s,;"]+)')
+_OTHER_CREDENTIALS = re.compile(
+    r"(?im)^((?:proxy-)?authorization[ \t]*:(?:[ \t]|\r\n[ \t])*(?!digest\b)[!-~]+)[ \t][^\r\n]*(?:\r\n[ \t][^\r\n]*)*"
+)
+_URI_PASSWORD = re.compile(r"""(?i)\b(sips?:[^\s:@<>"]{1,128}:)[^\s@<>"]{1,128}@""")
+_SDP_KEY = re.compile(r"(?im)^(k=(?:clear|base64|uri):)[^\r\n]*|(\binline:)[^\s|;]+|^(a=key-mgmt:[!-~]+[ \t])[^\r\n]*")
+
+
+def mask(text: str) -> str:
+    """Hide what is secret in SIP or SDP: digest proofs and other credentials, URI passwords, media keys."""
+    text = _DIGEST_PROOF.sub(rf"\1{_HIDDEN}", text)
+    text = _OTHER_CREDENTIALS.sub(rf"\1 {_HIDDEN}", text)
+    text = _URI_PASSWORD.sub(rf"\1{_HIDDEN}@", text)
+    return _SDP_KEY.sub(lambda found: f"{found[1] or found[2] or found[3]}{_HIDDEN}", text)
+
+
+class Tracer(Protocol):
+    """Sees every whole message on its way; must not block, raise or keep `data` unmasked where people read it."""
+
+    def sent(self, data: bytes, hop: Hop) -> None:
+        """Take note of a message given to the network."""
+
+    def received(self, data: bytes, hop: Hop) -> None:
+        """Take note of a message that came from the network."""
+
+
+class LogTracer:
+    """Writes one debug line per message."""
+
+    def __init__(self) -> None:
+        self._log = structlog.get_logger("sipflow.sip")
+
+    def sent(self, data: bytes, hop: Hop) -> None:
+        self._line("sip sent", data, hop)
+
+    def received(self, data: bytes, hop: Hop) -> None:
+        self._line("sip received", data, hop)
+
+    def _line(self, event: str, data: bytes, hop: Hop) -> None:
+        text = data.decode("utf-8", "backslashreplace")
+        self._log.debug(event, hop=str(hop), size_bytes=len(data), message=mask(text))
+
+
+def log_tracer() -> LogTracer | None:
+    """Give a `LogTracer` if debug lines are written at all, else None, which costs nothing per message.
+
+    A program that never configured structlog gets None too: its default would print every message.
+    """
+    if not structlog.is_configured():
+        return None
+    enabled = getattr(structlog.get_logger("sipflow.sip"), "is_enabled_for", None)
+    return LogTracer() if enabled is None or enabled(_DEBUG) else None

@@ -1,0 +1,132 @@
+"""Which audio stream and codec of a peer's description is used, or why none is: a sentence for an operator."""
+
+from typing import NamedTuple
+
+from sipflow.errors import RemoteProtocolError
+from sipflow.sdp.agreement import Capabilities, Codec, LocalMedia
+from sipflow.sdp.attributes import RtpMap
+from sipflow.sdp.description import MediaDescription, SessionDescription
+from sipflow.sdp.peer import PeerAudio, read_audio
+
+EVENTS = "telephone-event"  # RFC 4733 §2.1
+
+_PROFILES = frozenset({"RTP/AVP", "RTP/AVPF"})  # RFC 3551, RFC 4585; the others need encryption
+_NO_CODECS = frozenset({EVENTS, "cn", "red"})
+_SAID = 8  # how many codecs or reasons a refusal names
+
+
+class Choice(NamedTuple):
+    """What is used of a description.
+
+    Attributes:
+        place: index of the medium.
+        audio: what it says.
+        payload_type: the number the peer gave `codec`.
+        codec: of our capabilities.
+        events: the number the peer gave telephone events at the codec's clock rate, None without.
+    """
+
+    place: int
+    audio: PeerAudio
+    payload_type: int
+    codec: Codec
+    events: int | None
+
+
+def choose(
+    description: SessionDescription,
+    local: LocalMedia,
+    capabilities: Capabilities,
+    known: dict[int, RtpMap] | None = None,
+) -> Choice:
+    """Find the first audio stream that we can use; `known` gives payload types a meaning the peer need not repeat.
+
+    Raises:
+        RemoteProtocolError: there is none: status 488, or 400 when the audio is described wrongly.
+    """
+    refusals: list[RemoteProtocolError] = []
+    for place, medium in enumerate(description.media):
+        if medium.kind.lower() == "audio" and medium.port:
+            try:
+                audio = _usable(description, medium, local, known)
+                number, codec = _common(audio, capabilities)
+            except RemoteProtocolError as error:
+                refusals.append(error)
+            else:
+                return Choice(place, audio, number, codec, _events_of(audio, codec))
+    raise _why_none(description, refusals)
+
+
+def match_codec(mapping: RtpMap, codecs: tuple[Codec, ...]) -> Codec | None:
+    """Find the codec of ours that a payload type of the peer means; names have no case (RFC 8866 §6.6)."""
+    _, encoding, rate, channels = mapping
+    name = encoding.upper()
+    for codec in codecs:
+        if codec.name.upper() == name and codec.clock_rate_hz == rate and codec.channels == channels:
+            return codec
+    return None
+
+
+def _usable(
+    description: SessionDescription, medium: MediaDescription, local: LocalMedia, known: dict[int, RtpMap] | None
+) -> PeerAudio:
+    if medium.protocol.upper() not in _PROFILES:
+        raise RemoteProtocolError(
+            f"the audio uses {medium.protocol}, this trunk allows unencrypted RTP/AVP only", status=488
+        )
+    audio = read_audio(description, medium, known)
+    if (":" in audio.host) is not (":" in local.address):
+        theirs, ours = ("IPv6", "IPv4") if ":" in audio.host else ("IPv4", "IPv6")
+        raise RemoteProtocolError(
+            f"the audio is at the {theirs} address {audio.host}, ours at the {ours} address {local.address}", status=488
+        )
+    return audio
+
+
+def _common(audio: PeerAudio, capabilities: Capabilities) -> tuple[int, Codec]:
+    """Choose the codec: the peer's first that we have (RFC 3264 §6.1), or our first that the peer has."""
+    found = []
+    for mapping in audio.mappings:
+        codec = match_codec(mapping, capabilities.codecs)
+        if codec is not None:
+            if not capabilities.own_order:
+                return mapping.payload_type, codec
+            found.append((mapping.payload_type, codec))
+    if not found:
+        raise RemoteProtocolError(_nothing_in_common(audio.mappings, capabilities), status=488)
+    return min(found, key=lambda entry: capabilities.codecs.index(entry[1]))
+
+
+def _events_of(audio: PeerAudio, codec: Codec) -> int | None:
+    """Find telephone events at the codec's clock rate (RFC 4733 §2.1: they share the audio's timestamps)."""
+    for number, encoding, rate, _ in audio.mappings:
+        if rate == codec.clock_rate_hz and encoding.lower() == EVENTS:
+            return number
+    return None
+
+
+def _nothing_in_common(mappings: tuple[RtpMap, ...], capabilities: Capabilities) -> str:
+    names = [
+        f"{mapping.encoding[:20]}/{mapping.clock_rate_hz}"
+        for mapping in mappings
+        if mapping.encoding.lower() not in _NO_CODECS
+    ]
+    names = list(dict.fromkeys(names))
+    if len(names) > _SAID:
+        names = [*names[:_SAID], f"{len(names) - _SAID} more"]
+    theirs = " and ".join(part for part in (", ".join(names[:-1]), *names[-1:]) if part) or "no codec we know"
+    ours = ", ".join(codec.name for codec in capabilities.codecs) or "none"
+    return f"nothing in common: the offer has {theirs}, this trunk allows {ours}"
+
+
+def _why_none(description: SessionDescription, refusals: list[RemoteProtocolError]) -> RemoteProtocolError:
+    if len(refusals) == 1:
+        return refusals[0]
+    if refusals:
+        status = max(error.status for error in refusals)  # 488 says more than 400
+        said = "; ".join(dict.fromkeys(str(error) for error in refusals[:_SAID]))
+        return RemoteProtocolError(f"none of {len(refusals)} audio streams can be used: {said}", status=status)
+    kinds = list(dict.fromkeys(medium.kind for medium in description.media))
+    if "audio" in [kind.lower() for kind in kinds]:
+        return RemoteProtocolError("no audio: the peer refused it or switched it off (port 0)", status=488)
+    return RemoteProtocolError(f"no audio: the description has {', '.join(kinds[:_SAID]) or 'no media'}", status=488)

@@ -1,0 +1,185 @@
+"""Offer and answer: what the peer wants, what we can, what both agree on (RFC 3264)."""
+
+import re
+
+from sipflow.sdp.agreement import PCMA, PCMU, Agreed, Capabilities, Codec, LocalMedia
+from sipflow.sdp.attributes import RtpMap, direction_of, usable_ptime
+from sipflow.sdp.choosing import EVENTS, Choice, choose, match_codec
+from sipflow.sdp.description import MediaDescription, SessionDescription
+from sipflow.sdp.peer import read_mappings
+from sipflow.sdp.writing import Format, write_audio, write_description, write_refused
+
+__all__ = [
+    "PCMA",
+    "PCMU",
+    "Agreed",
+    "Capabilities",
+    "Codec",
+    "LocalMedia",
+    "answer_offer",
+    "make_offer",
+    "read_answer",
+]
+
+_EVENTS_FMTP = "0-16"  # RFC 4733 §2.4.1: the digits and flash
+_EVENTS_HZ = 8000
+_TIME = re.compile(r"[0-9]{1,20} [0-9]{1,20}")
+_DYNAMIC = range(96, 128)  # RFC 3551 §6
+
+
+def make_offer(local: LocalMedia, capabilities: Capabilities, *, after: bytes = b"") -> bytes:
+    """Write an offer of one audio stream with all our codecs.
+
+    Args:
+        local: our end; with the next version when the call has sent a description before.
+        capabilities: what to offer.
+        after: our last description of this call, if any: its other media stay in place, refused (RFC 3264 §8), and its
+            payload types keep their meaning (RFC 3264 §8.3.2).
+    """
+    before = SessionDescription.parse(after) if after else None
+    place, kept = _own_audio(before)
+    audio = write_audio(
+        local,
+        kept.protocol if kept else "RTP/AVP",
+        [entry for entry, _ in _offered(capabilities, kept)],
+        ptime_ms=usable_ptime(capabilities.ptime_ms),
+        direction=local.direction,
+        rtcp_mux=False,
+    )
+    media = [write_refused(medium) for medium in before.media] if before else []
+    media[place : place + 1] = [audio]
+    return write_description(local, "0 0", media)
+
+
+def answer_offer(offer: bytes, local: LocalMedia, capabilities: Capabilities) -> tuple[bytes, Agreed]:
+    """Answer an offer with its first audio stream that we can use; every other medium is refused with port 0.
+
+    The answer names one codec, and telephone events if they were offered at that codec's clock rate.
+
+    Raises:
+        RemoteProtocolError: the offer is broken (status 400), or has nothing that we can use (status 488).
+    """
+    description = SessionDescription.parse(offer)
+    choice = choose(description, local, capabilities)
+    number, codec, events = choice.payload_type, choice.codec, choice.events
+    if capabilities.telephone_event_payload_type is None:
+        events = None
+    agreed = _agree(local, capabilities, choice, events, events, ((number, codec),))
+    formats = [Format(number, codec.rtpmap, codec.fmtp)]
+    if events is not None:
+        formats.append(Format(events, f"{EVENTS}/{codec.clock_rate_hz}", _EVENTS_FMTP))
+    media = [write_refused(medium) for medium in description.media]
+    media[choice.place] = write_audio(
+        local,
+        description.media[choice.place].protocol,
+        formats,
+        ptime_ms=agreed.ptime_ms,
+        direction=direction_of(sends=agreed.sends, receives=agreed.receives),
+        rtcp_mux=agreed.rtcp_mux,
+    )
+    time = description.session.first("t") or ""  # RFC 3264 §6: the answer repeats the offer's t=
+    return write_description(local, time if _TIME.fullmatch(time) else "0 0", media), agreed
+
+
+def read_answer(answer: bytes, local: LocalMedia, capabilities: Capabilities, *, offer: bytes = b"") -> Agreed:
+    """Read the answer to our offer.
+
+    Args:
+        answer: as it came.
+        local: our end, as it was offered.
+        capabilities: as they were offered.
+        offer: what we sent; needed only when `make_offer` was given `after`.
+
+    Raises:
+        RemoteProtocolError: the answer is broken (status 400), or leaves nothing that we can use (status 488). There
+            is nobody to answer: ACK, then BYE.
+    """
+    _, kept = _own_audio(SessionDescription.parse(offer) if offer else None)
+    ours = _offered(capabilities, kept)
+    known = {
+        entry.payload_type: RtpMap(entry.payload_type, codec.name, codec.clock_rate_hz, codec.channels)
+        for entry, codec in ours
+    }
+    choice = choose(SessionDescription.parse(answer), local, capabilities, known)
+    numbers = {codec: entry.payload_type for entry, codec in ours}
+    receivable = {choice.codec: numbers[choice.codec]}
+    for mapping in choice.audio.mappings:
+        codec = match_codec(mapping, capabilities.codecs)
+        if codec is not None:
+            receivable[codec] = numbers[codec]
+    own_events = next((entry.payload_type for entry, codec in ours if codec.name == EVENTS), None)
+    both = choice.events is not None and own_events is not None
+    return _agree(
+        local,
+        capabilities,
+        choice,
+        choice.events if both else None,
+        own_events if both else None,
+        tuple((number, codec) for codec, number in receivable.items()),
+    )
+
+
+def _agree(
+    local: LocalMedia,
+    capabilities: Capabilities,
+    choice: Choice,
+    events_send: int | None,
+    events_receive: int | None,
+    receivable: tuple[tuple[int, Codec], ...],
+) -> Agreed:
+    """Put together what was settled."""
+    audio = choice.audio
+    mux = audio.rtcp_mux and capabilities.rtcp_mux
+    return Agreed(
+        codec=choice.codec,
+        send_payload_type=choice.payload_type,
+        receive_payload_type=receivable[0][0],
+        ptime_ms=usable_ptime(audio.ptime_ms or capabilities.ptime_ms, audio.maxptime_ms),
+        remote_host=audio.host,
+        remote_rtp_port=audio.rtp_port,
+        remote_rtcp_host=audio.host if mux else audio.rtcp_host,
+        remote_rtcp_port=audio.rtp_port if mux else audio.rtcp_port,
+        sends=local.direction.sends and audio.direction.receives,
+        receives=local.direction.receives and audio.direction.sends,
+        telephone_event_send=events_send,
+        telephone_event_receive=events_receive,
+        rtcp_mux=mux,
+        receivable=receivable,
+    )
+
+
+def _own_audio(own: SessionDescription | None) -> tuple[int, MediaDescription | None]:
+    """Find the live audio in a description of ours, or the one that was live."""
+    if own is None:
+        return 0, None
+    audio = [place for place, medium in enumerate(own.media) if medium.kind == "audio"]
+    live = [place for place in audio if own.media[place].port]
+    place = (live or audio or [len(own.media)])[0]
+    return place, own.media[place] if audio else None
+
+
+def _offered(capabilities: Capabilities, kept: MediaDescription | None) -> list[tuple[Format, Codec]]:
+    """List what we offer, telephone events last, numbered as our description before numbered it."""
+    before: dict[tuple[str, int, int], int] = {}
+    if kept is not None:
+        for number, encoding, rate, channels in read_mappings(kept.formats, kept.attributes()):
+            before.setdefault((encoding.upper(), rate, channels), number)
+    taken = set(before.values())
+    offered = []
+    for codec in (*capabilities.codecs, *_events_offered(capabilities)):
+        number = before.get((codec.name.upper(), codec.clock_rate_hz, codec.channels))
+        if number is None:
+            number = codec.payload_type
+            if number in taken:
+                number = next((free for free in _DYNAMIC if free not in taken), number)
+            taken.add(number)
+        offered.append((Format(number, codec.rtpmap, codec.fmtp), codec))
+    return offered
+
+
+def _events_offered(capabilities: Capabilities) -> tuple[Codec, ...]:
+    """Give telephone events as a codec: 8000 Hz only, and only beside a codec of that clock (RFC 4733 §2.1)."""
+    number = capabilities.telephone_event_payload_type
+    if number is None or all(codec.clock_rate_hz != _EVENTS_HZ for codec in capabilities.codecs):
+        return ()
+    return (Codec(EVENTS, _EVENTS_HZ, payload_type=number, fmtp=_EVENTS_FMTP),)

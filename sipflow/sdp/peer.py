@@ -1,0 +1,154 @@
+"""What a peer's description says about one audio stream, with what the session part passes down to it."""
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv6Address
+
+from sipflow.errors import RemoteProtocolError
+from sipflow.sdp.attributes import (
+    DIRECTIONS,
+    SENDRECV,
+    STATIC_PAYLOAD_TYPES,
+    Direction,
+    RtpMap,
+    parse_milliseconds,
+    parse_rtcp,
+)
+from sipflow.sdp.description import MediaDescription, SessionDescription
+
+_CONNECTION = re.compile(r"IN[ \t]+IP[46][ \t]+([!-.0-~]{1,255})(?:/[0-9/]{1,16})?[ \t]*")  # RFC 8866 §5.7
+_NUMBER = re.compile(r"[0-9]{1,3}")
+
+
+@dataclass(frozen=True, slots=True)
+class PeerAudio:
+    """One audio stream as the peer describes it.
+
+    Attributes:
+        mappings: meaning of each payload type, in the peer's order; types without a meaning are left out.
+        host: IP literal in its shortest form.
+        rtp_port: 1 to 65535.
+        rtcp_host, rtcp_port: where the peer takes RTCP; port 0 when there is no such port.
+        direction: seen from the peer; an unspecified address takes away its receiving (RFC 3264 §8.4).
+        ptime_ms, maxptime_ms: None when absent or unusable.
+        rtcp_mux: offered or answered (RFC 5761 §5.1.1).
+    """
+
+    mappings: tuple[RtpMap, ...]
+    host: str
+    rtp_port: int
+    rtcp_host: str
+    rtcp_port: int
+    direction: Direction
+    ptime_ms: int | None
+    maxptime_ms: int | None
+    rtcp_mux: bool
+
+
+def read_audio(
+    description: SessionDescription, medium: MediaDescription, known: dict[int, RtpMap] | None = None
+) -> PeerAudio:
+    """Read one audio medium; `known` gives payload types a meaning that the peer need not repeat.
+
+    Raises:
+        RemoteProtocolError: no usable address (400), or one that we do not send to (488).
+    """
+    attributes: dict[str, str] = {}
+    direction = None
+    listed = medium.attributes()
+    for name, value in listed:
+        if name in DIRECTIONS:
+            direction = direction or DIRECTIONS[name]
+        else:
+            attributes.setdefault(name, value)
+    host, unspecified = _address(medium.first("c") or description.session.first("c"))
+    rtcp_host, rtcp_port = _rtcp(attributes, host, medium.port)
+    direction = direction or _session_direction(description)
+    if unspecified:  # RFC 3264 §8.4: hold as RFC 2543 did it
+        direction = Direction.SENDONLY if direction.sends else Direction.INACTIVE
+    return PeerAudio(
+        mappings=read_mappings(medium.formats, listed, known),
+        host=host,
+        rtp_port=medium.port,
+        rtcp_host=rtcp_host,
+        rtcp_port=rtcp_port,
+        direction=direction,
+        ptime_ms=_milliseconds(attributes, description, "ptime"),
+        maxptime_ms=_milliseconds(attributes, description, "maxptime"),
+        rtcp_mux="rtcp-mux" in attributes,
+    )
+
+
+def _address(connection: str | None) -> tuple[str, bool]:
+    """Read a `c=` value: an IP literal, and whether it is the unspecified one."""
+    if connection is None:
+        raise RemoteProtocolError("the audio has no c= line (RFC 8866 §5.7)")
+    match = _CONNECTION.fullmatch(connection)
+    if match is None:
+        raise RemoteProtocolError(f"not a connection line: c={connection[:80]!a} (RFC 8866 §5.7)")
+    host = _host(match[1])
+    if host is None:
+        raise RemoteProtocolError(f"c= names {match[1][:80]}: audio goes to the IP address of one host", status=488)
+    return host, host in ("0.0.0.0", "::")  # noqa: S104  (read, not bound)
+
+
+@lru_cache(maxsize=1024)  # a trunk names the same few addresses in every call
+def _host(text: str) -> str | None:
+    """Read an IP literal of one host, in its shortest form; None for names, groups and scoped addresses."""
+    try:
+        address = IPv6Address(text) if ":" in text else IPv4Address(text)
+    except ValueError:
+        return None
+    if address.is_multicast or text == "255.255.255.255" or "%" in text:
+        return None
+    return str(address)
+
+
+def _rtcp(attributes: dict[str, str], host: str, rtp_port: int) -> tuple[str, int]:
+    """Say where RTCP goes: the same port (RFC 5761 §5.1.1), a=rtcp (RFC 3605 §2.1), or the next (RFC 3550 §11)."""
+    if "rtcp-mux" in attributes:
+        return host, rtp_port
+    told = parse_rtcp(attributes["rtcp"]) if "rtcp" in attributes else None
+    if told is None:
+        return host, rtp_port + 1 if rtp_port < 65535 else 0
+    port, named = told
+    other = _host(named) if named else None
+    same_family = other is not None and (":" in other) is (":" in host)
+    return (other if other is not None and same_family else host), port
+
+
+def _session_direction(description: SessionDescription) -> Direction:
+    """Give the session's direction, which holds for media that have none (RFC 8866 §6.7)."""
+    for name, _ in description.session.attributes():
+        if name in DIRECTIONS:
+            return DIRECTIONS[name]
+    return SENDRECV
+
+
+def _milliseconds(attributes: dict[str, str], description: SessionDescription, name: str) -> int | None:
+    value = attributes.get(name)
+    if value is None:
+        value = description.session.attribute(name)
+    return None if value is None else parse_milliseconds(value)
+
+
+def read_mappings(
+    formats: tuple[str, ...], attributes: list[tuple[str, str]], known: dict[int, RtpMap] | None = None
+) -> tuple[RtpMap, ...]:
+    """Say what each payload type of an RTP medium means, in order; `known` helps out where a=rtpmap is missing."""
+    maps: dict[int, RtpMap] = {}
+    for name, value in attributes:
+        if name == "rtpmap":
+            mapping = RtpMap.parse(value)
+            if mapping is not None:
+                maps.setdefault(mapping.payload_type, mapping)
+    found = []
+    for text in formats:
+        if _NUMBER.fullmatch(text) is None:
+            continue  # no payload type, or far beyond 127
+        number = int(text)
+        meaning = maps.get(number) or (known or {}).get(number) or STATIC_PAYLOAD_TYPES.get(number)
+        if meaning is not None:
+            found.append(meaning)
+    return tuple(found)

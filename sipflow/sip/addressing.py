@@ -1,0 +1,75 @@
+"""What we call ourselves in Via, Contact and Record-Route: bound, advertised and per-trunk addresses apart."""
+
+from dataclasses import dataclass, field
+
+from sipflow.errors import LocalProtocolError
+from sipflow.sip.hop import Hop
+
+DEFAULT_PORTS = {"udp": 5060, "tcp": 5060, "tls": 5061}  # RFC 3261 §19.1.2
+
+
+def split_host_port(text: str) -> tuple[str, int]:
+    """Split `host`, `host:port`, `[v6]` or `[v6]:port`; the port is 0 when there is none.
+
+    Raises:
+        LocalProtocolError: the port is not a number from 1 to 65535.
+    """
+    if text.startswith("["):
+        host, _, rest = text[1:].partition("]")
+        port = rest.removeprefix(":")
+    elif text.count(":") == 1:
+        host, _, port = text.partition(":")
+    else:
+        host, port = text, ""
+    if not port:
+        return host, 0
+    if not (port.isascii() and port.isdigit() and len(port) < 6 and 0 < int(port) < 65536):
+        raise LocalProtocolError(f"not host or host:port: {text!r}")
+    return host, int(port)
+
+
+def join_host_port(host: str, port: int) -> str:
+    """Write `host:port`, with brackets around an IPv6 literal and no port when it is 0."""
+    bracketed = f"[{host}]" if ":" in host else host
+    return f"{bracketed}:{port}" if port else bracketed
+
+
+@dataclass(frozen=True, slots=True)
+class Addressing:
+    """Chooses the host and port by which peers reach us.
+
+    Attributes:
+        advertise: "host" or "host:port" for all transports, or "" for the address a message really uses.
+        by_transport: the same per transport; it wins over `advertise`.
+    """
+
+    advertise: str = ""
+    by_transport: dict[str, str] = field(default_factory=dict)
+
+    def own(self, hop: Hop, override: str = "") -> tuple[str, int]:
+        """Host and port of ours for a message on `hop`; `override` is a trunk's own advertised address.
+
+        The port is the listening socket's: a peer that answers to the Via must reach a socket of ours
+        (RFC 3261 §18.1.1).
+        """
+        chosen = override or self.by_transport.get(hop.transport, "") or self.advertise
+        host, port = split_host_port(chosen) if chosen else (hop.local_host, 0)
+        return host or hop.local_host, port or hop.local_port
+
+    def via(self, hop: Hop, branch: str, override: str = "") -> str:
+        """Write our Via, with rport asked for (RFC 3581 §3)."""
+        host, port = self.own(hop, override)
+        return f"SIP/2.0/{hop.transport.upper()} {join_host_port(host, port)};branch={branch};rport"
+
+    def contact_uri(
+        self, hop: Hop, user: str = "", params: tuple[tuple[str, str | None], ...] = (), override: str = ""
+    ) -> str:
+        """Write the URI at which the peer reaches us for the rest of the dialog (RFC 3261 §8.1.1.8)."""
+        host, port = self.own(hop, override)
+        text = f"sip:{user}@" if user else "sip:"
+        text += join_host_port(host, port)
+        if hop.transport != "udp":
+            text += f";transport={hop.transport}"
+        for name, value in params:
+            text += f";{name}" if value is None else f";{name}={value}"
+        return text

@@ -1,0 +1,66 @@
+"""The checks every request passes before anybody above sees it (RFC 3261 §8.2.1 to §8.2.3)."""
+
+from typing import NamedTuple
+
+from sipflow.sip.headers.content import accepts
+from sipflow.sip.message import Request
+from sipflow.sip.uri import OtherUri
+
+SUPPORTED_METHODS = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE")
+KNOWN_METHODS = frozenset(
+    {*SUPPORTED_METHODS, "REGISTER", "PRACK", "SUBSCRIBE", "NOTIFY", "PUBLISH", "MESSAGE", "REFER"}
+)
+ALLOW = ", ".join(SUPPORTED_METHODS)
+SUPPORTED_EXTENSIONS: frozenset[str] = frozenset()
+SDP = "application/sdp"
+_BODY_METHODS = frozenset({"INVITE", "UPDATE"})
+
+
+class Refusal(NamedTuple):
+    """What to answer, what to add to the answer, and why in words for an operator."""
+
+    status: int
+    why: str
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+def refuse(request: Request) -> Refusal | None:
+    """Say why a well-formed request cannot be served, or None if it can."""
+    method = request.method
+    if method not in SUPPORTED_METHODS:
+        status = 405 if method in KNOWN_METHODS else 501  # §8.2.1, §21.5.2
+        return Refusal(status, f"{method} is not served here", (("Allow", ALLOW),))
+    if isinstance(request.request_uri, OtherUri):
+        return Refusal(416, f"Request-URI scheme {request.request_uri.scheme} is not sip, sips or tel")  # §8.2.2.1
+    return _refuse_extensions(request) or _refuse_body(request)
+
+
+def _refuse_extensions(request: Request) -> Refusal | None:
+    if "require" not in request.headers or request.method in ("CANCEL", "ACK"):
+        return None
+    unknown = [tag for tag in request.headers.values("Require") if tag.lower() not in SUPPORTED_EXTENSIONS]
+    if not unknown:
+        return None
+    tags = ", ".join(unknown)
+    return Refusal(420, f"the request requires {tags}, which we do not support", (("Unsupported", tags),))  # §8.2.2.3
+
+
+def _refuse_body(request: Request) -> Refusal | None:
+    if request.method not in _BODY_METHODS:
+        return None
+    headers = request.headers
+    encoding = headers.get("Content-Encoding")
+    if encoding is not None and encoding.lower() != "identity":
+        return Refusal(415, f"Content-Encoding {encoding} is not understood", (("Accept-Encoding", "identity"),))
+    if request.body and request.content_type not in (SDP, None) and not _optional_body(request):
+        return Refusal(415, f"Content-Type {request.content_type} is not understood", (("Accept", SDP),))  # §8.2.3
+    accept = headers.all("Accept")
+    if accept and not accepts(accept, SDP):
+        return Refusal(406, f"the caller accepts only {', '.join(accept)}")  # §21.4.7
+    return None
+
+
+def _optional_body(request: Request) -> bool:
+    """Whether the sender marked its body as one that may be ignored (§20.11)."""
+    disposition = request.headers.get("Content-Disposition") or ""
+    return "handling=optional" in disposition.replace(" ", "").lower()

@@ -1,0 +1,212 @@
+"""The header section of a message: an ordered list of lines, kept as they came."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from sipflow.errors import LocalProtocolError
+from sipflow.sip.grammar import split_list
+from sipflow.sip.headers.names import KEYS, header_key
+
+# Headers whose values may be joined by commas in one line (RFC 3261 §7.3.1) and that we take apart one by one.
+_LISTS = frozenset({"via", "contact", "route", "record-route", "path", "service-route", "diversion", "history-info"})
+_PLURALS = {"via": "vias", "contact": "contacts", "route": "routes", "record-route": "record_routes"}
+
+
+def unfold(line: str) -> str:
+    """Return the value of a raw line: after the colon, unfolded (RFC 3261 §7.3.1) and stripped."""
+    value = line[line.index(":") + 1 :]
+    if "\r" in value:
+        # Split rather than a pattern: a pattern for "spaces, CRLF, spaces" is quadratic on a long run of spaces.
+        value = " ".join([part.strip(" \t") for part in value.split("\r\n")])
+    return value.strip(" \t")
+
+
+def write_line(name: str, value: str) -> str:
+    """Write one header line of ours.
+
+    Raises:
+        LocalProtocolError: the name is no token, or the value holds CR, LF, NUL or text that UTF-8 cannot carry:
+            whoever built it was about to inject a header.
+    """
+    if header_key(name) is None:
+        raise LocalProtocolError(f"not a header name: {name[:80]!r}")
+    if "\r" in value or "\n" in value or "\0" in value:
+        raise LocalProtocolError(f"CR, LF or NUL in a {name} header: {value[:80]!r}")
+    if not value.isascii():
+        refuse_unencodable(value)
+    return f"{name}: {value}"
+
+
+def refuse_unencodable(text: str) -> None:
+    """Raise LocalProtocolError for surrogates that did not come from decoding a peer's octets."""
+    try:
+        text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError as error:
+        raise LocalProtocolError(f"text that UTF-8 cannot carry: {text[:80]!r}") from error
+
+
+def _key(name: str) -> str:
+    return KEYS.get(name) or header_key(name) or name.lower()
+
+
+class Headers:
+    """An ordered list of header lines, each kept byte for byte.
+
+    Names are matched case-blind and in their compact forms. Unknown headers are kept like known ones. Values that the
+    message's typed accessors have parsed are cached here, and forgotten when their header changes.
+    """
+
+    __slots__ = ("_keys", "_lines", "_typed")
+
+    def __init__(self, keys: list[str] | None = None, lines: list[str] | None = None) -> None:
+        """Start empty; `keys` and `lines` are for the parser, which hands over both lists."""
+        self._keys: list[str] = [] if keys is None else keys
+        self._lines: list[str] = [] if lines is None else lines
+        self._typed: dict[str, Any] = {}
+
+    def get(self, name: str) -> str | None:
+        """Return the value of the first line of that name, unfolded and stripped; None when there is none."""
+        key = KEYS.get(name) or _key(name)
+        if key in self._keys:
+            return unfold(self._lines[self._keys.index(key)])
+        return None
+
+    def all(self, name: str) -> list[str]:
+        """Return the values of all lines of that name, one per line."""
+        return [unfold(line) for line in self.raw(name)]
+
+    def raw(self, name: str) -> list[str]:
+        """Return all lines of that name as they stand in the message, without the last CRLF."""
+        key = _key(name)
+        if key not in self._keys:
+            return []
+        return [line for known, line in zip(self._keys, self._lines, strict=True) if known == key]
+
+    def values(self, name: str) -> list[str]:
+        """Return the elements of a comma-separated header across its lines; empty elements are left out.
+
+        Raises:
+            RemoteProtocolError: a quote or bracket is not closed (status 400).
+        """
+        return [value for line in self.all(name) for value in split_list(line) if value]
+
+    def count(self, name: str) -> int:
+        """Return the number of lines of that name."""
+        return self._keys.count(_key(name))
+
+    def add(self, name: str, value: str) -> None:
+        """Add a line at the end.
+
+        Raises:
+            LocalProtocolError: CR, LF or NUL in name or value, or a name that is no token.
+        """
+        line = write_line(name, value)
+        key = _key(name)
+        self._forget(key)
+        self._keys.append(key)
+        self._lines.append(line)
+
+    def add_raw(self, line: str) -> None:
+        """Add a line of another message as it stands there (from `raw`)."""
+        key = _key(line[: line.index(":")])
+        self._forget(key)
+        self._keys.append(key)
+        self._lines.append(line)
+
+    def set(self, name: str, value: str) -> None:
+        """Put one line in place of all lines of that name: where the first stood, or at the end.
+
+        Raises:
+            LocalProtocolError: as `add`.
+        """
+        line = write_line(name, value)
+        key = _key(name)
+        if key not in self._keys:
+            self._forget(key)
+            self._keys.append(key)
+            self._lines.append(line)
+            return
+        place = self._keys.index(key)
+        if self._keys.count(key) > 1:
+            self.remove(name)
+            self._keys.insert(place, key)
+            self._lines.insert(place, line)
+        else:
+            self._forget(key)
+            self._lines[place] = line
+
+    def insert(self, name: str, value: str) -> None:
+        """Add a line before the first of that name, or at the top.
+
+        Raises:
+            LocalProtocolError: as `add`.
+        """
+        line = write_line(name, value)
+        key = _key(name)
+        self._forget(key)
+        place = self._keys.index(key) if key in self._keys else 0
+        self._keys.insert(place, key)
+        self._lines.insert(place, line)
+
+    def replace_first(self, name: str, value: str) -> None:
+        """Replace the first value of that name, or add it when there is none.
+
+        Where several Via, Contact or Route values share a line, the others stay in it.
+
+        Raises:
+            LocalProtocolError: as `add`.
+            RemoteProtocolError: the line that is to change is a broken list (status 400).
+        """
+        key = _key(name)
+        if key not in self._keys:
+            self.add(name, value)
+            return
+        place = self._keys.index(key)
+        old = self._lines[place]
+        if key in _LISTS and "," in old:
+            value = ", ".join([value, *split_list(unfold(old))[1:]])
+        self._lines[place] = write_line(name, value)
+        self._forget(key)
+
+    def remove(self, name: str) -> int:
+        """Remove all lines of that name; return how many there were."""
+        key = _key(name)
+        count = self._keys.count(key)
+        if count:
+            kept = [(known, line) for known, line in zip(self._keys, self._lines, strict=True) if known != key]
+            self._keys = [known for known, _ in kept]
+            self._lines = [line for _, line in kept]
+            self._forget(key)
+        return count
+
+    def copy(self) -> "Headers":
+        """Copy the lines, and what has been parsed of them."""
+        twin = Headers(self._keys.copy(), self._lines.copy())
+        twin._typed = self._typed.copy()
+        return twin
+
+    def _forget(self, key: str) -> None:
+        if self._typed:
+            self._typed.pop(key, None)
+            plural = _PLURALS.get(key)
+            if plural is not None:
+                self._typed.pop(plural, None)
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and _key(name) in self._keys
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        """Yield each line's name as written and its value, unfolded and stripped."""
+        for line in self._lines:
+            yield line[: line.index(":")].rstrip(" \t"), unfold(line)
+
+    def __len__(self) -> int:
+        return len(self._lines)
+
+    def __eq__(self, other: object) -> bool:
+        return self._lines == other._lines if isinstance(other, Headers) else NotImplemented
+
+    __hash__ = None  # type: ignore[assignment]  # lines change
+
+    def __repr__(self) -> str:
+        return f"Headers({list(self)!r})"

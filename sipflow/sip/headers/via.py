@@ -1,0 +1,123 @@
+"""Via: where a request came from and its response goes (RFC 3261 §20.42, RFC 3581)."""
+
+import re
+from functools import lru_cache
+from typing import NamedTuple
+
+from sipflow.errors import RemoteProtocolError
+from sipflow.sip.grammar import (
+    HOST,
+    PLAIN_PARAMS,
+    NAME_CHARACTERS,
+    Params,
+    find_param,
+    parse_params,
+    plain_params,
+    replace_param,
+    write_params,
+)
+
+_COMMON = re.compile(rf"SIP/2\.0/([{NAME_CHARACTERS}]+) ({HOST})(?::([0-9]{{1,5}}))?({PLAIN_PARAMS})")
+# RFC 3261 §25.1 with LWS wherever it may stand. Any version: a 505 must find its way back (RFC 4475 §3.1.2.16).
+_FULL = re.compile(
+    rf"[sS][iI][pP][ \t]*+/[ \t]*+[{NAME_CHARACTERS}]++[ \t]*+/[ \t]*+([{NAME_CHARACTERS}]++)[ \t]++"
+    rf"({HOST})(?:[ \t]*+:[ \t]*+([0-9]{{1,5}}))?+[ \t]*+(;.*)?",
+    re.DOTALL,
+)
+_PORT = re.compile(r"[0-9]{1,5}")
+
+
+class Via(NamedTuple):
+    """One hop of a request's way.
+
+    Attributes:
+        transport: as written, such as "UDP"; unknown ones are kept.
+        host: sent-by, IPv6 without brackets.
+        port: of sent-by, None when there is none.
+        params: names in lower case, values as written.
+    """
+
+    transport: str
+    host: str
+    port: int | None = None
+    params: Params = ()
+
+    @classmethod
+    def parse(cls, value: str) -> "Via":
+        """Read one Via value.
+
+        Raises:
+            RemoteProtocolError: the value breaks the grammar, or its port is not in 1..65535 (status 400).
+        """
+        return _parse(value)
+
+    @property
+    def transport_lower(self) -> str:
+        return self.transport.lower()
+
+    @property
+    def branch(self) -> str | None:
+        for name, value in self.params:
+            if name == "branch":
+                return value
+        return None
+
+    @property
+    def received(self) -> str | None:
+        """The address the request really came from, IPv6 without brackets (RFC 3261 §18.2.1)."""
+        value = find_param(self.params, "received")
+        return value.strip("[]") if value else None
+
+    @property
+    def wants_rport(self) -> bool:
+        """Whether an rport parameter is there, with or without a value (RFC 3581 §3)."""
+        return any(name == "rport" for name, _ in self.params)
+
+    @property
+    def rport(self) -> int | None:
+        """The port the request really came from; None when nobody has filled it in (RFC 3581 §4)."""
+        value = find_param(self.params, "rport")
+        if not value or _PORT.fullmatch(value) is None:
+            return None
+        port = int(value)
+        return port if 0 < port < 65536 else None
+
+    def param(self, name: str) -> str | None:
+        """Return a parameter's unquoted value, "" for a flag, None when it is absent."""
+        return find_param(self.params, name)
+
+    def with_received(self, host: str, port: int) -> "Via":
+        """Note the source of a request: `received` always, `rport` where the peer asked for it (RFC 3581 §4).
+
+        What the peer wrote into either is replaced.
+        """
+        params = self.params
+        if self.wants_rport:
+            params = replace_param(params, "rport", str(port))
+        return Via(self.transport, self.host, self.port, replace_param(params, "received", host))
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        port = "" if self.port is None else f":{self.port}"
+        return f"SIP/2.0/{self.transport} {host}{port}{write_params(self.params)}"
+
+
+@lru_cache(maxsize=1024)  # every response of a transaction repeats its Via
+def _parse(value: str) -> Via:
+    match = _COMMON.fullmatch(value)
+    if match is not None:
+        params = plain_params(match[4]) if match[4] else ()
+    else:
+        match = _FULL.fullmatch(value)
+        if match is None:
+            raise RemoteProtocolError(f"not a Via: {value[:80]!r}")
+        params = parse_params(match[4] or "")
+    host, port = match[2], match[3]
+    if host[0] == "[":
+        host = host[1:-1]
+    if port is None:
+        return Via(match[1], host, None, params)
+    number = int(port)
+    if not 0 < number < 65536:
+        raise RemoteProtocolError(f"port {number} of a Via is not in 1..65535")
+    return Via(match[1], host, number, params)

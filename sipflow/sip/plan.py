@@ -1,0 +1,72 @@
+"""A request outside a dialog as its sender means it, and how it ended."""
+
+from dataclasses import dataclass
+
+from sipflow.sip.digest import Account
+from sipflow.sip.headers.address import NameAddr
+from sipflow.sip.hop import Hop
+from sipflow.sip.message import Response
+from sipflow.sip.uri import SipUri
+
+
+@dataclass(frozen=True, slots=True)
+class RequestPlan:
+    """A request before its Via, Contact host and credentials are known.
+
+    Attributes:
+        method: REGISTER, OPTIONS, INVITE, MESSAGE and so on.
+        uri: the Request-URI.
+        destination: where to send it: the outbound proxy, or the Request-URI itself (RFC 3263).
+        from_, to: with the tags they should carry.
+        call_id, cseq: the CSeq of the first attempt; each answered challenge adds one (RFC 3261 §22.2).
+        headers: further lines, in order.
+        contact_user, contact_params: user part and URI parameters of our Contact.
+        contact_header_params: text after the `>` of our Contact, such as `;expires=300`.
+        with_contact: whether there is a Contact at all.
+        accounts: what may answer a challenge.
+        advertise: "host" or "host:port" that stands in Via and Contact instead of our own address.
+        routes: Route header values, outermost first.
+    """
+
+    method: str
+    uri: SipUri
+    destination: SipUri
+    from_: NameAddr
+    to: NameAddr
+    call_id: str
+    cseq: int
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes = b""
+    content_type: str = ""
+    contact_user: str = ""
+    contact_params: tuple[tuple[str, str | None], ...] = ()
+    contact_header_params: str = ""
+    with_contact: bool = True
+    accounts: tuple[Account, ...] = ()
+    advertise: str = ""
+    routes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a request outside a dialog ended.
+
+    Attributes:
+        status: the final status; 408 when nobody answered, 503 when no target could be reached.
+        reason: the far end's words, or ours.
+        response: the final response, if there was one.
+        hop: who answered, or who was tried last.
+        realm: of the last challenge, "" if there was none.
+        cseq: the last one used.
+        challenges_answered: how many times we sent credentials.
+        local: host and port that our Contact carried.
+    """
+
+    status: int
+    reason: str
+    response: Response | None
+    hop: Hop | None
+    realm: str
+    cseq: int
+    challenges_answered: int
+    local: tuple[str, int] | None

@@ -1,0 +1,60 @@
+"""What the four transaction machines share: a state and two timers."""
+
+from enum import Enum, auto
+from math import inf
+
+from sipflow.sip.message import Request
+from sipflow.sip.timers import Timers
+
+NEVER = inf
+
+
+class State(Enum):
+    """Where a transaction stands (RFC 3261 §17 figures 5 to 8, ACCEPTED from RFC 6026 §7)."""
+
+    CALLING = auto()  # INVITE client: sent, nothing came back
+    TRYING = auto()  # non-INVITE, both sides: no response yet
+    PROCEEDING = auto()  # a provisional response, or a server INVITE before its final one
+    ACCEPTED = auto()  # INVITE with a 2xx, which the transaction's user repeats and acknowledges
+    COMPLETED = auto()  # final response passed on; retransmissions are answered or absorbed
+    CONFIRMED = auto()  # INVITE server: ACK to a non-2xx came
+    TERMINATED = auto()
+
+
+class Machine:
+    """One transaction without addresses, table or clock.
+
+    Attributes:
+        request: what made the transaction.
+        state: see `State`.
+    """
+
+    __slots__ = ("_expires_at", "_reliable", "_resend_at", "_timers", "request", "state")
+
+    def __init__(self, request: Request, *, reliable: bool, timers: Timers, state: State) -> None:
+        self.request = request
+        self.state = state
+        self._reliable = reliable
+        self._timers = timers
+        self._resend_at = NEVER  # timers A, E, G
+        self._expires_at = NEVER  # timers B, D, F, H, I, J, K, L, M
+
+    @property
+    def deadline(self) -> float | None:
+        """When to call `handle_timer`: monotonic seconds, None while no timer runs."""
+        at = self._resend_at if self._resend_at < self._expires_at else self._expires_at
+        return None if at == NEVER else at
+
+    def _linger(self, state: State, seconds: float, *, now: float) -> None:
+        """Enter a state that only absorbs repetitions, for so long; 0 ends the transaction at once."""
+        self._resend_at = NEVER
+        if seconds > 0:
+            self.state = state
+            self._expires_at = now + seconds
+        else:
+            self.terminate()
+
+    def terminate(self) -> None:
+        """Stop both timers; nothing is sent or handed up any more."""
+        self.state = State.TERMINATED
+        self._resend_at = self._expires_at = NEVER

@@ -1,0 +1,286 @@
+"""The user agent: takes parsed messages and time, returns messages to send and events for the calls above.
+
+Everything that decides is in the rooms below: transactions match and repeat, usages hold the dialogs. This module only
+says who gets what.
+"""
+
+from collections.abc import Callable, Mapping
+from enum import Enum, auto
+
+from sipflow.errors import RemoteProtocolError
+from sipflow.sip.admission import Refusal, refuse
+from sipflow.sip.client_request import ClientRequest
+from sipflow.sip.dialog import dialog_id_of
+from sipflow.sip.hop import Hop
+from sipflow.sip.ids import Ids
+from sipflow.sip.message import Request, Response
+from sipflow.sip.outputs import Finished, InviteReceived, Output, Refused, RequestReceived, Transmit
+from sipflow.sip.parser import Malformed, Parsed
+from sipflow.sip.plan import Outcome, RequestPlan
+from sipflow.sip.stack import Lines, Settings, Stack
+from sipflow.sip.transaction.layer import ClientTransaction, ServerTransaction
+from sipflow.sip.transaction.outputs import (
+    Ack,
+    Expired,
+    Failed,
+    LayerOutput,
+    NewRequest,
+    NewResponse,
+    StrayResponse,
+)
+from sipflow.sip.usage.invite import ignore_provisional
+from sipflow.sip.usage.uac import UacInvite
+from sipflow.sip.usage.uas import UasInvite
+from sipflow.sip.validate import check_request, check_response
+
+
+class Silence(Enum):
+    """Answer nothing at all."""
+
+    SILENCE = auto()
+
+
+Verdict = Refusal | Silence | None
+Gate = Callable[[Request | None, Hop], Verdict]
+
+
+def admit_all(request: Request | None, hop: Hop) -> Verdict:  # noqa: ARG001  (a Gate's shape)
+    """The gate that lets everybody in; for tests and for clients that take no calls."""
+    return None
+
+
+class UserAgent:
+    """Both sides of SIP for one process, without sockets or clock.
+
+    Args:
+        settings: names, timers, limits.
+        ids: the source of tags, branches and Call-IDs.
+        gate: asked about every request outside a dialog before anything but its syntax is looked at. It gets None
+            for a message too broken to be a request, and then only says whether to be silent.
+    """
+
+    def __init__(self, settings: Settings, ids: Ids, *, gate: Gate = admit_all) -> None:
+        self._stack = Stack(settings, ids)
+        self._gate = gate
+
+    @property
+    def ids(self) -> Ids:
+        return self._stack.ids
+
+    @property
+    def deadline(self) -> float | None:
+        """When to call `handle_timer`: monotonic seconds, None if nothing is pending."""
+        transactions, usages = self._stack.layer.deadline, self._stack.deadline
+        if transactions is None or (usages is not None and usages < transactions):
+            return usages
+        return transactions
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How much state there is; all zero when nothing is going on."""
+        return {"transactions": len(self._stack.layer), "dialogs": len(self._stack.dialogs)}
+
+    # What the shell tells
+
+    def listening(self, ports: Mapping[str, int]) -> None:
+        """Learn our listening port per transport, once the sockets are open."""
+        self._stack.listen_ports = dict(ports)
+
+    def receive(self, parsed: Parsed, hop: Hop, *, now: float) -> list[Output]:
+        """Handle one message from the network."""
+        if isinstance(parsed, Request):
+            return self._receive_request(parsed, hop, now)
+        if isinstance(parsed, Response):
+            return self._receive_response(parsed, hop, now)
+        if isinstance(parsed, Malformed):
+            if isinstance(parsed.message, Request):
+                return self._refuse_statelessly(parsed.message, hop, parsed.error)
+            return [Refused(None, hop, 0, str(parsed.error))]
+        return []
+
+    def handle_timer(self, *, now: float) -> list[Output]:
+        """Do whatever is due."""
+        outputs = self._route(self._stack.layer.handle_timer(now=now), now)
+        return outputs + self._stack.due(now=now)
+
+    def hop_failed(self, hop: Hop, *, now: float) -> list[Output]:
+        """Handle the loss of a connection or an unreachable host (RFC 3261 §17.1.4)."""
+        return self._route(self._stack.layer.hop_failed(hop, now=now), now)
+
+    def transport_failed(self, transaction: object, *, now: float) -> list[Output]:
+        """Handle a message that could not be sent (RFC 3261 §17.1.4)."""
+        if not isinstance(transaction, ClientTransaction | ServerTransaction):
+            return []
+        return self._route(self._stack.layer.transport_failed(transaction, now=now), now)
+
+    def resolved(self, key: object, hops: tuple[Hop, ...], *, now: float) -> list[Output]:
+        """Answer a `Resolve`."""
+        return self._stack.resolved(key, hops, now=now)
+
+    def unresolved(self, key: object, reason: str, *, now: float) -> list[Output]:
+        """Answer a `Resolve` that found no address."""
+        return self._stack.unresolved(key, reason, now=now)
+
+    # What the calls above ask for
+
+    def invite(self, plan: RequestPlan, *, now: float, hops: tuple[Hop, ...] = ()) -> tuple[UacInvite, list[Output]]:
+        """Place a call. With `hops` no look-up is made; progress and end come as events."""
+        digest = self._stack.digest(plan.accounts, plan.destination)
+        usage = UacInvite(self._stack, plan, hops=hops, digest=digest)
+        return usage, usage.start(now=now)
+
+    def request(self, plan: RequestPlan, key: object, *, now: float) -> list[Output]:
+        """Send any other request outside a dialog; its end comes as `Finished(key, outcome)`."""
+        stack = self._stack
+        cseq = [plan.cseq - 1]
+
+        def next_cseq() -> int:
+            cseq[0] += 1
+            return cseq[0]
+
+        def finished(outcome: Outcome, now: float) -> list[Output]:  # noqa: ARG001  (a final handler's shape)
+            return [Finished(key, outcome)]
+
+        client = ClientRequest(
+            stack,
+            destination=plan.destination,
+            build=lambda hop, number: stack.plan_request(plan, hop, number),
+            next_cseq=next_cseq,
+            on_provisional=ignore_provisional,
+            on_final=finished,
+            digest=stack.digest(plan.accounts, plan.destination),
+            advertise=plan.advertise,
+        )
+        return client.start(now=now)
+
+    def respond(
+        self, transaction: ServerTransaction, status: int, reason: str = "", *, now: float, headers: Lines = ()
+    ) -> list[Output]:
+        """Answer a `RequestReceived`."""
+        return self._stack.respond(transaction, status, reason, headers=headers, now=now)
+
+    # Requests
+
+    def _receive_request(self, request: Request, hop: Hop, now: float) -> list[Output]:
+        try:
+            check_request(request)
+        except RemoteProtocolError as error:
+            return self._refuse_statelessly(request, hop, error)
+        return self._route(self._stack.layer.receive_request(request, hop, now=now), now)
+
+    def _refuse_statelessly(self, request: Request, hop: Hop, error: RemoteProtocolError) -> list[Output]:
+        """Answer a request too broken for a transaction, if it can be answered at all."""
+        event = Refused(request, hop, error.status, str(error))
+        if request.method == "ACK" or self._gate(None, hop) is Silence.SILENCE:
+            return [event]
+        lines = (("Warning", f'399 sipflow "{_one_line(str(error))}"'),)
+        try:
+            response = bytes(self._stack.response(request, error.status, headers=lines))
+        except RemoteProtocolError:
+            return [event]  # without a readable Via, From or Call-ID nobody could match an answer
+        return [Transmit(response, hop, None), event]
+
+    def _route(self, outputs: list[LayerOutput], now: float) -> list[Output]:
+        routed: list[Output] = []
+        for output in outputs:
+            match output:
+                case Transmit():
+                    routed.append(output)
+                case NewRequest():
+                    routed += self._new_request(output, now)
+                case NewResponse(transaction, response, hop):
+                    if transaction.owner is not None:
+                        routed += transaction.owner.receive(response, hop, now=now)
+                case Ack(request, _):
+                    usage = self._stack.dialogs.get(dialog_id_of(request)) if request.to.tag else None
+                    if usage is not None:
+                        routed += usage.receive_ack(request, now=now)
+                case Expired(transaction):
+                    if isinstance(transaction, ClientTransaction) and transaction.owner is not None:
+                        routed += transaction.owner.timed_out(now=now)
+                case Failed(transaction):
+                    if isinstance(transaction, ClientTransaction) and transaction.owner is not None:
+                        routed += transaction.owner.failed("", now=now)
+                case StrayResponse():
+                    pass  # §18.1.2: no transaction, and no usage that is still waiting: discard
+        return routed
+
+    def _new_request(self, new: NewRequest, now: float) -> list[Output]:
+        request, transaction = new.request, new.transaction
+        if request.method == "CANCEL":
+            return self._cancel(request, transaction, now)
+        if request.to.tag is not None:
+            return self._in_dialog(request, transaction, new.hop, now)
+        verdict = self._gate(request, new.hop)
+        if verdict is Silence.SILENCE:
+            self._stack.layer.discard(transaction)
+            return []
+        if verdict is None and new.merged:
+            verdict = Refusal(482, "the same request came by another path already")  # §8.2.2.2
+        verdict = verdict or refuse(request)
+        if isinstance(verdict, Refusal):
+            return self._refuse(transaction, new.hop, verdict, now)
+        return self._serve(request, transaction, new.hop, now)
+
+    def _serve(self, request: Request, transaction: ServerTransaction, hop: Hop, now: float) -> list[Output]:
+        match request.method:
+            case "INVITE":
+                return self._invited(request, transaction, hop, now)
+            case "OPTIONS":
+                return self._stack.respond_options(transaction, now=now)
+            case "BYE" | "INFO" | "UPDATE":
+                return self._refuse(transaction, hop, Refusal(481, "it names no dialog (no To tag)"), now)
+            case _:
+                return [RequestReceived(transaction, request, hop)]
+
+    def _invited(self, request: Request, transaction: ServerTransaction, hop: Hop, now: float) -> list[Output]:
+        try:
+            usage = UasInvite(self._stack, transaction, request, hop)
+        except RemoteProtocolError as error:
+            return self._refuse(transaction, hop, Refusal(error.status, str(error)), now)
+        transaction.owner = usage
+        outputs = self._stack.trying(transaction, now=now)
+        outputs.append(InviteReceived(usage, request, hop))
+        return outputs
+
+    def _in_dialog(self, request: Request, transaction: ServerTransaction, hop: Hop, now: float) -> list[Output]:
+        usage = self._stack.dialogs.get(dialog_id_of(request))
+        if usage is None:
+            if self._gate(None, hop) is Silence.SILENCE:
+                self._stack.layer.discard(transaction)
+                return []
+            return self._refuse(transaction, hop, Refusal(481, "no call of ours has this Call-ID and tags"), now)
+        refusal = refuse(request)
+        if refusal is not None:
+            return self._refuse(transaction, hop, refusal, now)
+        return usage.receive(request, transaction, now=now)
+
+    def _cancel(self, request: Request, transaction: ServerTransaction, now: float) -> list[Output]:
+        invite = transaction.invite
+        usage = invite.owner if invite is not None else None
+        if not isinstance(usage, UasInvite):
+            return self._stack.respond(transaction, 481, now=now)  # §9.2
+        response = self._stack.response(request, 200, to_tag=usage.established.local_tag)  # §9.2: the INVITE's tag
+        outputs: list[Output] = list(self._stack.layer.respond(transaction, response, now=now))
+        return outputs + usage.cancelled(request, now=now)
+
+    def _refuse(self, transaction: ServerTransaction, hop: Hop, refusal: Refusal, now: float) -> list[Output]:
+        lines = [*refusal.headers]
+        if refusal.status not in (401, 407):
+            lines.append(("Warning", f'399 sipflow "{_one_line(refusal.why)}"'))
+        outputs = self._stack.respond(transaction, refusal.status, headers=lines, now=now)
+        return [*outputs, Refused(transaction.request, hop, refusal.status, refusal.why)]
+
+    # Responses
+
+    def _receive_response(self, response: Response, hop: Hop, now: float) -> list[Output]:
+        try:
+            check_response(response)
+        except RemoteProtocolError as error:
+            return [Refused(None, hop, 0, f"response dropped: {error}")]
+        return self._route(self._stack.layer.receive_response(response, hop, now=now), now)
+
+
+def _one_line(text: str) -> str:
+    """Text that is safe inside a quoted string and says nothing of control characters (RFC 3261 §25.1)."""
+    return "".join(c if c.isprintable() and c not in '"\\' else "'" for c in text)[:200]

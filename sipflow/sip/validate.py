@@ -1,0 +1,95 @@
+"""What every user agent must refuse before it looks at the meaning of a message (RFC 3261 §8.2, §8.1.3; RFC 4475)."""
+
+from sipflow.errors import RemoteProtocolError
+from sipflow.sip.message import Request, Response, _Message
+from sipflow.sip.uri import OtherUri, SipUri
+
+KNOWN_METHODS = frozenset(
+    {
+        "ACK",
+        "BYE",
+        "CANCEL",
+        "INFO",
+        "INVITE",
+        "MESSAGE",
+        "NOTIFY",
+        "OPTIONS",
+        "PRACK",
+        "PUBLISH",
+        "REFER",
+        "REGISTER",
+        "SUBSCRIBE",
+        "UPDATE",
+    }
+)
+
+
+def check_request(request: Request) -> None:
+    """Refuse a request that breaks the syntax every UAS relies on. What is parsed here stays cached in the request.
+
+    Unknown extensions, methods, bodies and schemes in From and To pass: they are for the layers above.
+
+    Raises:
+        RemoteProtocolError: with the status to answer: 400; 416 for a Request-URI scheme that is not sip, sips or tel;
+            501 for an unknown method that CSeq contradicts (RFC 4475 §3.1.2.18).
+    """
+    cseq = request.cseq
+    method = request.method
+    if cseq.method != method:  # RFC 3261 §8.1.1.5
+        status = 400 if method in KNOWN_METHODS else 501
+        raise RemoteProtocolError(f"CSeq names {cseq.method[:40]!r} in a {method[:40]} request", status=status)
+    _check_identity(request)
+    _check_request_uri(request)
+    keys = request.headers._keys
+    if "contact" in keys:
+        _check_contacts(request)
+    if "record-route" in keys:
+        _ = request.record_routes
+    if keys.count("max-forwards") > 1:
+        raise RemoteProtocolError("Max-Forwards stands more than once")
+    _ = request.max_forwards
+    if "content-type" in keys:
+        _ = request.content_type
+
+
+def check_response(response: Response) -> None:
+    """Find out whether a response must be dropped: nobody is answered for it.
+
+    Raises:
+        RemoteProtocolError: what is wrong, for the log; `status` means nothing here.
+    """
+    _ = response.cseq
+    _check_identity(response)
+    if len(response.vias) != 1:  # RFC 3261 §8.1.3.3: MUST be discarded
+        raise RemoteProtocolError("a response with more than one Via went astray")
+    keys = response.headers._keys
+    if "contact" in keys:
+        _check_contacts(response)
+    if "record-route" in keys:
+        _ = response.record_routes
+
+
+def _check_identity(message: _Message) -> None:
+    """Parse what names dialog and transaction: each must be there once (RFC 3261 §8.1.1) and be sound."""
+    _ = message.call_id
+    _ = message.from_
+    _ = message.to
+    _ = message.via
+    keys, lines = message.headers._keys, message.headers._lines
+    if keys.count("via") > 1 or "," in lines[keys.index("via")]:
+        _ = message.vias  # a broken Via below the top one would be echoed upstream
+
+
+def _check_contacts(message: _Message) -> None:
+    keys, lines = message.headers._keys, message.headers._lines
+    _ = message.contact
+    if keys.count("contact") > 1 or "," in lines[keys.index("contact")]:
+        _ = message.contacts
+
+
+def _check_request_uri(request: Request) -> None:
+    uri = request.request_uri
+    if isinstance(uri, OtherUri):
+        raise RemoteProtocolError(f"URI scheme {uri.scheme[:40]!r} is not supported", status=416)  # RFC 3261 §8.2.2.1
+    if isinstance(uri, SipUri) and uri.headers:
+        raise RemoteProtocolError("headers in a Request-URI")  # RFC 3261 §19.1.1, table 1; RFC 4475 §3.1.2.11
