@@ -37,6 +37,7 @@ class Leaf:
         plain: written without quotes.
         secret: its text must not be shown.
         broken: a problem with it is already known.
+        variables: what was put in, and how that was written: ("hunter2", "${PBX_PASSWORD}").
     """
 
     written: str | None
@@ -45,6 +46,7 @@ class Leaf:
     text: str | None = field(default=None, repr=False)
     secret: bool = False
     broken: bool = False
+    variables: tuple[tuple[str, str], ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +118,7 @@ class _Builder:
 
     def build(self, events: Iterator[yaml.Event]) -> Node | None:
         for event in events:
-            line = event.start_mark.line + 1
+            line = event.start_mark.line + 1 if event.start_mark else 0
             match event:
                 case yaml.ScalarEvent():
                     self._scalar(event, line)
@@ -190,8 +192,8 @@ class _Builder:
             self._merge(parent, node, key.line)
         elif name in parent.entries:
             first = parent.entries[name].line
-            self._problems.add(f"this key is already on line {first}; one of the two must go", line=key.line,
-                               path=[*(frame.key.written or "" for frame in self._open[:-1] if frame.key), name])  # fmt: skip
+            path = [*(frame.key.written or "" for frame in self._open[:-1] if frame.key), name]
+            self._problems.add(f"this key is already on line {first}; one of the two must go", line=key.line, path=path)
         else:
             parent.entries[name] = Entry(key.line, node)
 

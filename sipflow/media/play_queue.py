@@ -97,6 +97,8 @@ class PlayQueue:
             raise MediaError(f"{self.queued_ms / 1000:.0f} s of audio wait to be played; media.play_queue_s allows no more")
         if not size:
             return
+        if type(pcm) is not bytes:
+            pcm = bytes(pcm)  # what is waiting must not change
         self._cushion = cushion_ms * self._bytes_per_ms
         if not self.queued_bytes:
             if not continues:
@@ -144,6 +146,11 @@ class PlayQueue:
         else:
             self._marks = deque(sorted((*self._marks, (end, fate)), key=lambda mark: mark[0]))
 
+    @property
+    def has_marks(self) -> bool:
+        """Whether `settle` may have anything to tell."""
+        return bool(self._marks)
+
     def settle(self) -> None:
         """Tell the marks whose last sample has left; call it after sending what `take` gave."""
         while self._marks and self._marks[0][0] <= self._position:
@@ -172,18 +179,20 @@ class PlayQueue:
             self._patience -= 1
             if self._patience > 0:
                 return False
+        else:
+            self._patience = _PATIENCE_TICKS
         self._filling = False
         return True
 
     def _last(self, size: int) -> bytes | None:
         """Take less than a whole packet: padded, or nothing while a live source fills its cushion again."""
-        if not self.queued_bytes:
-            return None
-        if self._cushion and self._patience > 0:
+        left = self.queued_bytes
+        if self._cushion and (not left or self._patience > 0):
             self._filling = True
             self.dry += 1
             return None
-        left = self.queued_bytes
+        if not left:
+            return None
         self.played_bytes += left
         return self._cut(left) + bytes(size - left)
 

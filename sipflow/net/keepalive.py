@@ -5,7 +5,7 @@ from sipflow.sip.hop import Hop
 PING = b"\r\n\r\n"  # RFC 5626 §3.5.1
 PONG = b"\r\n"
 
-# Pings of one interval are spread over its last fifth (RFC 5626 §4.4.1), by the golden ratio: even, and no random source.
+# Pings of one interval are spread over its last fifth (RFC 5626 §4.4.1), by the golden ratio: evenly, and by no chance.
 _SPREAD = 0.2
 _GOLDEN = 0.6180339887498949
 

@@ -9,7 +9,7 @@ from typing import Self
 
 from sipflow.errors import LocalProtocolError
 from sipflow.net.literal import family_of
-from sipflow.sip.addressing import DEFAULT_PORTS, join_host_port, split_host_port
+from sipflow.sip.addressing import DEFAULT_PORTS, split_host_port
 from sipflow.sip.parser import Limits
 
 _LISTEN = re.compile(r"(udp|tcp|tls):(?:\[([^\[\]]+)\]|([^\[\]:]+))(?::([0-9]{1,5}))?", re.ASCII)
@@ -39,7 +39,10 @@ class ListenAddress:
         """
         match = _LISTEN.fullmatch(text.strip())
         if match is None:
-            raise LocalProtocolError(f"not a listen address: {text!r} (write transport:address:port, as in udp:0.0.0.0:5060 or tls:[::]:5061)")  # fmt: skip
+            raise LocalProtocolError(
+                f"not a listen address: {text!r} "
+                "(write transport:address:port, as in udp:0.0.0.0:5060 or tls:[::]:5061)"
+            )
         transport, v6, other, port = match.groups()
         host = v6 or other
         if family_of(host) != (socket.AF_INET6 if v6 else socket.AF_INET):
@@ -58,7 +61,8 @@ class ListenAddress:
         return family_of(self.host)
 
     def __str__(self) -> str:
-        return f"{self.transport}:[{self.host}]:{self.port}" if ":" in self.host else f"{self.transport}:{self.host}:{self.port}"  # fmt: skip
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.transport}:{host}:{self.port}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +111,7 @@ class StreamSettings:
         partial_message_s: how long a message may stay incomplete, and how long one who connects may say nothing at
             all; 64*T1, for nobody waits longer for what it belongs to.
         idle_s: a connection that a peer opened is closed after so long without an octet either way, one that we opened
-            after so long without a message (its pings do not count). A call outlives it: the next request opens another.
+            after so long without a message (pings do not count). A call outlives it: its next request opens another.
         pong_s: how long a peer that answers pings may take (RFC 5626 §4.4.1).
         write_buffer_bytes: a peer that leaves so much unread is dropped; also what may wait for a connection to open.
         connections_per_source: connections that one address may hold open to us; a site behind one NAT is one address.
@@ -191,5 +195,3 @@ class Settings:
             raise LocalProtocolError(f"dscp {self.dscp} is not in 0..63")
         if not 1.0 <= self.keepalive_s <= 3600.0:
             raise LocalProtocolError(f"keepalive_s {self.keepalive_s} is not in 1..3600")
-
-

@@ -114,19 +114,21 @@ def _read_head(head: bytes, limits: Limits) -> Request | Response:
         RemoteProtocolError: anything in it is not as RFC 3261 §7 says.
     """
     text = head.decode("utf-8", "surrogateescape")
-    crlf = text.count("\r\n")
-    if text.count("\n") != crlf or text.count("\r") != crlf:
+    lines = text.split("\r\n")
+    if text.count("\n") != len(lines) - 1 or text.count("\r") != len(lines) - 1:
         raise RemoteProtocolError("a CR or LF that is no line end")
     if "\0" in text and b"\0" in _NUL_IN_QUOTED_PAIR.sub(b"", head):  # RFC 3261 §25.1 quoted-pair may hold NUL
         raise RemoteProtocolError("NUL in the header section")
-    folded = "\r\n " in text or "\r\n\t" in text
-    lines = _FOLD.split(text) if folded else text.split("\r\n")
     start_line = lines.pop(0)
-    if len(lines) > limits.headers:
-        raise RemoteProtocolError(f"{len(lines)} header lines are too many")
-    if len(text) > limits.header_bytes and max(map(len, lines), default=0) > limits.header_bytes:
+    keys = _read_keys(lines, limits)
+    if keys is None:  # a line is folded (RFC 3261 §7.3.1), which hardly anybody does any more
+        lines = _FOLD.split(text)[1:]
+        keys = _read_keys(lines, limits)
+    if keys is None:
+        raise RemoteProtocolError("the first header line is a continuation")
+    if len(text) > limits.header_bytes and max(map(len, lines)) > limits.header_bytes:
         raise RemoteProtocolError(f"a header line is longer than {limits.header_bytes}")
-    message = _read_start_line(start_line, Headers(_read_keys(lines), lines), limits)
+    message = _read_start_line(start_line, Headers(keys, lines), limits)
     message._as_received = True
     return message
 
@@ -146,14 +148,18 @@ def _read_start_line(line: str, headers: Headers, limits: Limits) -> Request | R
     raise RemoteProtocolError(f"not a start line: {line[:80]!r}")
 
 
-def _read_keys(lines: list[str]) -> list[str]:
-    """Return the canonical name of each line."""
+def _read_keys(lines: list[str], limits: Limits) -> list[str] | None:
+    """Return the canonical name of each line; None when one is the continuation of another."""
+    if len(lines) > limits.headers:
+        raise RemoteProtocolError(f"{len(lines)} header lines are too many")
     known = KEYS
     keys: list[str] = []
     for line in lines:
         name, colon, _ = line.partition(":")
         key = known.get(name) or header_key(name)
         if key is None or not colon:
+            if line.startswith((" ", "\t")):
+                return None
             raise RemoteProtocolError(f"not a header line: {line[:80]!r}")
         keys.append(key)
     return keys

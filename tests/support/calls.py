@@ -66,7 +66,6 @@ class Callee:
             case OfferReceived(usage, transaction, _, _):
                 node.perform(usage.answer_offer(transaction, SDP, now=wire.now))
             case Ended(usage, by, status, _, _, _):
-                call_id = usage.dialog.call_id if usage.dialog is not None else "?"
-                self.ended.append((call_id, by, status))
+                self.ended.append((usage.call_id, by, status))
             case _:
                 pass

@@ -2,7 +2,7 @@
 
 from sipflow.sip.message import Request, Response
 from sipflow.sip.timers import Timers
-from sipflow.sip.transaction.machine import NEVER, Machine, State
+from sipflow.sip.transaction.machine import ACCEPTED, COMPLETED, CONFIRMED, NEVER, PROCEEDING, TERMINATED, Machine
 from sipflow.sip.transaction.outputs import Deliver, MachineOutput, Send, TimedOut, TransportFailed
 
 
@@ -16,7 +16,7 @@ class InviteServer(Machine):
     __slots__ = ("_interval", "_response")
 
     def __init__(self, request: Request, *, reliable: bool, timers: Timers) -> None:
-        super().__init__(request, reliable=reliable, timers=timers, state=State.PROCEEDING)
+        super().__init__(request, reliable=reliable, timers=timers, state=PROCEEDING)
         self._response = b""
         self._interval = timers.t1
 
@@ -33,41 +33,41 @@ class InviteServer(Machine):
         """Handle a repeated INVITE, or an ACK that matches."""
         if request.method == "ACK":
             return self._receive_ack(request, now)
-        if self._response and (self.state is State.PROCEEDING or self.state is State.COMPLETED):
+        if self._response and (self.state is PROCEEDING or self.state is COMPLETED):
             return [Send(self._response)]
         return []  # RFC 6026 §7.1: absorbed in ACCEPTED; §17.2.1: nothing to repeat before the first response
 
     def _receive_ack(self, ack: Request, now: float) -> list[MachineOutput]:
-        if self.state is State.ACCEPTED:
+        if self.state is ACCEPTED:
             return [Deliver(ack)]  # RFC 6026 §7.1: it acknowledges a 2xx, and is the dialog's
-        if self.state is State.COMPLETED:
-            self._linger(State.CONFIRMED, 0 if self._reliable else self._timers.t4, now=now)  # timer I
+        if self.state is COMPLETED:
+            self._linger(CONFIRMED, 0 if self._reliable else self._timers.t4, now=now)  # timer I
         return []
 
     def respond(self, response: Response, *, now: float) -> list[MachineOutput]:
         """Send a response; what a transaction in this state may not send any more is dropped (§17.2.1)."""
         status = response.status
-        if self.state is State.PROCEEDING:
+        if self.state is PROCEEDING:
             self._response = bytes(response)
             if status >= 300:
                 self._refuse(now)
             elif status >= 200:
-                self._linger(State.ACCEPTED, self._timers.timeout, now=now)  # timer L, on every transport
+                self._linger(ACCEPTED, self._timers.timeout, now=now)  # timer L, on every transport
             return [Send(self._response)]
-        if self.state is State.ACCEPTED and 200 <= status < 300:
+        if self.state is ACCEPTED and 200 <= status < 300:
             self._response = bytes(response)
             return [Send(self._response)]
         return []
 
     def _refuse(self, now: float) -> None:
-        self.state = State.COMPLETED
+        self.state = COMPLETED
         self._resend_at = NEVER if self._reliable else now + self._interval  # timer G
         self._expires_at = now + self._timers.timeout  # timer H
 
     def handle_timer(self, *, now: float) -> list[MachineOutput]:
         """Do what timers G, H, I and L ask for."""
         if now >= self._expires_at:
-            unacknowledged = self.state is State.COMPLETED
+            unacknowledged = self.state is COMPLETED
             self.terminate()
             return [TimedOut()] if unacknowledged else []
         if now >= self._resend_at:
@@ -78,6 +78,6 @@ class InviteServer(Machine):
 
     def transport_failed(self, *, now: float) -> list[MachineOutput]:  # noqa: ARG002  (all machines have one shape)
         """Say so, and stay: a later response, or timer G, may get through (RFC 6026 §7.1)."""
-        if self.state is State.CONFIRMED or self.state is State.TERMINATED:
+        if self.state is CONFIRMED or self.state is TERMINATED:
             return []
         return [TransportFailed()]

@@ -6,7 +6,7 @@ from sipflow.sip.ids import MAGIC_COOKIE
 from sipflow.sip.message import Request, Response
 from sipflow.sip.timers import DEFAULT_TIMERS, Timers
 from sipflow.sip.transaction.deadlines import Deadlines
-from sipflow.sip.transaction.machine import State
+from sipflow.sip.transaction.machine import COMPLETED, TERMINATED
 from sipflow.sip.transaction.matching import legacy_ack_key, merge_key, response_key, server_key
 from sipflow.sip.transaction.outputs import (
     Ack,
@@ -75,9 +75,9 @@ class TransactionLayer:
             RemoteProtocolError: a header that matching needs cannot be read; nothing has changed.
         """
         via = request.via
-        branch = request.branch
-        if not branch.startswith(MAGIC_COOKIE):
-            return self._receive_legacy(request, hop, now)
+        branch = via.branch
+        if branch is None or branch == MAGIC_COOKIE or not branch.startswith(MAGIC_COOKIE):
+            return self._receive_legacy(request, hop, now)  # a cookie and nothing more: RFC 4475 §3.2.1
         method = request.method
         servers = self._table.servers
         if method == "ACK":
@@ -155,13 +155,13 @@ class TransactionLayer:
 
     def respond(self, transaction: ServerTransaction, response: Response, *, now: float) -> list[LayerOutput]:
         """Send a response. One that the transaction may not send any more, or when it is over, is dropped."""
-        outputs = transaction.machine.respond(response, now=now)
-        if not outputs:
-            return []
+        outputs: list[LayerOutput] = []
+        for output in transaction.machine.respond(response, now=now):
+            outputs.append(_named(transaction, output))
         self._settle(transaction)
         if transaction.ack_key is not None and response.status >= 200:
             transaction.response_tag = response.to.tag  # §17.2.3: an RFC 2543 ACK repeats it
-        return [_named(transaction, output) for output in outputs]
+        return outputs
 
     # Requests of ours
 
@@ -191,7 +191,7 @@ class TransactionLayer:
         record = self._table.clients.get(response_key(response))
         if record is None:
             return [StrayResponse(response, hop)]
-        if record.machine.state is State.COMPLETED and record.request.method == "INVITE" and response.status < 300:
+        if record.machine.state is COMPLETED and record.request.method == "INVITE" and response.status < 300:
             # A fork that answered after the refusal was acknowledged (§16.7 step 5 lets proxies send it).
             return [StrayResponse(response, hop)] if response.status >= 200 else []
         outputs: list[LayerOutput] = []
@@ -220,7 +220,7 @@ class TransactionLayer:
             if transaction.fallback is not None:
                 return self._answer_elsewhere(transaction)
             return self._fail(transaction, now)
-        acknowledging = transaction.state is State.COMPLETED
+        acknowledging = transaction.state is COMPLETED
         outputs = self._fail(transaction, now)
         return [] if acknowledging else outputs
 
@@ -238,7 +238,7 @@ class TransactionLayer:
         hop, record.fallback = record.fallback, None
         if hop is None:
             return
-        if record.state is State.TERMINATED:
+        if record.state is TERMINATED:
             record.hop = hop
         else:
             self._table.move(record, hop)
@@ -269,7 +269,7 @@ class TransactionLayer:
 
     def _settle(self, record: Record) -> None:
         """Take over what a machine's step left: a new deadline, or the end."""
-        if record.machine.state is State.TERMINATED:
+        if record.machine.state is TERMINATED:
             self._table.remove(record)
             self._deadlines.drop(record)
         else:

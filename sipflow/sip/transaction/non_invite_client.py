@@ -2,7 +2,7 @@
 
 from sipflow.sip.message import Request, Response
 from sipflow.sip.timers import Timers
-from sipflow.sip.transaction.machine import Machine, State
+from sipflow.sip.transaction.machine import COMPLETED, PROCEEDING, TRYING, Machine
 from sipflow.sip.transaction.outputs import Deliver, MachineOutput, Send, TimedOut, TransportFailed
 
 
@@ -12,7 +12,7 @@ class NonInviteClient(Machine):
     __slots__ = ("_data", "_interval")
 
     def __init__(self, request: Request, *, reliable: bool, timers: Timers) -> None:
-        super().__init__(request, reliable=reliable, timers=timers, state=State.TRYING)
+        super().__init__(request, reliable=reliable, timers=timers, state=TRYING)
         self._data = bytes(request)
         self._interval = timers.t1
 
@@ -25,19 +25,19 @@ class NonInviteClient(Machine):
 
     def receive(self, response: Response, *, now: float) -> list[MachineOutput]:
         """Handle a response that matches; after the final one they are repeats and absorbed."""
-        if self.state is not State.TRYING and self.state is not State.PROCEEDING:
+        if self.state is not TRYING and self.state is not PROCEEDING:
             return []
         if response.status < 200:
-            self.state = State.PROCEEDING
+            self.state = PROCEEDING
             self._interval = self._timers.t2  # §17.1.2.2: from now on timer E is reset to T2
         else:
-            self._linger(State.COMPLETED, 0 if self._reliable else self._timers.t4, now=now)  # timer K
+            self._linger(COMPLETED, 0 if self._reliable else self._timers.t4, now=now)  # timer K
         return [Deliver(response)]
 
     def handle_timer(self, *, now: float) -> list[MachineOutput]:
         """Do what timers E, F and K ask for."""
         if now >= self._expires_at:
-            unanswered = self.state is not State.COMPLETED
+            unanswered = self.state is not COMPLETED
             self.terminate()
             return [TimedOut()] if unanswered else []
         if now >= self._resend_at:
@@ -48,7 +48,7 @@ class NonInviteClient(Machine):
 
     def transport_failed(self, *, now: float) -> list[MachineOutput]:  # noqa: ARG002  (all machines have one shape)
         """Give up unless the final response is in (§17.1.4)."""
-        if self.state is not State.TRYING and self.state is not State.PROCEEDING:
+        if self.state is not TRYING and self.state is not PROCEEDING:
             return []
         self.terminate()
         return [TransportFailed()]

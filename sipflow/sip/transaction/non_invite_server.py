@@ -2,7 +2,7 @@
 
 from sipflow.sip.message import Request, Response
 from sipflow.sip.timers import Timers
-from sipflow.sip.transaction.machine import Machine, State
+from sipflow.sip.transaction.machine import COMPLETED, PROCEEDING, TRYING, Machine
 from sipflow.sip.transaction.outputs import Deliver, MachineOutput, Send, TimedOut, TransportFailed
 
 
@@ -16,7 +16,7 @@ class NonInviteServer(Machine):
     __slots__ = ("_response",)
 
     def __init__(self, request: Request, *, reliable: bool, timers: Timers) -> None:
-        super().__init__(request, reliable=reliable, timers=timers, state=State.TRYING)
+        super().__init__(request, reliable=reliable, timers=timers, state=TRYING)
         self._response = b""
 
     @property
@@ -31,32 +31,32 @@ class NonInviteServer(Machine):
 
     def receive(self, request: Request, *, now: float) -> list[MachineOutput]:  # noqa: ARG002  (one shape)
         """Handle a repeated request: repeat the last response, if there is one."""
-        if self.state is State.PROCEEDING or self.state is State.COMPLETED:
+        if self.state is PROCEEDING or self.state is COMPLETED:
             return [Send(self._response)]
         return []  # §17.2.2: discarded in TRYING
 
     def respond(self, response: Response, *, now: float) -> list[MachineOutput]:
         """Send a response; after the final one any other is dropped (§17.2.2)."""
-        if self.state is not State.TRYING and self.state is not State.PROCEEDING:
+        if self.state is not TRYING and self.state is not PROCEEDING:
             return []
         self._response = bytes(response)
         if response.status < 200:
-            self.state = State.PROCEEDING
+            self.state = PROCEEDING
         else:
-            self._linger(State.COMPLETED, 0 if self._reliable else self._timers.timeout, now=now)  # timer J
+            self._linger(COMPLETED, 0 if self._reliable else self._timers.timeout, now=now)  # timer J
         return [Send(self._response)]
 
     def handle_timer(self, *, now: float) -> list[MachineOutput]:
         """Do what timer J asks for, or end a request that was never answered."""
         if now < self._expires_at:
             return []
-        unanswered = self.state is not State.COMPLETED
+        unanswered = self.state is not COMPLETED
         self.terminate()
         return [TimedOut()] if unanswered else []
 
     def transport_failed(self, *, now: float) -> list[MachineOutput]:  # noqa: ARG002  (all machines have one shape)
         """Give up if there was a response to send (§17.2.4)."""
-        if self.state is not State.PROCEEDING and self.state is not State.COMPLETED:
+        if self.state is not PROCEEDING and self.state is not COMPLETED:
             return []
         self.terminate()
         return [TransportFailed()]

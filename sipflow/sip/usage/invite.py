@@ -38,12 +38,13 @@ class InviteUsage:
     """One call's use of a dialog, from either side.
 
     Attributes:
+        call_id: the Call-ID of every message of the call.
         dialog: None until one exists (a call out before its first tagged response).
         state: see `State`.
         app: for whoever owns the call above; never read here.
     """
 
-    def __init__(self, stack: "Stack", *, advertise: str, digest: DigestClient | None) -> None:
+    def __init__(self, stack: "Stack", call_id: str, *, advertise: str, digest: DigestClient | None) -> None:
         self._stack = stack
         self._advertise = advertise
         self._digest = digest
@@ -52,6 +53,7 @@ class InviteUsage:
         self._offer_in: ServerTransaction | None = None
         self._reinvite: ClientRequest | None = None
         self._last_reinvite: ClientRequest | None = None
+        self.call_id = call_id
         self.dialog: Dialog | None = None
         self.state = State.CALLING
         self.app: object = None

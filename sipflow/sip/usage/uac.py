@@ -25,7 +25,7 @@ class UacInvite(InviteUsage):
     """
 
     def __init__(self, stack: "Stack", plan: RequestPlan, *, hops: tuple[Hop, ...], digest: DigestClient | None) -> None:
-        super().__init__(stack, advertise=plan.advertise, digest=digest)
+        super().__init__(stack, plan.call_id, advertise=plan.advertise, digest=digest)
         self.plan = plan
         self._cancelling = False
         self._cancel_sent = False
@@ -153,7 +153,7 @@ class UacInvite(InviteUsage):
     def _hang_up_fork(self, dialog: Dialog, now: float) -> list[Output]:
         if self.dialog is not None and self.dialog.id == dialog.id:
             return []  # a repeated 2xx of the call that we are hanging up already
-        fork = InviteUsage(self._stack, advertise=self._advertise, digest=self._digest)
+        fork = InviteUsage(self._stack, self.call_id, advertise=self._advertise, digest=self._digest)
         fork.dialog = dialog
         fork.state = State.ENDING
         return fork.send("BYE", on_final=ignore_outcome, now=now)

@@ -30,7 +30,7 @@ class UasInvite(InviteUsage):
         Raises:
             RemoteProtocolError: it has no usable Contact (status 400).
         """
-        super().__init__(stack, advertise="", digest=None)
+        super().__init__(stack, request.call_id, advertise="", digest=None)
         self.transaction = transaction
         self.request = request
         self.hop = hop

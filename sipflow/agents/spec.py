@@ -1,0 +1,20 @@
+"""What the configuration says about one agent."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+
+@dataclass(frozen=True, slots=True)
+class AgentSpec:
+    """One agent: a name, the code that runs, and the options that code gets.
+
+    Attributes:
+        name: what numbers refer to.
+        handler: a built-in handler (`echo`, `announce`) or `module:function`.
+        options: every other key of the agent; never shown, for there may be secrets in it.
+    """
+
+    name: str
+    handler: str
+    options: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}), repr=False)

@@ -1,0 +1,202 @@
+"""What one stream sends: one packet per tick, from the play queue, from pending digits, or silence."""
+
+import os
+import socket
+from collections import deque
+from collections.abc import Iterator
+from typing import NamedTuple, Self
+
+from sipflow.audio.codecs import find_codec
+from sipflow.errors import LocalProtocolError, MediaError
+from sipflow.media.latch import Latch
+from sipflow.media.play_queue import Fate, PlayQueue
+from sipflow.rtp.packet import header
+from sipflow.rtp.telephone_event import EventPacket, encode_event
+from sipflow.sdp.agreement import Agreed
+
+_SAMPLE_BYTES = 2
+
+
+class StreamStart(NamedTuple):
+    """Where the numbers of a sent stream begin (RFC 3550 §5.1: unpredictable).
+
+    Attributes:
+        ssrc: 0 to 2**32 - 1.
+        sequence: below 2**15, so that SRTP receivers need not guess a roll-over (RFC 3711 §3.3.1).
+        timestamp: 0 to 2**32 - 1.
+    """
+
+    ssrc: int
+    sequence: int
+    timestamp: int
+
+    @classmethod
+    def random(cls) -> Self:
+        """Draw all three from the operating system."""
+        drawn = os.urandom(10)
+        return cls(
+            int.from_bytes(drawn[:4], "big"),
+            int.from_bytes(drawn[4:6], "big") & 0x7FFF,
+            int.from_bytes(drawn[6:], "big"),
+        )
+
+
+class Outbound:
+    """The sending half of a session; the pacer calls `tick` every packet time.
+
+    The timestamp moves with every tick, sent or not. While the stream may not send, or has nowhere to send to, nothing
+    leaves and playing stands still. A packet after ticks without one carries the marker (RFC 3551 §4.1).
+
+    Attributes:
+        queue: what is to be played.
+        packets, bytes, errors: `packets_sent`, `bytes_sent` and `send_errors` of `MediaStatistics`.
+    """
+
+    __slots__ = (
+        "_encode",
+        "_event_timestamp",
+        "_event_type",
+        "_events",
+        "_frame_bytes",
+        "_frame_ticks",
+        "_gap",
+        "_latch",
+        "_payload_type",
+        "_ptime_ms",
+        "_send_silence",
+        "_sends",
+        "_sendto",
+        "_sequence",
+        "_silence",
+        "_ssrc",
+        "_timestamp",
+        "bytes",
+        "errors",
+        "packets",
+        "queue",
+    )
+
+    def __init__(
+        self, rtp: socket.socket, latch: Latch, queue: PlayQueue, *, start: StreamStart, send_silence: bool
+    ) -> None:
+        self._sendto = rtp.sendto
+        self._latch = latch
+        self.queue = queue
+        self._send_silence = send_silence
+        self._ssrc, self._sequence, self._timestamp = start
+        self._gap = True
+        self._sends = False
+        self._encode = find_codec("PCMU").encode
+        self._silence = b""
+        self._payload_type = self._frame_bytes = self._frame_ticks = self._ptime_ms = 0
+        self._event_type: int | None = None
+        self._events: deque[tuple[EventPacket | None, Fate | None]] = deque()  # one per tick; None is a pause
+        self._event_timestamp = 0
+        self.packets = self.bytes = self.errors = 0
+
+    def agree(self, agreed: Agreed) -> None:
+        """Take what was agreed: codec, payload types, packet time, direction.
+
+        Raises:
+            MediaError: a codec was agreed that sipflow has not.
+        """
+        codec = find_codec(agreed.codec.name, agreed.codec.clock_rate_hz)
+        self._encode = codec.encode
+        self._silence = codec.silence(agreed.ptime_ms)
+        self._payload_type = agreed.send_payload_type
+        self._ptime_ms = agreed.ptime_ms
+        self._frame_bytes = agreed.ptime_ms * codec.sample_rate_hz // 1000 * _SAMPLE_BYTES
+        self._frame_ticks = agreed.ptime_ms * codec.clock_rate_hz // 1000
+        self._sends = agreed.sends
+        self._event_type = agreed.telephone_event_send
+        if self._event_type is None:
+            self._drop_events()
+
+    def tick(self) -> None:
+        """Send the packet that is due now."""
+        timestamp = self._timestamp
+        self._timestamp = timestamp + self._frame_ticks & 0xFFFFFFFF
+        if not self._sends or self._latch.target is None:
+            self._gap = True
+            return
+        if self._events:
+            self._tick_event(timestamp)
+            return
+        queue = self.queue
+        pcm = queue.take(self._frame_bytes)
+        if pcm is not None:
+            self._send(self._payload_type, timestamp, self._encode(pcm), self._gap)
+            if queue.has_marks:
+                queue.settle()
+        elif self._send_silence:
+            self._send(self._payload_type, timestamp, self._silence, self._gap)
+        else:
+            self._gap = True
+
+    def skip(self, ticks: int) -> None:
+        """Let time pass without sending."""
+        self._timestamp = self._timestamp + ticks * self._frame_ticks & 0xFFFFFFFF
+        self._gap = True
+
+    def send_digits(self, digits: str, fate: Fate, *, duration_ms: int, gap_ms: int) -> None:
+        """Queue digits as telephone-events; see `MediaSession.send_digits`."""
+        if self._event_type is None:
+            raise MediaError("the peer did not agree to telephone-event, so digits cannot be sent in RTP (RFC 4733)")
+        plan = list(self._plan(digits, duration_ms, gap_ms))
+        if plan:
+            self._events.extend((packet, None) for packet in plan[:-1])
+            self._events.append((plan[-1], fate))
+        else:
+            fate(True)
+
+    def end(self) -> None:
+        """Stop sending; drop what waits, and tell its marks so."""
+        self._sends = False
+        self._drop_events()
+        self.queue.clear()
+
+    def _plan(self, digits: str, duration_ms: int, gap_ms: int) -> Iterator[EventPacket | None]:
+        """Lay the packets of digits, and the pauses after them, tick by tick."""
+        ptime_ms = self._ptime_ms
+        for digit in digits:
+            try:
+                yield from encode_event(digit, duration_ms=duration_ms, ptime_ms=ptime_ms)
+            except LocalProtocolError as error:
+                raise MediaError(f"{digits!r} cannot be sent: {error}") from error
+            yield from [None] * -(-gap_ms // ptime_ms)
+
+    def _tick_event(self, timestamp: int) -> None:
+        """Send the next packet of a digit, or be silent between two; audio waits meanwhile."""
+        packet, fate = self._events.popleft()
+        if packet is not None and self._event_type is not None:
+            if packet.marker:
+                self._event_timestamp = timestamp  # RFC 4733 §2.1: the time line is the audio's
+            self._send(
+                self._event_type, self._event_timestamp + packet.timestamp_offset, packet.payload, packet.marker
+            )
+            self._gap = True
+        elif self._send_silence:
+            self._send(self._payload_type, timestamp, self._silence, self._gap)
+        if fate is not None:
+            fate(True)
+
+    def _send(self, payload_type: int, timestamp: int, payload: bytes, marker: bool) -> None:
+        target = self._latch.target
+        if target is None:
+            return
+        self._gap = False
+        sequence = self._sequence
+        self._sequence = sequence + 1
+        try:
+            self._sendto(header(payload_type, sequence, timestamp, self._ssrc, marker) + payload, target)
+        except OSError:  # no buffer space, unreachable, refused: a lost packet, and the next one may pass
+            self.errors += 1
+            return
+        self.packets += 1
+        self.bytes += len(payload)
+
+    def _drop_events(self) -> None:
+        events, self._events = self._events, deque()
+        for _, fate in events:
+            if fate is not None:
+                fate(False)

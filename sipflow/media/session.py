@@ -1,0 +1,280 @@
+"""One RTP stream of one call: what the call above starts, updates, reads, plays into and closes."""
+
+import asyncio
+import ipaddress
+import socket
+from collections.abc import Callable
+from time import monotonic
+
+from sipflow.errors import MediaError
+from sipflow.media.inbound import Inbound
+from sipflow.media.latch import Address, Latch
+from sipflow.media.outbound import Outbound, StreamStart
+from sipflow.media.pacer import Pacer
+from sipflow.media.play_queue import Fate, PlayQueue
+from sipflow.media.ports import PortPair, PortPool
+from sipflow.media.reader import FrameReader
+from sipflow.media.settings import Settings
+from sipflow.media.statistics import MediaStatistics
+from sipflow.sdp.agreement import Agreed
+
+
+class MediaSession:
+    """Receives and sends the audio of one call, 16-bit mono samples on this side, RTP on the other.
+
+    It is made with a lent port pair, before there is an offer to write; `start` begins when something was agreed,
+    `close` gives the pair back. Everything is called in the loop's thread.
+
+    Attributes:
+        pair: the lent ports; their numbers go into SDP.
+        agreed: what was agreed last, None before `start`.
+        closed: whether `close` was called.
+    """
+
+    def __init__(
+        self,
+        pair: PortPair,
+        pacer: Pacer,
+        *,
+        ports: PortPool,
+        settings: Settings | None = None,
+        on_digit: Callable[[str], None] | None = None,
+        on_silent: Callable[[float], None] | None = None,
+        start: StreamStart | None = None,
+    ) -> None:
+        """Prepare a stream; nothing is sent or read yet.
+
+        Args:
+            pair: lent by `ports`, and given back to it.
+            pacer: ticks this session while it is started.
+            ports: where `pair` belongs.
+            settings: None for the defaults.
+            on_digit: told each digit the peer presses (RFC 4733), once, at its first packet.
+            on_silent: told the seconds of silence when the peer sent nothing for `settings.rtp_timeout_s`, and again
+                after each further such time. Not while on hold.
+            start: first SSRC, sequence number and timestamp; None draws them at random.
+        """
+        self.pair = pair
+        self.agreed: Agreed | None = None
+        self.closed = False
+        self._pacer = pacer
+        self._ports = ports
+        self._settings = settings = settings or Settings()
+        self._on_silent = on_silent
+        self._silent_since = 0.0
+        self._watch: asyncio.TimerHandle | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        latch = Latch(None, packets=settings.latch_packets, silent_s=settings.latch_silent_s)
+        self._latch = latch
+        self._inbound = Inbound(
+            pair.rtp, pair.rtcp, latch, queue_frames=settings.queue_frames, on_digit=on_digit
+        )
+        self._queue = PlayQueue(limit_s=settings.play_queue_s)
+        self._outbound = Outbound(
+            pair.rtp, latch, self._queue, start=start or StreamStart.random(), send_silence=settings.send_silence
+        )
+
+    def __repr__(self) -> str:
+        return f"MediaSession(port {self.pair.port})"
+
+    def start(self, agreed: Agreed) -> None:
+        """Begin to receive and, every packet time, to send.
+
+        Raises:
+            MediaError: the codec is not ours, the peer's address cannot be reached from `settings.bind_host`'s family,
+                or the session is closed or started already.
+        """
+        if self.closed or self._loop is not None:
+            raise MediaError(f"{self!r} is {'closed' if self.closed else 'started already'}")
+        self._agree(agreed)
+        self._loop = loop = asyncio.get_running_loop()
+        loop.add_reader(self.pair.rtp, self._inbound.readable)
+        loop.add_reader(self.pair.rtcp, self._inbound.rtcp_readable)
+        self._pacer.add(self._outbound, ptime_ms=agreed.ptime_ms)
+        if self._on_silent is not None and self._settings.rtp_timeout_s:
+            self._watch = loop.call_later(self._settings.rtp_timeout_s, self._look)
+
+    def update(self, agreed: Agreed) -> None:
+        """Change what was agreed, after a re-INVITE: address, codec, packet time, hold and resume.
+
+        What is queued to be played stays queued; on hold nothing is sent and playing stands still.
+
+        Raises:
+            MediaError: as `start`, or the session is not started; nothing has changed then.
+        """
+        if self._loop is None or self.agreed is None:
+            raise MediaError(f"{self!r} is not started")
+        moved = agreed.ptime_ms != self.agreed.ptime_ms
+        self._agree(agreed)
+        if moved:
+            self._pacer.add(self._outbound, ptime_ms=agreed.ptime_ms)
+
+    def close(self) -> None:
+        """Stop, end every reader, drop what is queued, give the ports back. Closing twice is no error."""
+        if self.closed:
+            return
+        self.closed = True
+        self._pacer.remove(self._outbound)
+        if self._loop is not None:
+            self._loop.remove_reader(self.pair.rtp)
+            self._loop.remove_reader(self.pair.rtcp)
+            self._loop = None
+        if self._watch is not None:
+            self._watch.cancel()
+        self._outbound.end()
+        self._inbound.end()
+        self._ports.give_back(self.pair, now=monotonic())
+
+    def frames(self) -> FrameReader:
+        """Iterate over what the peer says, from now until the session closes; every caller gets its own reader.
+
+        A reader that is slow loses the oldest audio (`FrameReader.lost`) and holds up nobody.
+        """
+        reader = self._inbound.read()
+        if self.closed:
+            reader.close()
+        return reader
+
+    def enqueue(self, pcm: bytes, *, cushion_ms: int = 0, continues: bool = False) -> None:
+        """Play samples after what is queued already. Does nothing once closed.
+
+        Args:
+            pcm: signed 16-bit little-endian mono at 8 kHz, any number of samples.
+            cushion_ms: for live sources, such as an echo: how much must wait before any of it is sent, at first and
+                after it ran dry, so that jitter does not break it up. 40 suits 20 ms packets. What runs ahead of the
+                cushion by more than 80 ms is dropped, oldest first.
+            continues: counts as one with what was enqueued before, for `clear`, even if that has been played already.
+
+        Raises:
+            MediaError: half a sample, or more than `settings.play_queue_s` would be waiting.
+        """
+        if not self.closed:
+            self._queue.enqueue(pcm, cushion_ms=cushion_ms, continues=continues)
+
+    @property
+    def queued_ms(self) -> int:
+        """How long what is queued will play, in milliseconds."""
+        return self._queue.queued_ms
+
+    @property
+    def played_ms(self) -> int:
+        """How many milliseconds of what was ever enqueued have been sent."""
+        return self._queue.played_ms
+
+    @property
+    def clears(self) -> int:
+        """How often the queue was cleared: tells a source that the rest of it is not wanted."""
+        return self._queue.clears
+
+    def clear(self) -> int:
+        """Drop what is queued, and give how many milliseconds of it had been sent, exactly.
+
+        *It* is everything enqueued since the queue was last empty, as far as `continues` does not say otherwise.
+        The packet after this one is silent.
+        """
+        return self._queue.clear()
+
+    def mark(self, *, before_ms: int = 0) -> asyncio.Future[bool]:
+        """Give a future for the moment when what is queued now has been sent but for its last `before_ms`.
+
+        Its result is True when the audio was sent, False when it was cleared or the session closed.
+        """
+        future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._queue.mark(_settling(future), before_ms=before_ms)
+        return future
+
+    async def drained(self) -> bool:
+        """Wait until the last sample queued now has been sent; False when it was cleared or the session closed."""
+        return await self.mark()
+
+    def send_digits(self, digits: str, *, duration_ms: int = 100, gap_ms: int = 100) -> asyncio.Future[bool]:
+        """Send digits as telephone-events (RFC 4733); what is playing pauses meanwhile.
+
+        Args:
+            digits: any of `0-9 * # A-D`, in order.
+            duration_ms: of each, rounded up to whole packets.
+            gap_ms: silence after each, rounded up to whole packets.
+
+        Returns:
+            A future: True when the last packet was sent, False when that became impossible.
+
+        Raises:
+            MediaError: the peer did not agree to telephone-event, or this is no digit.
+        """
+        future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._outbound.send_digits(digits, _settling(future), duration_ms=duration_ms, gap_ms=gap_ms)
+        return future
+
+    def silent_s(self, *, now: float) -> float:
+        """Give the seconds since the peer's last packet, or since the start or the end of hold; 0.0 on hold."""
+        if self.agreed is None or not (self.agreed.sends and self.agreed.receives):
+            return 0.0
+        return now - max(self._inbound.last_at or 0.0, self._silent_since)
+
+    def statistics(self) -> MediaStatistics:
+        """Take a snapshot of the counters; good before `start` and after `close` too."""
+        inbound, outbound, source = self._inbound, self._outbound, self._inbound.source
+        return MediaStatistics(
+            codec=self.agreed.codec.name if self.agreed else "",
+            packets_sent=outbound.packets,
+            bytes_sent=outbound.bytes,
+            packets_received=source.received,
+            bytes_received=inbound.bytes,
+            lost=source.lost,
+            late=inbound.late,
+            duplicates=source.duplicates,
+            jitter_ms=source.jitter_ms,
+            strays=self._latch.strays,
+            unexpected=inbound.unexpected,
+            malformed=inbound.malformed,
+            rtcp_received=inbound.rtcp,
+            send_errors=outbound.errors,
+            digits_received=inbound.digits,
+            first_packet_at=inbound.first_at,
+            last_packet_at=inbound.last_at,
+            played_ms=self._queue.played_ms,
+            dry=self._queue.dry,
+            skipped_ms=self._queue.skipped_ms,
+        )
+
+    def _agree(self, agreed: Agreed) -> None:
+        now = monotonic()
+        remote = self._remote(agreed)
+        self._outbound.agree(agreed)
+        self._inbound.agree(agreed)
+        self._latch.expect(remote, now=now)
+        if self.agreed is None or not (self.agreed.sends and self.agreed.receives):
+            self._silent_since = now
+        self.agreed = agreed
+
+    def _remote(self, agreed: Agreed) -> Address | None:
+        """Give the peer's address as the socket will name it; None while SDP names none (old hold, RFC 3264 §8.4)."""
+        try:
+            host = ipaddress.ip_address(agreed.remote_host)
+        except ValueError:
+            raise MediaError(f"the peer's media address {agreed.remote_host!r} is not an IP address") from None
+        if (host.version == 6) != (self.pair.rtp.family == socket.AF_INET6):
+            raise MediaError(f"the peer wants media at {host}, which {self._settings.bind_host} (media.bind_host) cannot reach")
+        if host.is_unspecified or not agreed.remote_rtp_port:
+            return None
+        return str(host), agreed.remote_rtp_port
+
+    def _look(self) -> None:
+        """Report the peer's silence, and look again when it may next have lasted long enough."""
+        timeout_s = self._settings.rtp_timeout_s
+        silent_s = self.silent_s(now=monotonic())
+        if silent_s >= timeout_s and self._on_silent is not None:
+            self._on_silent(silent_s)
+            silent_s = 0.0
+        if self._loop is not None:
+            self._watch = self._loop.call_later(timeout_s - silent_s, self._look)
+
+
+def _settling(future: asyncio.Future[bool]) -> Fate:
+    """Give a callback that sets a future's result, unless its waiter has gone."""
+
+    def settle(played: bool) -> None:
+        if not future.done():
+            future.set_result(played)
+
+    return settle

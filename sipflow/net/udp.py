@@ -1,0 +1,251 @@
+"""One UDP socket: no queue between the network and the core, and no error that stops it."""
+
+import asyncio
+import errno
+import os
+import select
+import socket
+import struct
+import sys
+from collections import deque
+from collections.abc import Callable
+
+from sipflow.errors import TransportError
+from sipflow.net.literal import WILDCARDS
+from sipflow.net.settings import ListenAddress
+from sipflow.sip.hop import Hop
+
+_BATCH = 64  # datagrams per wake-up; then timers and streams have their turn
+_LARGEST_BYTES = 65535
+_HOPS = 4096  # remembered peers; a flood from forged sources must not fill the memory
+_BACKLOG = 1024  # datagrams that wait for a full send buffer; later ones are lost, as UDP may, and sent again by timers
+_RETRY_S = 0.005
+_TRANSIENT = frozenset({errno.EAGAIN, errno.EWOULDBLOCK, errno.ENOBUFS})
+
+# Linux tells an unconnected socket which destination an ICMP error is about, if asked (ip(7), IP_RECVERR).
+_RECVERR = {socket.AF_INET: (socket.IPPROTO_IP, 11), socket.AF_INET6: (socket.IPPROTO_IPV6, 25)}
+_EXTENDED_ERROR = struct.Struct("=IBBBBII")  # struct sock_extended_err
+_ORIGIN_LOCAL = 1
+# RFC 3261 §18.4: host, network, port or protocol unreachable and parameter problem are failures; others are ignored.
+_UNREACHABLE = frozenset(
+    {errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ENOPROTOOPT, errno.EPROTO, errno.EACCES}
+)
+
+
+class UdpSocket:
+    """Receives and sends datagrams on one listening address.
+
+    Args:
+        address: where to listen.
+        on_datagram: gets every datagram and where it came from; must not raise.
+        on_unreachable: gets a destination that the network says cannot be reached (RFC 3261 §18.4), and why.
+        source_of: says which address of ours a peer sees, for a socket on all addresses.
+
+    Attributes:
+        address: where it listens, with the real port once open.
+        dropped: datagrams that found the send buffer and the backlog full.
+    """
+
+    def __init__(
+        self,
+        address: ListenAddress,
+        *,
+        on_datagram: Callable[[bytes, Hop], None],
+        on_unreachable: Callable[[Hop, str], None],
+        source_of: Callable[[str], str],
+    ) -> None:
+        self.address = address
+        self.dropped = 0
+        self._on_datagram = on_datagram
+        self._on_unreachable = on_unreachable
+        self._source_of = source_of
+        self._hops: dict[tuple[object, ...], Hop] = {}
+        self._backlog: deque[tuple[bytes, tuple[str, int]]] = deque()
+        self._retry: asyncio.TimerHandle | None = None
+        self._poll: select.epoll | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._socket = socket.socket(address.family, socket.SOCK_DGRAM)
+
+    def open(self, *, buffer_bytes: int, dscp: int | None) -> None:
+        """Bind, and be called by the running loop from now on.
+
+        Raises:
+            TransportError: the address cannot be used; the sentence says which and why.
+        """
+        sock, address = self._socket, self.address
+        try:
+            sock.setblocking(False)
+            set_traffic_class(sock, dscp)
+            for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
+                sock.setsockopt(socket.SOL_SOCKET, option, buffer_bytes)  # the system may give less
+            if sys.platform == "linux":
+                sock.setsockopt(*_RECVERR[address.family], 1)
+            bind(sock, address)
+        except TransportError:
+            sock.close()
+            raise
+        self.address = ListenAddress(address.transport, address.host, sock.getsockname()[1])
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(self._watched(), self._readable)
+
+    def close(self) -> None:
+        """Stop receiving and give the address back; what waits for a full buffer is lost."""
+        if self._loop is not None:
+            self._loop.remove_reader(self._poll.fileno() if self._poll is not None else self._socket.fileno())
+            self._loop = None
+        if self._poll is not None:
+            self._poll.close()
+        if self._retry is not None:
+            self._retry.cancel()
+        self._backlog.clear()
+        self._socket.close()
+
+    def send(self, data: bytes, host: str, port: int) -> str:
+        """Send at once to an IP literal of the socket's family; give "" or a sentence why it cannot be sent."""
+        try:
+            self._socket.sendto(data, (host, port))
+        except OSError as error:
+            return self._send_again(data, (host, port), error)
+        except OverflowError:
+            return f"port {port} is not in 1..65535"
+        return ""
+
+    def forget_hops(self) -> None:
+        """Ask anew which of our addresses each peer sees; routes may have changed."""
+        self._hops.clear()
+
+    def _watched(self) -> int:
+        """Give the descriptor that the loop should watch.
+
+        A pending ICMP error makes poll report an error condition, upon which libuv (uvloop) stops watching for good.
+        An epoll set around the socket is merely readable then.
+        """
+        if sys.platform != "linux":
+            return self._socket.fileno()
+        self._poll = select.epoll()
+        self._poll.register(self._socket.fileno(), select.EPOLLIN)
+        return self._poll.fileno()
+
+    def _readable(self) -> None:
+        receive, hops, deliver = self._socket.recvfrom, self._hops, self._on_datagram
+        for _ in range(_BATCH):
+            try:
+                data, source = receive(_LARGEST_BYTES)
+            except BlockingIOError:
+                return
+            except OSError:
+                if self._loop is None:
+                    return  # a datagram made somebody close us
+                self._read_errors()
+                continue
+            if data:
+                deliver(data, hops.get(source) or self._hop(source))
+
+    def _hop(self, source: tuple[object, ...]) -> Hop:
+        host, port = str(source[0]), source[1]
+        if len(source) == 4 and source[3]:
+            host = f"{host.partition('%')[0]}%{source[3]}"  # a link-local peer is one only with its zone
+        ours = self.address.host
+        if ours in WILDCARDS:
+            ours = self._source_of(host)
+        hop = Hop("udp", host, port if isinstance(port, int) else 0, ours, self.address.port)
+        if len(self._hops) >= _HOPS:
+            self._hops.clear()
+        self._hops[source] = hop
+        return hop
+
+    def _send_again(self, data: bytes, target: tuple[str, int], error: OSError) -> str:
+        """Send once more where the failure was not this message's: a full buffer, or news of an earlier one."""
+        if error.errno not in _TRANSIENT and self._read_errors():
+            try:
+                self._socket.sendto(data, target)
+            except OSError as second:
+                error = second
+            else:
+                return ""
+        if error.errno not in _TRANSIENT:
+            return _why_not(data, error)
+        if len(self._backlog) >= _BACKLOG or self._loop is None:
+            self.dropped += 1
+            return ""
+        self._backlog.append((data, target))
+        if self._retry is None:
+            self._retry = self._loop.call_later(_RETRY_S, self._flush)
+        return ""
+
+    def _flush(self) -> None:
+        self._retry = None
+        for _ in range(len(self._backlog)):
+            data, target = self._backlog.popleft()
+            self.send(data, *target)
+
+    def _read_errors(self) -> bool:
+        """Take the ICMP errors off the socket and report each destination once; whether there was any."""
+        if sys.platform != "linux":
+            return False
+        failed: dict[Hop, str] = {}
+        found = False
+        while True:
+            try:
+                _, ancillary, _, target = self._socket.recvmsg(0, 512, socket.MSG_ERRQUEUE)
+            except OSError:
+                break
+            found = True
+            number = _unreachable(ancillary)
+            if number and target:
+                failed[self._hop(target)] = os.strerror(number)
+        for hop, why in failed.items():
+            self._on_unreachable(hop, why)
+        return found
+
+
+def _unreachable(ancillary: list[tuple[int, int, bytes]]) -> int:
+    """Give the errno of an ICMP error that means a failure, 0 for any other."""
+    for level, kind, data in ancillary:
+        if (level, kind) in _RECVERR.values() and len(data) >= _EXTENDED_ERROR.size:
+            number, origin = _EXTENDED_ERROR.unpack_from(data)[:2]
+            if origin != _ORIGIN_LOCAL and number in _UNREACHABLE:
+                return int(number)
+    return 0
+
+
+def _why_not(data: bytes, error: OSError) -> str:
+    if error.errno == errno.EMSGSIZE:
+        return f"a message of {len(data)} octets is too large for UDP"
+    return error.strerror or str(error)
+
+
+def bind(sock: socket.socket, address: ListenAddress) -> None:
+    """Bind to `address`; an IPv6 socket takes IPv6 alone, so that both can have one port.
+
+    Raises:
+        TransportError: the sentence says which address and why.
+    """
+    try:
+        if address.family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        sock.bind((address.host, address.port))
+    except OSError as error:
+        raise TransportError(f"cannot listen on {address}: {_hint(error)}") from error
+
+
+def set_traffic_class(sock: socket.socket, dscp: int | None) -> None:
+    """Mark the packets of `sock` with a DiffServ code point (RFC 2474 §3: the upper six bits)."""
+    if dscp is None:
+        return
+    if sock.family == socket.AF_INET6:
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_TCLASS, dscp << 2)
+    else:
+        sock.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, dscp << 2)
+
+
+def _hint(error: OSError) -> str:
+    match error.errno:
+        case errno.EADDRINUSE:
+            return "another program (or another sipflow) has this port; stop it or choose another port"
+        case errno.EADDRNOTAVAIL:
+            return "this host does not have that address"
+        case errno.EACCES:
+            return "not allowed: ports below 1024 need CAP_NET_BIND_SERVICE"
+        case _:
+            return error.strerror or str(error)
