@@ -7,6 +7,7 @@ from pathlib import Path
 
 from sipflow.config.problems import Problems, shown
 from sipflow.config.tree import Branch, Entry, Items, Leaf, Node
+from sipflow.errors import ConfigError
 
 LONGEST_SECRET_BYTES = 65536
 _SECRET_KEYS = re.compile(r"(?:.*[_-])?(?:password|passphrase|secret|token|api_?key|credentials?)", re.IGNORECASE)
@@ -28,10 +29,6 @@ def resolve(root: Branch, *, environ: Mapping[str, str], folder: Path, problems:
         folder: of the configuration file; a secret's relative path starts there.
     """
     return _Resolver(environ, folder, problems).branch(root, ())
-
-
-class _Refused(Exception):  # noqa: N818  (never leaves this module: it carries a sentence up to the value it is about)
-    pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +62,7 @@ class _Resolver:
             text, variables = self._expand(leaf.written)
             if secret:
                 text = self._secret(leaf.written, text)
-        except _Refused as refusal:
+        except ConfigError as refusal:  # raised below, without a place
             self.problems.add(str(refusal), line=leaf.line, path=path)
             return replace(leaf, text=leaf.written, secret=secret, broken=True)
         return replace(leaf, text=text, variables=variables, secret=secret)
@@ -87,7 +84,7 @@ class _Resolver:
     def _variable(self, inside: str, *, closed: bool) -> str:
         named = _NAMED.fullmatch(inside)
         if named is None or not closed:
-            raise _Refused(
+            raise ConfigError(
                 "'${' must begin a variable such as ${NAME} or ${NAME:-default}; write $${ for the text itself"
             )
         name, default = named.groups()
@@ -95,14 +92,14 @@ class _Resolver:
         if value or (default is None and name in self.environ):
             return value
         if default is None:
-            raise _Refused(f"the environment variable {shown(name)} is not set")
+            raise ConfigError(f"the environment variable {shown(name)} is not set")
         return str(default)
 
     def _secret(self, written: str, text: str) -> str:
         if written.startswith(_FILE):
             text = self._read(self.folder / text.removeprefix(_FILE).strip(), text.removeprefix(_FILE).strip())
         if not text:
-            raise _Refused("is empty; remove the key if there is none")
+            raise ConfigError("is empty; remove the key if there is none")
         return text
 
     def _read(self, path: Path, name: str) -> str:
@@ -111,10 +108,10 @@ class _Resolver:
                 data = stream.read(LONGEST_SECRET_BYTES + 1)
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) and error.strerror else "not a path"
-            raise _Refused(f"the secret file {shown(name)} cannot be read: {reason}") from None
+            raise ConfigError(f"the secret file {shown(name)} cannot be read: {reason}") from None
         if len(data) > LONGEST_SECRET_BYTES:
-            raise _Refused(f"the secret file {shown(name)} is larger than {LONGEST_SECRET_BYTES} bytes")
+            raise ConfigError(f"the secret file {shown(name)} is larger than {LONGEST_SECRET_BYTES} bytes")
         try:
             return data.decode("utf-8").rstrip("\r\n")
         except UnicodeDecodeError:
-            raise _Refused(f"the secret file {shown(name)} is not UTF-8 text") from None
+            raise ConfigError(f"the secret file {shown(name)} is not UTF-8 text") from None

@@ -40,7 +40,7 @@ class Leaf:
         variables: what was put in, and how that was written: ("hunter2", "${PBX_PASSWORD}").
     """
 
-    written: str | None
+    written: str | None = field(repr=False)
     line: int
     plain: bool = True
     text: str | None = field(default=None, repr=False)

@@ -99,6 +99,11 @@ class Inbound:
         self.first_at: float | None = None
         self.last_at: float | None = None
 
+    @property
+    def late(self) -> int:
+        """How many packets came after their place in the audio had passed."""
+        return self._reorder.late
+
     def agree(self, agreed: Agreed) -> None:
         """Take what was agreed: payload types, codecs, direction.
 
@@ -172,7 +177,7 @@ class Inbound:
                 self.malformed += 1
                 return
         if payload_type not in self._codecs and payload_type != self._event_type or not self._receives:
-            self._take_unexpected(data)
+            self._take_unexpected(data, source, now)
             return
         if not self.latch.accept(source, ssrc, sequence, now=now):
             return
@@ -194,11 +199,14 @@ class Inbound:
                 if held:
                     self._deliver(held_timestamp, held)
 
-    def _take_unexpected(self, data: bytes) -> None:
+    def _take_unexpected(self, data: bytes, source: Address, now: float) -> None:
+        """Count what was not agreed. From the peer, as comfort noise often is, it still is a sign of life."""
         if self._rtcp_mux and is_rtcp(data):
             self._take_rtcp(data)
-        else:
-            self.unexpected += 1
+            return
+        self.unexpected += 1
+        if source == self.latch.target:
+            self.last_at = now
 
     def _take_event(self, data: bytes, sequence: int, timestamp: int) -> None:
         """Take a telephone-event packet, whose place in the sequence carries no audio."""

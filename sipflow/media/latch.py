@@ -95,7 +95,9 @@ class Latch:
             if self._candidates:
                 self._candidates.clear()
             return True
-        believed = self._moves(source, ssrc, sequence, now) if self.proven else self._proves(source, ssrc, sequence, now)
+        believed = (
+            self._moves(source, ssrc, sequence, now) if self.proven else self._proves(source, ssrc, sequence, now)
+        )
         if not believed:
             self.strays += 1
         return believed

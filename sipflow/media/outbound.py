@@ -94,8 +94,8 @@ class Outbound:
         self._event_timestamp = 0
         self.packets = self.bytes = self.errors = 0
 
-    def agree(self, agreed: Agreed) -> None:
-        """Take what was agreed: codec, payload types, packet time, direction.
+    def agree(self, agreed: Agreed, *, sends: bool) -> None:
+        """Take what was agreed: codec, payload types, packet time; `sends` when there is somebody to send to.
 
         Raises:
             MediaError: a codec was agreed that sipflow has not.
@@ -107,7 +107,7 @@ class Outbound:
         self._ptime_ms = agreed.ptime_ms
         self._frame_bytes = agreed.ptime_ms * codec.sample_rate_hz // 1000 * _SAMPLE_BYTES
         self._frame_ticks = agreed.ptime_ms * codec.clock_rate_hz // 1000
-        self._sends = agreed.sends
+        self._sends = sends
         self._event_type = agreed.telephone_event_send
         if self._event_type is None:
             self._drop_events()
@@ -171,9 +171,7 @@ class Outbound:
         if packet is not None and self._event_type is not None:
             if packet.marker:
                 self._event_timestamp = timestamp  # RFC 4733 §2.1: the time line is the audio's
-            self._send(
-                self._event_type, self._event_timestamp + packet.timestamp_offset, packet.payload, packet.marker
-            )
+            self._send(self._event_type, self._event_timestamp + packet.timestamp_offset, packet.payload, packet.marker)
             self._gap = True
         elif self._send_silence:
             self._send(self._payload_type, timestamp, self._silence, self._gap)

@@ -74,6 +74,11 @@ class PlayQueue:
         return self.played_bytes // self._bytes_per_ms
 
     @property
+    def skipped_ms(self) -> int:
+        """How much audio of live sources was dropped because it ran ahead."""
+        return self.skipped_bytes // self._bytes_per_ms
+
+    @property
     def run_ms(self) -> int:
         """How much of the current run was played."""
         return (self.played_bytes - self._run_start) // self._bytes_per_ms
@@ -94,7 +99,9 @@ class PlayQueue:
         if size % _SAMPLE_BYTES:
             raise MediaError(f"{size} bytes are not whole 16-bit samples")
         if self.queued_bytes + size > self._limit:
-            raise MediaError(f"{self.queued_ms / 1000:.0f} s of audio wait to be played; media.play_queue_s allows no more")
+            raise MediaError(
+                f"{self.queued_ms / 1000:.0f} s of audio wait to be played; media.play_queue_s allows no more"
+            )
         if not size:
             return
         if type(pcm) is not bytes:

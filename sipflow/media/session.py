@@ -66,9 +66,7 @@ class MediaSession:
         self._loop: asyncio.AbstractEventLoop | None = None
         latch = Latch(None, packets=settings.latch_packets, silent_s=settings.latch_silent_s)
         self._latch = latch
-        self._inbound = Inbound(
-            pair.rtp, pair.rtcp, latch, queue_frames=settings.queue_frames, on_digit=on_digit
-        )
+        self._inbound = Inbound(pair.rtp, pair.rtcp, latch, queue_frames=settings.queue_frames, on_digit=on_digit)
         self._queue = PlayQueue(limit_s=settings.play_queue_s)
         self._outbound = Outbound(
             pair.rtp, latch, self._queue, start=start or StreamStart.random(), send_silence=settings.send_silence
@@ -202,7 +200,10 @@ class MediaSession:
             MediaError: the peer did not agree to telephone-event, or this is no digit.
         """
         future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self._outbound.send_digits(digits, _settling(future), duration_ms=duration_ms, gap_ms=gap_ms)
+        if self.closed:
+            future.set_result(False)
+        else:
+            self._outbound.send_digits(digits, _settling(future), duration_ms=duration_ms, gap_ms=gap_ms)
         return future
 
     def silent_s(self, *, now: float) -> float:
@@ -240,9 +241,10 @@ class MediaSession:
     def _agree(self, agreed: Agreed) -> None:
         now = monotonic()
         remote = self._remote(agreed)
-        self._outbound.agree(agreed)
+        self._outbound.agree(agreed, sends=agreed.sends and remote is not None)
         self._inbound.agree(agreed)
-        self._latch.expect(remote, now=now)
+        if remote is not None:
+            self._latch.expect(remote, now=now)
         if self.agreed is None or not (self.agreed.sends and self.agreed.receives):
             self._silent_since = now
         self.agreed = agreed
@@ -254,7 +256,9 @@ class MediaSession:
         except ValueError:
             raise MediaError(f"the peer's media address {agreed.remote_host!r} is not an IP address") from None
         if (host.version == 6) != (self.pair.rtp.family == socket.AF_INET6):
-            raise MediaError(f"the peer wants media at {host}, which {self._settings.bind_host} (media.bind_host) cannot reach")
+            raise MediaError(
+                f"the peer wants media at {host}, which {self._settings.bind_host} (media.bind_host) cannot reach"
+            )
         if host.is_unspecified or not agreed.remote_rtp_port:
             return None
         return str(host), agreed.remote_rtp_port

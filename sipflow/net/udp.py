@@ -13,6 +13,7 @@ from collections.abc import Callable
 from sipflow.errors import TransportError
 from sipflow.net.literal import WILDCARDS
 from sipflow.net.settings import ListenAddress
+from sipflow.net.sockets import ask_for_buffers, bind, set_traffic_class
 from sipflow.sip.hop import Hop
 
 _BATCH = 64  # datagrams per wake-up; then timers and streams have their turn
@@ -76,8 +77,7 @@ class UdpSocket:
         try:
             sock.setblocking(False)
             set_traffic_class(sock, dscp)
-            for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
-                sock.setsockopt(socket.SOL_SOCKET, option, buffer_bytes)  # the system may give less
+            ask_for_buffers(sock, buffer_bytes)
             if sys.platform == "linux":
                 sock.setsockopt(*_RECVERR[address.family], 1)
             bind(sock, address)
@@ -213,39 +213,3 @@ def _why_not(data: bytes, error: OSError) -> str:
     if error.errno == errno.EMSGSIZE:
         return f"a message of {len(data)} octets is too large for UDP"
     return error.strerror or str(error)
-
-
-def bind(sock: socket.socket, address: ListenAddress) -> None:
-    """Bind to `address`; an IPv6 socket takes IPv6 alone, so that both can have one port.
-
-    Raises:
-        TransportError: the sentence says which address and why.
-    """
-    try:
-        if address.family == socket.AF_INET6:
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        sock.bind((address.host, address.port))
-    except OSError as error:
-        raise TransportError(f"cannot listen on {address}: {_hint(error)}") from error
-
-
-def set_traffic_class(sock: socket.socket, dscp: int | None) -> None:
-    """Mark the packets of `sock` with a DiffServ code point (RFC 2474 §3: the upper six bits)."""
-    if dscp is None:
-        return
-    if sock.family == socket.AF_INET6:
-        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_TCLASS, dscp << 2)
-    else:
-        sock.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, dscp << 2)
-
-
-def _hint(error: OSError) -> str:
-    match error.errno:
-        case errno.EADDRINUSE:
-            return "another program (or another sipflow) has this port; stop it or choose another port"
-        case errno.EADDRNOTAVAIL:
-            return "this host does not have that address"
-        case errno.EACCES:
-            return "not allowed: ports below 1024 need CAP_NET_BIND_SERVICE"
-        case _:
-            return error.strerror or str(error)

@@ -1,4 +1,4 @@
-"""What one received RTP stream is worth: valid or not, lost, late, twice, how unsteady (RFC 3550 §6.4.1, appendix A)."""
+"""What one received RTP stream is worth: lost, late and double packets, jitter (RFC 3550 §6.4.1, appendix A)."""
 
 from dataclasses import dataclass
 from enum import Enum

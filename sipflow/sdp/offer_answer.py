@@ -167,13 +167,13 @@ def _offered(capabilities: Capabilities, kept: MediaDescription | None) -> list[
     taken = set(before.values())
     offered = []
     for codec in (*capabilities.codecs, *_events_offered(capabilities)):
-        number = before.get((codec.name.upper(), codec.clock_rate_hz, codec.channels))
-        if number is None:
-            number = codec.payload_type
-            if number in taken:
-                number = next((free for free in _DYNAMIC if free not in taken), number)
-            taken.add(number)
-        offered.append((Format(number, codec.rtpmap, codec.fmtp), codec))
+        wanted = before.get((codec.name.upper(), codec.clock_rate_hz, codec.channels))
+        if wanted is None:
+            wanted = codec.payload_type
+            if wanted in taken:
+                wanted = next((free for free in _DYNAMIC if free not in taken), wanted)
+            taken.add(wanted)
+        offered.append((Format(wanted, codec.rtpmap, codec.fmtp), codec))
     return offered
 
 

@@ -3,6 +3,7 @@
 from sipflow.errors import LocalProtocolError, RemoteProtocolError
 from sipflow.sip.headers.address import NameAddr
 from sipflow.sip.hop import Hop
+from sipflow.sip.ids import MAGIC_COOKIE
 from sipflow.sip.message import Request, Response
 from sipflow.sip.uri import SipUri
 
@@ -173,6 +174,8 @@ def uac_dialog(request: Request, response: Response, flow: Hop, contact_user: st
 
 def _contact_of(message: Request | Response) -> SipUri:
     contact = message.contact
+    if contact is None and isinstance(message, Request) and not message.branch.startswith(MAGIC_COOKIE):
+        contact = message.from_  # RFC 2543 §6.22: a caller of those days without Contact is reached by its From
     if contact is None:
         raise RemoteProtocolError("a message that makes a dialog needs a Contact (RFC 3261 §12.1.1)")
     if not isinstance(contact.uri, SipUri):

@@ -11,6 +11,7 @@ TRANSPORTS = ("udp", "tcp", "tls")
 
 _PROXY_FORMS = "sip:host, sip:host:port, sip:host;transport=tcp, sips:host, host:port or host:port;transport=tls"
 _DOMAIN_FORMS = "pbx.example.com, pbx.example.com:5070 or [2001:db8::1]"
+_ADVERTISE_FORMS = "203.0.113.5, 203.0.113.5:5060 or edge.example.com"
 _ORIGINATION_FORMS = "sip:203.0.113.5:5060 or sip:edge.example.com"
 
 _SCHEME = re.compile(r"(sips?):(?!//)(.*)", re.IGNORECASE | re.DOTALL)
@@ -68,6 +69,18 @@ def parse_origination_uri(text: str) -> SipUri:
     """
     parts = _split(text, _ORIGINATION_FORMS)
     return SipUri(parts.scheme, None, None, parts.host, parts.port, parts.params)
+
+
+def parse_advertise(text: str) -> str:
+    """Read the "host" or "host:port" that stands for us in Via and Contact; IPv6 in brackets.
+
+    Raises:
+        LocalProtocolError: it is neither; the sentence says what is wrong and shows the right forms.
+    """
+    parts = _split(text, _ADVERTISE_FORMS)
+    if parts.params or _SCHEME.fullmatch(text.strip()):
+        raise _wrong(text, "it is a host, perhaps with a port, and nothing else", _ADVERTISE_FORMS)
+    return SipUri("sip", None, None, parts.host, parts.port).host_port
 
 
 class _Parts(NamedTuple):

@@ -1,7 +1,6 @@
 """From, To, Contact, Route and their kin: a name, a URI and parameters (RFC 3261 §20.10, §25.1 name-addr)."""
 
 import re
-from functools import lru_cache
 from typing import NamedTuple
 
 from sipflow.errors import RemoteProtocolError
@@ -48,7 +47,14 @@ class NameAddr(NamedTuple):
         Raises:
             RemoteProtocolError: the value breaks the grammar (status 400).
         """
-        return _parse(value)
+        match = _COMMON.fullmatch(value)
+        if match is None:
+            return _parse_rare(value)
+        quoted, plain, uri, params = match.groups()
+        display = plain.rstrip(" \t") if quoted is None else quoted
+        if "\0" in display:
+            raise RemoteProtocolError(f"NUL in a display name: {value[:80]!r}")
+        return cls(display, parse_uri(uri), plain_params(params) if params else ())
 
     @property
     def tag(self) -> str | None:
@@ -71,18 +77,6 @@ class NameAddr(NamedTuple):
     def __str__(self) -> str:
         address = f"<{self.uri}>{write_params(self.params)}"
         return f"{quote(self.display)} {address}" if self.display else address
-
-
-@lru_cache(maxsize=2048)  # From, To and Contact of a call come again in each of its messages
-def _parse(value: str) -> NameAddr:
-    match = _COMMON.fullmatch(value)
-    if match is None:
-        return _parse_rare(value)
-    quoted, plain, uri, params = match.groups()
-    display = quoted if quoted is not None else plain.rstrip(" \t")
-    if "\0" in display:
-        raise RemoteProtocolError(f"NUL in a display name: {value[:80]!r}")
-    return NameAddr(display, parse_uri(uri), plain_params(params) if params else ())
 
 
 def _parse_rare(value: str) -> NameAddr:

@@ -1,7 +1,6 @@
 """Via: where a request came from and its response goes (RFC 3261 §20.42, RFC 3581)."""
 
 import re
-from functools import lru_cache
 from typing import NamedTuple
 
 from sipflow.errors import RemoteProtocolError
@@ -49,7 +48,24 @@ class Via(NamedTuple):
         Raises:
             RemoteProtocolError: the value breaks the grammar, or its port is not in 1..65535 (status 400).
         """
-        return _parse(value)
+        match = _COMMON.fullmatch(value)
+        if match is not None:
+            transport, host, port, rest = match.groups()
+            params = plain_params(rest) if rest else ()
+        else:
+            match = _FULL.fullmatch(value)
+            if match is None:
+                raise RemoteProtocolError(f"not a Via: {value[:80]!r}")
+            transport, host, port, rest = match.groups()
+            params = parse_params(rest or "")
+        if host[0] == "[":
+            host = host[1:-1]
+        if port is None:
+            return cls(transport, host, None, params)
+        number = int(port)
+        if not 0 < number < 65536:
+            raise RemoteProtocolError(f"port {number} of a Via is not in 1..65535")
+        return cls(transport, host, number, params)
 
     @property
     def transport_lower(self) -> str:
@@ -100,24 +116,3 @@ class Via(NamedTuple):
         host = f"[{self.host}]" if ":" in self.host else self.host
         port = "" if self.port is None else f":{self.port}"
         return f"SIP/2.0/{self.transport} {host}{port}{write_params(self.params)}"
-
-
-@lru_cache(maxsize=1024)  # every response of a transaction repeats its Via
-def _parse(value: str) -> Via:
-    match = _COMMON.fullmatch(value)
-    if match is not None:
-        params = plain_params(match[4]) if match[4] else ()
-    else:
-        match = _FULL.fullmatch(value)
-        if match is None:
-            raise RemoteProtocolError(f"not a Via: {value[:80]!r}")
-        params = parse_params(match[4] or "")
-    host, port = match[2], match[3]
-    if host[0] == "[":
-        host = host[1:-1]
-    if port is None:
-        return Via(match[1], host, None, params)
-    number = int(port)
-    if not 0 < number < 65536:
-        raise RemoteProtocolError(f"port {number} of a Via is not in 1..65535")
-    return Via(match[1], host, number, params)

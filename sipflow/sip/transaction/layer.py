@@ -159,7 +159,7 @@ class TransactionLayer:
         for output in transaction.machine.respond(response, now=now):
             outputs.append(_named(transaction, output))
         self._settle(transaction)
-        if transaction.ack_key is not None and response.status >= 200:
+        if outputs and transaction.ack_key is not None and response.status >= 200:
             transaction.response_tag = response.to.tag  # §17.2.3: an RFC 2543 ACK repeats it
         return outputs
 

@@ -1,0 +1,161 @@
+"""TLS: whom we trust, what we show, and what went wrong in words an operator can act on."""
+
+import asyncio
+import ssl
+from collections.abc import Callable
+
+from sipflow.errors import TransportError
+from sipflow.net.settings import TlsSettings
+from sipflow.sip.hop import Hop
+
+ContextChooser = Callable[[Hop], ssl.SSLContext | None]
+
+_MINIMUM = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
+
+# X509_V_ERR_* of OpenSSL, as SSLCertVerificationError.verify_code.
+_REMEDIES = {
+    9: "its certificate is not valid yet: check the clocks on both sides",
+    10: "its certificate has expired: it must be renewed there",
+    18: "its certificate is self-signed: set tls.ca to that certificate",
+    19: "its chain ends in a certificate we do not trust: set tls.ca to its authority",
+    20: "we do not trust the authority of its certificate: set tls.ca to that authority's certificate",
+    21: "we do not trust the authority of its certificate, or it does not send its chain: set tls.ca",
+    23: "its certificate has been revoked",
+    62: "its certificate is for another name",
+    64: "its certificate does not carry its IP address: use the name that it does carry",
+}
+
+
+class TlsContexts:
+    """Makes the contexts of `settings` when they are first needed, and anew after `reload`.
+
+    Args:
+        settings: certificates and trust.
+        chooser: gives the context of one hop instead, or None to use ours; for trunks with certificates of their own.
+    """
+
+    def __init__(self, settings: TlsSettings, chooser: ContextChooser | None = None) -> None:
+        self._settings = settings
+        self._chooser = chooser
+        self._client: ssl.SSLContext | None = None
+        self._server: ssl.SSLContext | None = None
+
+    async def client(self, hop: Hop) -> ssl.SSLContext:
+        """Give the context for a connection to `hop`; reading the trusted authorities does not hold up the loop.
+
+        Raises:
+            TransportError: a file of ours cannot be used.
+        """
+        chosen = self._chooser(hop) if self._chooser is not None else None
+        if chosen is not None:
+            return chosen
+        if self._client is None:
+            self._client = await asyncio.to_thread(client_context, self._settings)
+        return self._client
+
+    def server(self) -> ssl.SSLContext:
+        """Give the context of our listeners.
+
+        Raises:
+            TransportError: a file of ours cannot be used.
+        """
+        if self._server is None:
+            self._server = server_context(self._settings)
+        return self._server
+
+    def reload(self) -> None:
+        """Read renewed certificates for the connections to come; those that are open keep theirs.
+
+        Raises:
+            TransportError: a file cannot be used; the old certificates stay in use.
+        """
+        server = server_context(self._settings) if self._server is not None else None
+        client = client_context(self._settings) if self._client is not None else None
+        self._server, self._client = server, client
+
+
+def client_context(settings: TlsSettings) -> ssl.SSLContext:
+    """Make a context for connections that we open.
+
+    Raises:
+        TransportError: a file cannot be used; the sentence says which.
+    """
+    context = _context(ssl.Purpose.SERVER_AUTH, settings)
+    if not settings.verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    if settings.client_certificate:
+        _load_chain(context, settings.client_certificate, settings.client_key)
+    elif settings.certificate:
+        _load_chain(context, settings.certificate, settings.key)
+    return context
+
+
+def server_context(settings: TlsSettings) -> ssl.SSLContext:
+    """Make a context for our listeners.
+
+    Raises:
+        TransportError: a file cannot be used; the sentence says which.
+    """
+    context = _context(ssl.Purpose.CLIENT_AUTH, settings)
+    context.verify_mode = ssl.CERT_REQUIRED if settings.verify_client else ssl.CERT_NONE
+    _load_chain(context, settings.certificate, settings.key)
+    return context
+
+
+def _context(purpose: ssl.Purpose, settings: TlsSettings) -> ssl.SSLContext:
+    try:
+        context = ssl.create_default_context(purpose, cafile=settings.ca or None)
+    except (OSError, ValueError) as error:
+        raise TransportError(f"tls.ca: cannot use {settings.ca}: {_reason(error)}") from error
+    context.minimum_version = _MINIMUM[settings.minimum_version]
+    return context
+
+
+def _load_chain(context: ssl.SSLContext, certificate: str, key: str) -> None:
+    try:
+        context.load_cert_chain(certificate, key, password=_no_password)
+    except (OSError, ValueError) as error:
+        raise TransportError(f"cannot use certificate {certificate} with key {key}: {_reason(error)}") from error
+
+
+def _no_password() -> str:
+    """Stand in for the prompt with which OpenSSL would stop the daemon."""
+    raise ValueError("the key is encrypted; sipflow cannot ask for its password")
+
+
+def explain(error: BaseException, hop: Hop) -> str:
+    """Say in one sentence why a connection to `hop` failed."""
+    host = f"[{hop.host}]" if ":" in hop.host else hop.host
+    place = f"{hop.server_name} ({host}:{hop.port})" if hop.server_name else f"{host}:{hop.port}"
+    return f"{hop.transport.upper()} to {place} failed: {_reason(error)}"
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        remedy = _REMEDIES.get(error.verify_code)
+        return f"{remedy} ({error.verify_message})" if remedy else error.verify_message
+    if isinstance(error, ssl.SSLError):
+        return _alert((error.reason or str(error)).lower().replace("_", " "))
+    if isinstance(error, TransportError | ValueError):
+        return str(error)
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    if isinstance(error, ConnectionRefusedError):
+        return "connection refused: nothing listens there"
+    if isinstance(error, OSError):
+        return error.strerror or str(error) or type(error).__name__
+    return str(error) or type(error).__name__
+
+
+def _alert(reason: str) -> str:
+    """Add to OpenSSL's words what they mean here."""
+    if "version" in reason or "unsupported protocol" in reason:
+        return f"no TLS version in common ({reason}): see tls.minimum_version"
+    if "wrong version number" in reason or "http request" in reason:
+        return f"the far end does not speak TLS on this port ({reason})"
+    if "certificate required" in reason or "handshake failure" in reason:
+        return f"the far end refused us ({reason}): it may want a client certificate, set tls.client_certificate"
+    if "unknown ca" in reason or "bad certificate" in reason:
+        return f"the far end does not trust the certificate we show ({reason})"
+    return reason

@@ -1,0 +1,240 @@
+"""A trunk: one account at one provider or PBX, and everything that follows from the fields of its form."""
+
+import hmac
+import re
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+
+from sipflow.errors import LocalProtocolError
+from sipflow.net.acl import Networks
+from sipflow.sip.digest import Account
+from sipflow.sip.headers.address import NameAddr
+from sipflow.sip.uri import SipUri, escape_user
+from sipflow.trunks.proxy import (
+    TRANSPORTS,
+    parse_advertise,
+    parse_origination_uri,
+    parse_outbound_proxy,
+    parse_sip_domain,
+)
+from sipflow.trunks.settings import HealthSettings, InboundAuth, RegisterSettings
+
+CODECS = ("PCMU", "PCMA")
+TOKEN_PARAM = "line"  # noqa: S105  (the name of the URI parameter, as Asterisk calls it)
+
+_E164 = re.compile(r"\+[1-9][0-9]{6,14}")  # ITU-T E.164 §6.2.1: at most 15 digits
+_PTIMES_MS = range(10, 61, 10)  # RFC 3551 §4.2: receivers take packets of up to 200 ms; beyond 60 delay is heard
+_TOKEN_CHARS = 16  # hexadecimal: 64 bits nobody guesses
+
+
+@dataclass(frozen=True, slots=True)
+class Trunk:
+    """One way to and from the telephone world. Checked as a whole when it is made.
+
+    Attributes:
+        name: what the configuration calls it.
+        phone_number: the number shown to people we call, in E.164; "" for none.
+        sip_domain: where calls go, and the domain of From, To and Request-URI: `host`, `host:port`, `[v6]:port`.
+        username: the account; user part of From, To and Contact of a registration.
+        password: in plain text; appears in no repr.
+        outbound_proxy: overrides `sip_domain` as the destination of every call and registration, see
+            `parse_outbound_proxy`. With `;lr` it also stands in a Route header (RFC 3261 §8.1.2).
+        auth_username: the name that answers challenges, where it is not `username`.
+        origination_uri: the address of ours that the provider knows. An IP address in it is what we advertise to this
+            trunk unless `advertise` says otherwise; a host name is for people only.
+        register: how to register; None does not.
+        accept_from: networks whose calls belong to this trunk, besides the addresses of its destination.
+        inbound_auth: what a caller must prove to know; None asks nothing.
+        health: how to watch the far end with OPTIONS; None does not.
+        codecs: in order of preference.
+        ptime_ms: audio per RTP packet.
+        region: country of national numbers such as "US"; None reads only international ones.
+        transport: "udp", "tcp", "tls", or "" for what DNS says (RFC 3263); an outbound proxy's own wins.
+        realm: the only realm whose challenges are answered; None answers any.
+        allow_md5: whether MD5 challenges are answered.
+        advertise: "host" or "host:port" in Via, Contact and SDP instead of our own address.
+
+    Raises:
+        LocalProtocolError: a field is wrong, or two contradict each other. The sentence begins with the field's name
+            and a colon, as in "password: ...", so that it can be shown at its place in a file or form.
+    """
+
+    name: str
+    phone_number: str = ""
+    sip_domain: str = ""
+    username: str = ""
+    password: str = field(default="", repr=False)
+    outbound_proxy: str = ""
+    auth_username: str = ""
+    origination_uri: str = ""
+    register: RegisterSettings | None = None
+    accept_from: Networks = field(default_factory=Networks)
+    inbound_auth: InboundAuth | None = None
+    health: HealthSettings | None = None
+    codecs: tuple[str, ...] = CODECS
+    ptime_ms: int = 20
+    region: str | None = None
+    transport: str = ""
+    realm: str | None = None
+    allow_md5: bool = True
+    advertise: str = ""
+    _domain: SipUri | None = field(default=None, init=False, repr=False, compare=False)
+    _proxy: SipUri | None = field(default=None, init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        self._check_texts()
+        self._check_media()
+        self._read_addresses()
+        self._check_account()
+        self._check_reach()
+
+    @property
+    def domain(self) -> SipUri | None:
+        """The bare domain as a URI: `sip_domain`, or else the host of the outbound proxy."""
+        if self._domain is None and self._proxy is not None:
+            return SipUri("sip", None, None, self._proxy.host)
+        return self._domain
+
+    @property
+    def destination(self) -> SipUri | None:
+        """Where calls and registrations are sent; None for a trunk that only takes calls."""
+        if self._proxy is not None:
+            return self._with_transport(self._proxy.without_params("lr"))
+        return None if self._domain is None else self._with_transport(self._domain)
+
+    @property
+    def routes(self) -> tuple[str, ...]:
+        """Route values for requests outside a dialog: the outbound proxy if it was written with `;lr`."""
+        if self._proxy is None or not self._proxy.has_param("lr"):
+            return ()
+        return (f"<{self._with_transport(self._proxy)}>",)
+
+    @property
+    def aor(self) -> NameAddr | None:
+        """The address of record (RFC 3261 §10), without tag; None for a trunk that only takes calls."""
+        domain = self.domain
+        if domain is None:
+            return None
+        return NameAddr("", domain.with_user(self.username) if self.username else domain)
+
+    @property
+    def accounts(self) -> tuple[Account, ...]:
+        """What may answer a challenge."""
+        if not self.password:
+            return ()
+        return (Account(self.auth_username or self.username, self.password, self.realm),)
+
+    @property
+    def contact_user(self) -> str:
+        """User part of our Contact, escaped."""
+        return escape_user(self.username)
+
+    @property
+    def registers_as(self) -> tuple[object, ...]:
+        """All that a registration depends on: two trunks with the same value need no new one."""
+        return (
+            (self.name, self.sip_domain, self.username, self.password, self.outbound_proxy, self.auth_username)
+            + (self.register, self.transport, self.realm, self.allow_md5, self.advertise)
+        )  # fmt: skip
+
+    def registration_token(self, secret: bytes) -> str:
+        """Make the token that our Contact carries (`;line=...`), so that a call can be traced to this registration.
+
+        The same name, username, password and secret give the same token: a binding that an earlier process left at
+        the registrar is replaced, not joined. Whoever does not know both secrets cannot make it.
+
+        Args:
+            secret: octets that only this installation knows and that outlive a restart.
+        """
+        key = secret + b"\0" + self.password.encode("utf-8", "surrogateescape")
+        text = f"{self.name}\0{self.username}".encode("utf-8", "surrogateescape")
+        return hmac.digest(key, text, "sha256").hex()[:_TOKEN_CHARS]
+
+    def _with_transport(self, uri: SipUri) -> SipUri:
+        if not self.transport or uri.scheme == "sips" or uri.has_param("transport"):
+            return uri
+        return SipUri(uri.scheme, None, None, uri.host, uri.port, (("transport", self.transport), *uri.params))
+
+    def _set(self, name: str, value: object) -> None:
+        object.__setattr__(self, name, value)
+
+    def _check_texts(self) -> None:
+        if not self.name or len(self.name) > 64:
+            raise LocalProtocolError("name: a trunk's name has 1 to 64 characters")
+        for text, key in (
+            (self.name, "name"),
+            (self.username, "username"),
+            (self.auth_username, "auth_username"),
+            (self.realm or "", "realm"),
+        ):
+            if not text.isprintable():
+                raise LocalProtocolError(f"{key}: it holds a line end or another character that does not print")
+        if self.phone_number and _E164.fullmatch(self.phone_number) is None:
+            raise LocalProtocolError(
+                f"phone_number: {self.phone_number[:40]!r} is not E.164: + and country code, then digits alone, "
+                "as in +12065550100"
+            )
+
+    def _check_media(self) -> None:
+        unknown = [name for name in self.codecs if name not in CODECS]
+        if unknown or not self.codecs:
+            what = f"{unknown[0]!r} is unknown" if unknown else "there is none"
+            raise LocalProtocolError(f"codecs: {what}; choose from {', '.join(CODECS)}")
+        if self.ptime_ms not in _PTIMES_MS:
+            raise LocalProtocolError(f"ptime_ms: {self.ptime_ms} is not one of {', '.join(map(str, _PTIMES_MS))}")
+
+    def _read_addresses(self) -> None:
+        if self.transport and self.transport not in TRANSPORTS:
+            raise LocalProtocolError(f"transport: {self.transport!r} is not one of {', '.join(TRANSPORTS)}")
+        if self.sip_domain:
+            with _field("sip_domain"):
+                self._set("_domain", parse_sip_domain(self.sip_domain))
+        if self.outbound_proxy:
+            with _field("outbound_proxy"):
+                self._set("_proxy", parse_outbound_proxy(self.outbound_proxy))
+        if self.advertise:
+            with _field("advertise"):
+                self._set("advertise", parse_advertise(self.advertise))
+        if self.origination_uri:
+            with _field("origination_uri"):
+                origination = parse_origination_uri(self.origination_uri)
+            if not self.advertise and _is_literal(origination.host):
+                self._set("advertise", origination.host_port)
+
+    def _check_account(self) -> None:
+        if self.password and not (self.username or self.auth_username):
+            raise LocalProtocolError("password: it is set without username; set username too")
+        if self.auth_username and not self.password:
+            raise LocalProtocolError("auth_username: it is set without password; set password too")
+        if self.register is not None and not self.username:
+            raise LocalProtocolError("register: to register, a trunk needs a username")
+
+    def _check_reach(self) -> None:
+        if self.destination is not None:
+            return
+        for wanted, key in ((self.register, "register"), (self.health, "health")):
+            if wanted is not None:
+                raise LocalProtocolError(f"{key}: it needs a far end; set sip_domain, or outbound_proxy")
+        if not self.accept_from:
+            raise LocalProtocolError("sip_domain: no call can reach or leave this trunk; set it, or accept_from")
+
+
+class _field:  # noqa: N801  (reads as a statement)
+    """Puts a field's name before the sentence of an error."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, LocalProtocolError):
+            raise LocalProtocolError(f"{self._name}: {error}") from None
+
+
+def _is_literal(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
