@@ -17,7 +17,7 @@ from sipflow.calls.media import LegMedia
 from sipflow.calls.record import CallRecord
 from sipflow.errors import LocalProtocolError, MediaError
 from sipflow.media.player import Source, play
-from sipflow.media.session import MediaStatistics
+from sipflow.media.statistics import MediaStatistics
 from sipflow.sip.headers.reason import Reason
 from sipflow.sip.message import Headers
 from sipflow.sip.usage.invite import InviteUsage

@@ -2,19 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from ipaddress import ip_address
 
-from sipflow.errors import LocalProtocolError
+from sipflow.errors import LocalProtocolError, RemoteProtocolError
 from sipflow.media.desk import MediaDesk
 from sipflow.media.session import MediaSession
-from sipflow.sdp.offer_answer import (
-    Agreed,
-    Capabilities,
-    Direction,
-    LocalMedia,
-    answer_offer,
-    make_offer,
-    read_answer,
-)
+from sipflow.sdp.offer_answer import Agreed, Capabilities, LocalMedia, answer_offer, make_offer, read_answer
 
 
 class LegMedia:
@@ -39,17 +32,15 @@ class LegMedia:
         Raises:
             PortsExhausted: none is free.
         """
-        self.session: MediaSession = desk.open(on_digit=on_digit)
+        self.session: MediaSession = desk.open(ipv6=":" in address, on_digit=on_digit)
         self.agreed: Agreed | None = None
-        self._desk = desk
         self._capabilities = capabilities
         self._local = LocalMedia(
             address=address,
-            rtp_port=self.session.port,
-            rtcp_port=self.session.port + 1,
+            rtp_port=self.session.pair.port,
+            rtcp_port=self.session.pair.rtcp_port,
             session_id=session_id,
             version=1,
-            direction=Direction.SENDRECV,
         )
         self._pending: Agreed | None = None
 
@@ -64,7 +55,9 @@ class LegMedia:
         Raises:
             RemoteProtocolError: the SDP is broken (400) or has nothing in common with us (488).
         """
-        body, self._pending = answer_offer(offer, self._local, self._capabilities)
+        body, agreed = answer_offer(offer, self._local, self._capabilities)
+        self._check_reachable(agreed)
+        self._pending = agreed
         self._local = replace(self._local, version=self._local.version + 1)
         return body
 
@@ -89,7 +82,18 @@ class LegMedia:
         """
         if not answer:
             raise LocalProtocolError("the far end answered without SDP")
-        self._apply(read_answer(answer, self._local, self._capabilities))
+        agreed = read_answer(answer, self._local, self._capabilities)
+        self._check_reachable(agreed)
+        self._apply(agreed)
+
+    def _check_reachable(self, agreed: Agreed) -> None:
+        """Refuse media at a name (no DNS for what strangers wrote) or in the other address family."""
+        try:
+            host = ip_address(agreed.remote_host)
+        except ValueError:
+            raise RemoteProtocolError(f"media address {agreed.remote_host!r} is not an IP address", status=488) from None
+        if (host.version == 6) != (":" in self._local.address):
+            raise RemoteProtocolError(f"media at {host}, signalling at {self._local.address}: not one family", status=488)
 
     def _apply(self, agreed: Agreed) -> None:
         if self.agreed is None:

@@ -1,6 +1,7 @@
 """A call that we place."""
 
 import asyncio
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from sipflow.calls.call import Call
@@ -16,18 +17,25 @@ if TYPE_CHECKING:
 
 
 class OutboundCall(Call):
-    """A call to somebody. `await call.answered_by()` first; then as any `Call`.
+    """A call to somebody. `await call.wait_answered()` first; then as any `Call`.
 
     Attributes:
         progress: provisional statuses so far, in order.
+        on_progress: told status and reason of each as it comes.
     """
 
     def __init__(self, switchboard: "Switchboard", usage: UacInvite, record: CallRecord, media: LegMedia) -> None:
         super().__init__(switchboard, usage, record, Headers())
         self.media = media
         self.progress: list[int] = []
+        self.on_progress: Callable[[int, str], None] = lambda _status, _reason: None
         self._calling = usage
         self._answer: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    @property
+    def where(self) -> str:
+        """Where the INVITE went, such as `udp:10.0.0.5:5060`."""
+        return str(self._calling.hop)
 
     async def wait_answered(self) -> None:
         """Wait until the far end answers.
@@ -49,6 +57,7 @@ class OutboundCall(Call):
     def progressed(self, response: Response) -> None:
         """Note ringing; with SDP, hear early media."""
         self.progress.append(response.status)
+        self.on_progress(response.status, response.reason)
         self.log.debug("ringing", status=response.status, reason=response.reason)
         if response.body and self.media is not None and response.content_type == "application/sdp":
             self._take_answer(response.body)

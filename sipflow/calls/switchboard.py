@@ -25,7 +25,7 @@ from sipflow.sdp.offer_answer import PCMA, PCMU, Capabilities, Codec
 from sipflow.sip import outputs as sip
 from sipflow.sip.addressing import split_host_port
 from sipflow.sip.hop import Hop
-from sipflow.sip.message import Request
+from sipflow.sip.message import Request, Response
 from sipflow.sip.plan import Outcome, RequestPlan
 from sipflow.sip.usage.uas import UasInvite
 from sipflow.sip.user_agent import UserAgent
@@ -220,8 +220,8 @@ class Switchboard:
         override = split_host_port(trunk.advertise)[0] if trunk is not None and trunk.advertise else ""
         return LegMedia(
             self._desk,
-            address=override or self._desk.advertise or hop.local_host,
-            capabilities=Capabilities(codecs=_codecs(codecs), ptime_ms=self._desk.ptime_ms),
+            address=override or self._desk.settings.advertise or hop.local_host,
+            capabilities=Capabilities(codecs=_codecs(codecs), ptime_ms=(trunk.ptime_ms if trunk is not None else 0) or self._desk.settings.ptime_ms),
             session_id=int(self.ua.ids.token(4), 16),
             on_digit=lambda digit: self._digit(call_id, digit),
         )
@@ -233,7 +233,7 @@ class Switchboard:
 
     # Calls under way
 
-    def _confirmed(self, call: object, message: sip.Request | sip.Response, body: bytes) -> None:
+    def _confirmed(self, call: object, message: Request | Response, body: bytes) -> None:
         if isinstance(call, InboundCall):
             call.confirmed(body)
         elif isinstance(call, OutboundCall):

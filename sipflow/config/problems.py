@@ -65,12 +65,19 @@ def shown(text: str) -> str:
     return printable if len(printable) <= _SHOWN_CHARACTERS else printable[:_SHOWN_CHARACTERS] + "..."
 
 
+def nearest(wrong: str, valid: Iterable[str]) -> str | None:
+    """Return the valid name that was most likely meant, if any is near."""
+    by_lower = {name.lower(): name for name in valid}
+    near = get_close_matches(wrong.lower(), by_lower, n=1, cutoff=0.6)
+    return by_lower[near[0]] if near else None
+
+
 def suggestion(wrong: str, valid: Iterable[str]) -> str:
     """Return "; did you mean NAME?" for the nearest valid name, or the list of names when it is short, or ""."""
     names = sorted(valid)
-    near = get_close_matches(wrong.lower(), names, n=1, cutoff=0.6)
-    if near:
-        return f"; did you mean {shown(near[0])}?"
+    near = nearest(wrong, names)
+    if near is not None:
+        return f"; did you mean {shown(near)}?"
     if names and len(names) <= _LISTED_NAMES:
-        return f"; use one of {', '.join(shown(name) for name in names)}"
+        return f"; valid: {', '.join(shown(name) for name in names)}"
     return ""

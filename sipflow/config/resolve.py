@@ -56,6 +56,8 @@ class _Resolver:
 
     def _leaf(self, leaf: Leaf, path: tuple[str, ...]) -> Leaf:
         secret = is_secret(path[-1])
+        if not secret and (leaf.written is None or "${" not in leaf.written):
+            return leaf
         if leaf.written is None:
             return replace(leaf, secret=secret)
         try:
@@ -68,8 +70,6 @@ class _Resolver:
         return replace(leaf, text=text, variables=variables, secret=secret)
 
     def _expand(self, written: str) -> tuple[str, tuple[tuple[str, str], ...]]:
-        if "${" not in written:
-            return written, ()
         variables: list[tuple[str, str]] = []
 
         def value_of(match: re.Match[str]) -> str:

@@ -1,1 +1,1 @@
-"""RTP media: lent ports, one pacer for all calls, one stream per call, what is played into it. A shell: owns sockets."""
+"""RTP media, a shell: lent ports, one pacer for all calls, one stream per call, what is played into it."""

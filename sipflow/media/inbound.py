@@ -21,7 +21,8 @@ DRAIN_PACKETS = 16  # read at one wake-up, so that a flood on one call does not 
 _unpack = Struct("!BBHII").unpack_from  # RFC 3550 §5.1, as `parse_packet` reads it, without the object
 _PLAIN = 0x80
 _DATAGRAM_BYTES = 2048  # more than fits an Ethernet packet; the rest of a longer one is cut off
-_CALM_S = (0.004, 0.035)  # wake-ups this far apart bring one packet each: no second read that finds nothing
+_CALM_FROM_S, _CALM_TO_S = 0.004, 0.035  # wake-ups this far apart bring one packet: no second read that finds nothing
+_ONE, _MANY = range(1), range(DRAIN_PACKETS)
 _IN_ORDER = Arrival.IN_ORDER
 
 
@@ -131,11 +132,12 @@ class Inbound:
             queue.end()
 
     def readable(self) -> None:
-        """Read what is there, up to DRAIN_PACKETS; the loop calls again if there is more."""
+        """Read a packet, or up to DRAIN_PACKETS if more may wait; the loop calls again while there are any."""
         now = monotonic()
         since = now - self._woken_at
         self._woken_at = now
-        for _ in range(1 if _CALM_S[0] < since < _CALM_S[1] else DRAIN_PACKETS):
+        calm = _CALM_FROM_S < since < _CALM_TO_S
+        for _ in _ONE if calm else _MANY:
             try:
                 data, source = self._recvfrom(_DATAGRAM_BYTES)
             except BlockingIOError:
@@ -176,7 +178,7 @@ class Inbound:
             except RemoteProtocolError:
                 self.malformed += 1
                 return
-        if payload_type not in self._codecs and payload_type != self._event_type or not self._receives:
+        if (payload_type not in self._codecs and payload_type != self._event_type) or not self._receives:
             self._take_unexpected(data, source, now)
             return
         if not self.latch.accept(source, ssrc, sequence, now=now):

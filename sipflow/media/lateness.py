@@ -15,7 +15,9 @@ class Lateness:
     __slots__ = ("_buckets", "count", "worst_ms")
 
     def __init__(self) -> None:
-        self.reset()
+        self._buckets = [0] * (_BUCKETS + 1)
+        self.count = 0
+        self.worst_ms = 0.0
 
     def add(self, late_s: float, weight: int = 1) -> None:
         """Count `weight` events that were `late_s` seconds late; an early one is on time."""
@@ -44,6 +46,6 @@ class Lateness:
 
     def reset(self) -> None:
         """Forget everything counted, so that a measurement can begin."""
-        self._buckets = [0] * (_BUCKETS + 1)
+        self._buckets[:] = [0] * (_BUCKETS + 1)
         self.count = 0
         self.worst_ms = 0.0

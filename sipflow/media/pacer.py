@@ -13,7 +13,7 @@ class Pacer:
     Times are `time.monotonic()`, which is also asyncio's; uvloop's own clock stands still within a loop iteration.
 
     Attributes:
-        lateness: how long after its due time each packet was sent. All packets of a phase count as late as its last one.
+        lateness: how long after its due time each packet was sent; all of a phase count as late as its last one.
         skipped: packets never sent because the loop stood still for longer than can be caught up.
         failed: ticks that raised; the loop's exception handler has been told, and the other sessions went on.
     """
@@ -77,7 +77,7 @@ class Pacer:
                     session.skip(due.skipped)
                 for _ in range(due.ticks):
                     session.tick()
-            except Exception as error:  # one session's fault must not silence the others
+            except Exception as error:  # noqa: BLE001  (one session's fault must not silence the others)
                 self._report(session, error)
         late_s = time.monotonic() - due.at
         for tick in range(due.ticks):

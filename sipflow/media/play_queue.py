@@ -118,7 +118,7 @@ class PlayQueue:
             self.skipped_bytes += len(self._cut(self.queued_bytes - self._cushion))
 
     def take(self, size: int) -> bytes | None:
-        """Take the next `size` bytes of samples, the last ones padded with silence; None while nothing is to be played."""
+        """Take the next `size` bytes of samples, the last ones padded with silence; None while nothing is to play."""
         if self._filling and not self._filled(size):
             return None
         head_end = self._at + size

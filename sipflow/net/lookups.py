@@ -11,11 +11,8 @@ import dns.resolver
 from dns.rdtypes.IN.NAPTR import NAPTR
 from dns.rdtypes.IN.SRV import SRV
 
-from sipflow.errors import LocalProtocolError
-from sipflow.net.literal import family_of
 from sipflow.net.records import Answer, Naptr, Question, Srv
-from sipflow.net.settings import DnsSettings
-from sipflow.sip.addressing import split_host_port
+from sipflow.net.settings import DnsSettings, server_address
 
 _MOST_RECORDS = 64  # a zone with thousands would make us sort and shuffle them for every call
 _EDNS_BYTES = 1232  # the largest answer that is never fragmented (DNS flag day 2020)
@@ -27,13 +24,8 @@ class DnsLookup:
     """Asks the servers of `settings`, or the system's; ids and source ports are random (RFC 5452 §9)."""
 
     def __init__(self, settings: DnsSettings) -> None:
-        """Read the servers.
-
-        Raises:
-            LocalProtocolError: a server of `settings` is not an IP address.
-        """
         self._settings = settings
-        self._servers = [_nameserver(text) for text in settings.servers]
+        self._servers = [dns.nameserver.Do53Nameserver(*server_address(text)) for text in settings.servers]
         self._resolver: dns.asyncresolver.Resolver | None = None
 
     async def __call__(self, question: Question) -> Answer:
@@ -71,13 +63,6 @@ class DnsLookup:
             resolver.use_edns(0, 0, _EDNS_BYTES)
             self._resolver = resolver
         return self._resolver
-
-
-def _nameserver(text: str) -> dns.nameserver.Do53Nameserver:
-    host, port = split_host_port(text) if text.startswith("[") or text.count(":") == 1 else (text, 0)
-    if not family_of(host):
-        raise LocalProtocolError(f"dns.servers: {text!r} is not an IP address")
-    return dns.nameserver.Do53Nameserver(host, port or 53)
 
 
 def _read(records: Iterable[dns.rdata.Rdata], ttl_s: float) -> Answer:

@@ -13,6 +13,7 @@ from sipflow.sip.addressing import DEFAULT_PORTS, split_host_port
 from sipflow.sip.parser import Limits
 
 _LISTEN = re.compile(r"(udp|tcp|tls):(?:\[([^\[\]]+)\]|([^\[\]:]+))(?::([0-9]{1,5}))?", re.ASCII)
+_DNS_PORT = 53
 _TLS_VERSIONS = ("1.2", "1.3")  # RFC 8996 forbids the older ones
 
 
@@ -152,6 +153,22 @@ class DnsSettings:
     negative_ttl_s: float = 5.0
     stale_s: float = 86400.0
     cache_entries: int = 4096
+
+    def __post_init__(self) -> None:
+        for text in self.servers:
+            server_address(text)
+
+
+def server_address(text: str) -> tuple[str, int]:
+    """Read a DNS server as IP literal and port.
+
+    Raises:
+        LocalProtocolError: it is a name, for which one would have to ask a DNS server.
+    """
+    host, port = split_host_port(text) if text.startswith("[") or text.count(":") == 1 else (text, 0)
+    if not family_of(host):
+        raise LocalProtocolError(f"not a DNS server: {text!r} is not an IP address")
+    return host, port or _DNS_PORT
 
 
 _LOOPBACK = (ListenAddress("udp", "127.0.0.1", 5060), ListenAddress("tcp", "127.0.0.1", 5060))

@@ -150,10 +150,10 @@ def _reason(error: BaseException) -> str:
 
 def _alert(reason: str) -> str:
     """Add to OpenSSL's words what they mean here."""
-    if "version" in reason or "unsupported protocol" in reason:
-        return f"no TLS version in common ({reason}): see tls.minimum_version"
     if "wrong version number" in reason or "http request" in reason:
         return f"the far end does not speak TLS on this port ({reason})"
+    if "version" in reason or "unsupported protocol" in reason:
+        return f"no TLS version in common ({reason}): see tls.minimum_version"
     if "certificate required" in reason or "handshake failure" in reason:
         return f"the far end refused us ({reason}): it may want a client certificate, set tls.client_certificate"
     if "unknown ca" in reason or "bad certificate" in reason:

@@ -24,7 +24,10 @@ _RETRY_S = 0.005
 _TRANSIENT = frozenset({errno.EAGAIN, errno.EWOULDBLOCK, errno.ENOBUFS})
 
 # Linux tells an unconnected socket which destination an ICMP error is about, if asked (ip(7), IP_RECVERR).
-_RECVERR = {socket.AF_INET: (socket.IPPROTO_IP, 11), socket.AF_INET6: (socket.IPPROTO_IPV6, 25)}
+_RECVERR: dict[int, tuple[int, int]] = {
+    socket.AF_INET: (socket.IPPROTO_IP, 11),
+    socket.AF_INET6: (socket.IPPROTO_IPV6, 25),
+}
 _EXTENDED_ERROR = struct.Struct("=IBBBBII")  # struct sock_extended_err
 _ORIGIN_LOCAL = 1
 # RFC 3261 §18.4: host, network, port or protocol unreachable and parameter problem are failures; others are ignored.

@@ -61,6 +61,17 @@ def is_region(text: str) -> bool:
     return text in phonenumbers.SUPPORTED_REGIONS
 
 
+def guess(text: str) -> str | None:
+    """Return the E.164 number that somebody most likely meant who left out the + of it; None for an extension."""
+    if len(text) > _LONGEST_BYTES or not _TELEPHONE.fullmatch(text):
+        return None
+    digits = _NOT_DIGITS.sub("", text)
+    if len(digits) <= _SHORT_DIGITS:
+        return None
+    meant = _possible("+" + digits, None)
+    return meant if meant is not None and phonenumbers.is_valid_number(phonenumbers.parse(meant)) else None
+
+
 @lru_cache(maxsize=_CACHE_ENTRIES)
 def _read(text: str, region: str | None) -> Reading:
     if _NORTH_AMERICAN.fullmatch(text):

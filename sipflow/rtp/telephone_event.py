@@ -8,7 +8,6 @@ from sipflow.rtp.packet import RtpPacket
 from sipflow.rtp.sequence import timestamp_delta
 
 DIGITS = "0123456789*#ABCD"  # RFC 4733 §3.2, table 3: events 0 to 15
-EVENTS_FMTP = "0-16"  # what we take: the digits, and flash, which is no digit and is not reported
 
 _PAYLOAD = Struct("!BBH")  # RFC 4733 §2.3: event; E, R and volume; duration
 _END = 0x80
@@ -94,7 +93,8 @@ def encode_event(
     """Plan the packets of one digit (RFC 4733 §2.5.1).
 
     The first goes at once and reports one packet time; the durations grow; the end is sent three times. Every packet
-    takes a sequence number of its own, all take the timestamp at which the digit begins.
+    takes a sequence number of its own, all take the timestamp at which the digit begins. After the last one the audio
+    goes on with the timestamp it would have had.
 
     Args:
         digit: one of `0-9 * # A-D`, lower case too.
@@ -112,11 +112,14 @@ def encode_event(
     if ptime_ms <= 0 or duration_ms <= 0 or clock_rate_hz <= 0 or not 0 <= volume <= 63:
         raise LocalProtocolError(f"a digit of {duration_ms} ms in packets of {ptime_ms} ms, volume -{volume} dBm0")
     steps = -(-duration_ms // ptime_ms)
-    plan = []
-    for step in range(1, steps + _END_PACKETS):
-        ticks = min(step, steps) * ptime_ms * clock_rate_hz // 1000
-        segment = (ticks - 1) // _LONGEST * _LONGEST  # RFC 4733 §2.5.1.3: the next segment begins where this ends
-        flags = volume | (_END if step >= steps else 0)
-        payload = _PAYLOAD.pack(event, flags, ticks - segment)
-        plan.append(EventPacket((step - 1) * ptime_ms, segment, payload, step == 1))
+    plan: list[EventPacket] = []
+    segment = ends = 0
+    while ends < _END_PACKETS:
+        ticks = min(len(plan) + 1, steps) * ptime_ms * clock_rate_hz // 1000 - segment
+        ended = len(plan) + 1 >= steps and ticks <= _LONGEST
+        payload = _PAYLOAD.pack(event, volume | (_END if ended else 0), min(ticks, _LONGEST))
+        plan.append(EventPacket(len(plan) * ptime_ms, segment, payload, marker=not plan))
+        ends += ended
+        if ticks > _LONGEST:
+            segment += _LONGEST  # RFC 4733 §2.5.1.3: a full segment, without the end bit; the next begins where it ends
     return plan

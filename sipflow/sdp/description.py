@@ -65,7 +65,7 @@ class Section:
         for letter, value, _ in self.lines:
             if letter == "a":
                 name, _, rest = value.partition(":")
-                found.append((name, rest))
+                found.append((name.rstrip(), rest))
         return found
 
     def attribute(self, name: str) -> str | None:

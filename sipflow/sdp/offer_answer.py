@@ -6,7 +6,7 @@ from sipflow.sdp.agreement import PCMA, PCMU, Agreed, Capabilities, Codec, Local
 from sipflow.sdp.attributes import RtpMap, direction_of, usable_ptime
 from sipflow.sdp.choosing import EVENTS, Choice, choose, match_codec
 from sipflow.sdp.description import MediaDescription, SessionDescription
-from sipflow.sdp.peer import read_mappings
+from sipflow.sdp.peer import UNSPECIFIED, read_mappings
 from sipflow.sdp.writing import Format, write_audio, write_description, write_refused
 
 __all__ = [
@@ -64,7 +64,8 @@ def answer_offer(offer: bytes, local: LocalMedia, capabilities: Capabilities) ->
     number, codec, events = choice.payload_type, choice.codec, choice.events
     if capabilities.telephone_event_payload_type is None:
         events = None
-    agreed = _agree(local, capabilities, choice, events, events, ((number, codec),))
+    mux = choice.audio.rtcp_mux and capabilities.rtcp_mux  # RFC 5761 §5.1.1: only if it was offered
+    agreed = _agree(local, capabilities, choice, (events, events), ((number, codec),), mux=mux)
     formats = [Format(number, codec.rtpmap, codec.fmtp)]
     if events is not None:
         formats.append(Format(events, f"{EVENTS}/{codec.clock_rate_hz}", _EVENTS_FMTP))
@@ -113,9 +114,9 @@ def read_answer(answer: bytes, local: LocalMedia, capabilities: Capabilities, *,
         local,
         capabilities,
         choice,
-        choice.events if both else None,
-        own_events if both else None,
+        (choice.events, own_events) if both else (None, None),
         tuple((number, codec) for codec, number in receivable.items()),
+        mux=False,  # never offered by us
     )
 
 
@@ -123,13 +124,14 @@ def _agree(
     local: LocalMedia,
     capabilities: Capabilities,
     choice: Choice,
-    events_send: int | None,
-    events_receive: int | None,
+    events: tuple[int | None, int | None],
     receivable: tuple[tuple[int, Codec], ...],
+    *,
+    mux: bool,
 ) -> Agreed:
-    """Put together what was settled."""
+    """Put together what was settled; `events` are the payload types for sending and receiving digits."""
     audio = choice.audio
-    mux = audio.rtcp_mux and capabilities.rtcp_mux
+    rtcp_host, rtcp_port = (audio.host, audio.rtp_port) if mux else (audio.rtcp_host, audio.rtcp_port)
     return Agreed(
         codec=choice.codec,
         send_payload_type=choice.payload_type,
@@ -137,12 +139,12 @@ def _agree(
         ptime_ms=usable_ptime(audio.ptime_ms or capabilities.ptime_ms, audio.maxptime_ms),
         remote_host=audio.host,
         remote_rtp_port=audio.rtp_port,
-        remote_rtcp_host=audio.host if mux else audio.rtcp_host,
-        remote_rtcp_port=audio.rtp_port if mux else audio.rtcp_port,
+        remote_rtcp_host=rtcp_host,
+        remote_rtcp_port=0 if audio.host in UNSPECIFIED else rtcp_port,  # RFC 3264 §8.4: no RTCP either
         sends=local.direction.sends and audio.direction.receives,
         receives=local.direction.receives and audio.direction.sends,
-        telephone_event_send=events_send,
-        telephone_event_receive=events_receive,
+        telephone_event_send=events[0],
+        telephone_event_receive=events[1],
         rtcp_mux=mux,
         receivable=receivable,
     )

@@ -17,6 +17,8 @@ from sipflow.sdp.attributes import (
 )
 from sipflow.sdp.description import MediaDescription, SessionDescription
 
+UNSPECIFIED = frozenset({"0.0.0.0", "::"})  # noqa: S104  (read, never bound)
+
 _CONNECTION = re.compile(r"IN[ \t]+IP[46][ \t]+([!-.0-~]{1,255})(?:/[0-9/]{1,16})?[ \t]*")  # RFC 8866 §5.7
 _NUMBER = re.compile(r"[0-9]{1,3}")
 
@@ -29,7 +31,7 @@ class PeerAudio:
         mappings: meaning of each payload type, in the peer's order; types without a meaning are left out.
         host: IP literal in its shortest form.
         rtp_port: 1 to 65535.
-        rtcp_host, rtcp_port: where the peer takes RTCP; port 0 when there is no such port.
+        rtcp_host, rtcp_port: where the peer takes RTCP unless it is multiplexed; port 0 when there is no such port.
         direction: seen from the peer; an unspecified address takes away its receiving (RFC 3264 §8.4).
         ptime_ms, maxptime_ms: None when absent or unusable.
         rtcp_mux: offered or answered (RFC 5761 §5.1.1).
@@ -90,7 +92,7 @@ def _address(connection: str | None) -> tuple[str, bool]:
     host = _host(match[1])
     if host is None:
         raise RemoteProtocolError(f"c= names {match[1][:80]}: audio goes to the IP address of one host", status=488)
-    return host, host in ("0.0.0.0", "::")  # noqa: S104  (read, not bound)
+    return host, host in UNSPECIFIED
 
 
 @lru_cache(maxsize=1024)  # a trunk names the same few addresses in every call
@@ -106,16 +108,14 @@ def _host(text: str) -> str | None:
 
 
 def _rtcp(attributes: dict[str, str], host: str, rtp_port: int) -> tuple[str, int]:
-    """Say where RTCP goes: the same port (RFC 5761 §5.1.1), a=rtcp (RFC 3605 §2.1), or the next (RFC 3550 §11)."""
-    if "rtcp-mux" in attributes:
-        return host, rtp_port
+    """Say where RTCP goes that has a port of its own: a=rtcp (RFC 3605 §2.1), or the next one (RFC 3550 §11)."""
     told = parse_rtcp(attributes["rtcp"]) if "rtcp" in attributes else None
-    if told is None:
-        return host, rtp_port + 1 if rtp_port < 65535 else 0
-    port, named = told
-    other = _host(named) if named else None
-    same_family = other is not None and (":" in other) is (":" in host)
-    return (other if other is not None and same_family else host), port
+    if told is not None:
+        port, named = told
+        other = _host(named) if named else host
+        if other is not None and (":" in other) is (":" in host) and other not in UNSPECIFIED:
+            return other, port
+    return host, rtp_port + 1 if rtp_port < 65535 else 0
 
 
 def _session_direction(description: SessionDescription) -> Direction:

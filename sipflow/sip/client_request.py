@@ -123,7 +123,7 @@ class ClientRequest:
             self._cseq = self._next_cseq()
             return self._send(hop_again(self.hop, hop), now)
         if self._digest is not None and status not in _CHALLENGES:
-            self._digest.accepted(response)
+            self._digest.observe(response)
         if self._may_fail_over(status):
             return self._try_next(now)
         return self._end(status, response.reason or reason_phrase(status), response, now)

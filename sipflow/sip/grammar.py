@@ -27,15 +27,13 @@ _PARAM = re.compile(
 )
 _LIST_PIECE = re.compile(rf'({QUOTED}|<[^<>"]*+>|[^",<]++)|,', re.DOTALL)
 _ESCAPED_PAIR = re.compile(r"\\(.)", re.DOTALL)
-_TO_ESCAPE = re.compile(r'["\\]')
+_TO_ESCAPE = re.compile(r'[\x01-\x08\x0b\x0c\x0e-\x1f\x7f"\\]')
 
 
 def quote(text: str) -> str:
-    """Write `text` as a quoted-string; NUL, which only a quoted-pair may carry, is left out."""
-    if "\0" in text:
-        text = text.replace("\0", "")
-    if '"' in text or "\\" in text:
-        text = _TO_ESCAPE.sub(r"\\\g<0>", text)
+    """Write `text` as a quoted-string. NUL is left out; CR and LF stay, for `Headers` to refuse."""
+    if '"' in text or "\\" in text or not text.isprintable():
+        text = _TO_ESCAPE.sub(r"\\\g<0>", text.replace("\0", ""))
     return f'"{text}"'
 
 

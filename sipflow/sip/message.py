@@ -1,202 +1,25 @@
 """Requests and responses (RFC 3261 §7), and the messages that are made from other messages."""
 
-from collections.abc import Callable, Sequence
-from typing import TypeVar
+from collections.abc import Sequence
 
 from sipflow.errors import LocalProtocolError, RemoteProtocolError
-from sipflow.sip.grammar import TOKEN, split_list
-from sipflow.sip.headers.address import NameAddr
-from sipflow.sip.headers.content import MediaType
-from sipflow.sip.headers.cseq import CSeq
-from sipflow.sip.headers.lines import Headers, refuse_unencodable, unfold
-from sipflow.sip.headers.scalars import parse_expires, parse_max_forwards
-from sipflow.sip.headers.via import Via
-from sipflow.sip.ids import MAGIC_COOKIE
+from sipflow.sip.grammar import TOKEN
+from sipflow.sip.headers.lines import Headers, refuse_unencodable
+from sipflow.sip.headers.typed import TypedHeaders
 from sipflow.sip.status import reason_phrase
 from sipflow.sip.uri import Uri, parse_uri
 
 __all__ = ["Headers", "Message", "Request", "Response", "make_ack", "make_cancel", "make_response"]
 
-T = TypeVar("T")
-
-_SPELLED = {"via": "Via", "from": "From", "to": "To", "call-id": "Call-ID", "cseq": "CSeq"}
-_ECHOED = frozenset({"via", "from", "call-id", "cseq"})  # RFC 3261 §8.2.6.2; To is treated apart
+_ECHOED = frozenset({"via", "from", "to", "call-id", "cseq"})  # RFC 3261 §8.2.6.2
 _ECHOED_WITH_ROUTES = _ECHOED | {"record-route"}
+_ECHOED_WITH_TIME = _ECHOED | {"timestamp"}  # RFC 3261 §8.2.6.1
+_REPEATABLE = frozenset({"via", "record-route"})
 _MAKES_DIALOG = frozenset({"INVITE", "SUBSCRIBE", "REFER"})  # RFC 3261 §12.1, RFC 6665, RFC 3515
+_SHARED_WITH_INVITE = frozenset({"route", "from", "call-id"})  # RFC 3261 §9.1, §17.1.1.3
 
 
-class _Message:
-    """What requests and responses share.
-
-    The typed accessors parse a header when it is first read and keep the value until that header changes. Each raises
-    RemoteProtocolError (status 400) when its header is mandatory and missing, stands twice, or is malformed.
-    """
-
-    __slots__ = ("_as_received", "body", "headers")
-
-    headers: Headers
-    body: bytes
-    _as_received: bool
-
-    @property
-    def via(self) -> Via:
-        """The top Via. Assigning replaces it alone."""
-        typed = self.headers._typed
-        found: Via | None = typed.get("via")
-        if found is None:
-            found = typed["via"] = Via.parse(self._first_of_list("via"))
-        return found
-
-    @via.setter
-    def via(self, value: Via) -> None:
-        self.headers.replace_first("Via", str(value))
-        self.headers._typed["via"] = value
-
-    @property
-    def vias(self) -> list[Via]:
-        return self._list("vias", "Via", Via.parse)
-
-    @property
-    def branch(self) -> str:
-        """The top Via's branch; "" when there is none, or nothing but the magic cookie (RFC 4475 §3.2.1)."""
-        branch = self.via.branch
-        return "" if branch is None or branch == MAGIC_COOKIE else branch
-
-    @property
-    def from_(self) -> NameAddr:
-        typed = self.headers._typed
-        found: NameAddr | None = typed.get("from")
-        if found is None:
-            found = typed["from"] = NameAddr.parse(self._single("from"))
-        return found
-
-    @property
-    def to(self) -> NameAddr:
-        typed = self.headers._typed
-        found: NameAddr | None = typed.get("to")
-        if found is None:
-            found = typed["to"] = NameAddr.parse(self._single("to"))
-        return found
-
-    @property
-    def call_id(self) -> str:
-        typed = self.headers._typed
-        found: str | None = typed.get("call-id")
-        if found is None:
-            found = self._single("call-id")
-            if not found or " " in found or "\t" in found:
-                raise RemoteProtocolError(f"not a Call-ID: {found[:80]!r}")
-            typed["call-id"] = found
-        return found
-
-    @property
-    def cseq(self) -> CSeq:
-        typed = self.headers._typed
-        found: CSeq | None = typed.get("cseq")
-        if found is None:
-            found = typed["cseq"] = CSeq.parse(self._single("cseq"))
-        return found
-
-    @property
-    def contact(self) -> NameAddr | None:
-        """The first Contact; None when there is none, or `*`."""
-        headers = self.headers
-        if "contact" not in headers._keys:
-            return None
-        typed = headers._typed
-        found: NameAddr | None = typed.get("contact")
-        if found is None:
-            value = self._first_of_list("contact")
-            if value == "*":
-                return None
-            found = typed["contact"] = NameAddr.parse(value)
-        return found
-
-    @property
-    def contacts(self) -> list[NameAddr]:
-        """All Contacts; empty for `*` (see `contact_is_star`)."""
-        return [] if self.contact_is_star else self._list("contacts", "Contact", NameAddr.parse)
-
-    @property
-    def contact_is_star(self) -> bool:
-        """Whether the one Contact is `*`: a REGISTER that removes all bindings (RFC 3261 §10.2.2)."""
-        return self.headers.all("Contact") == ["*"]
-
-    @property
-    def routes(self) -> list[NameAddr]:
-        return self._list("routes", "Route", NameAddr.parse)
-
-    @property
-    def record_routes(self) -> list[NameAddr]:
-        return self._list("record_routes", "Record-Route", NameAddr.parse)
-
-    @property
-    def max_forwards(self) -> int | None:
-        """0 to 255; None when there is none, or one above 255 (RFC 4475 §3.1.2.4)."""
-        value = self.headers.get("Max-Forwards")
-        return None if value is None else parse_max_forwards(value)
-
-    @property
-    def expires(self) -> int | None:
-        """Seconds; None when there is none, 3600 when it is malformed (RFC 3261 §20.10)."""
-        value = self.headers.get("Expires")
-        return None if value is None else parse_expires(value)
-
-    @property
-    def content_type(self) -> str | None:
-        """The body's media type in lower case and without parameters; None when there is none."""
-        value = self.headers.get("Content-Type")
-        if value is None or value == "application/sdp":
-            return value
-        return MediaType.parse(value).essence
-
-    def set_body(self, body: bytes, content_type: str) -> None:
-        """Replace the body, its Content-Type (none for an empty body) and its Content-Length.
-
-        Raises:
-            LocalProtocolError: CR, LF or NUL in `content_type`.
-        """
-        if body:
-            self.headers.set("Content-Type", content_type)
-        else:
-            self.headers.remove("Content-Type")
-        self.headers.set("Content-Length", str(len(body)))
-        self.body = body
-
-    def _single(self, key: str) -> str:
-        headers = self.headers
-        count = headers._keys.count(key)
-        if count != 1:
-            name = _SPELLED[key]
-            raise RemoteProtocolError(f"{name} stands {count} times, not once" if count else f"{name} is missing")
-        return unfold(headers._lines[headers._keys.index(key)])
-
-    def _first_of_list(self, key: str) -> str:
-        headers = self.headers
-        if key not in headers._keys:
-            raise RemoteProtocolError(f"{_SPELLED[key]} is missing")
-        value = unfold(headers._lines[headers._keys.index(key)])
-        return split_list(value)[0] if "," in value else value
-
-    def _list(self, cache_key: str, name: str, parse: Callable[[str], T]) -> list[T]:
-        typed = self.headers._typed
-        found: list[T] | None = typed.get(cache_key)
-        if found is None:
-            # An empty element is an error here: it may hide what the next hop reads as a value.
-            found = [parse(value) for line in self.headers.all(name) for value in split_list(line)]
-            typed[cache_key] = found
-        return found.copy()
-
-    def _serialise(self, start_line: str) -> bytes:
-        headers = self.headers
-        lines = [start_line, *headers._lines]
-        if not self._as_received and "content-length" not in headers._keys:
-            lines.append(f"Content-Length: {len(self.body)}")  # RFC 3261 §20.14: MUST be there on a stream
-        lines.append("\r\n")
-        return "\r\n".join(lines).encode("utf-8", "surrogateescape") + self.body
-
-
-class Request(_Message):
+class Request(TypedHeaders):
     """A request (RFC 3261 §7.1).
 
     Attributes:
@@ -244,7 +67,7 @@ class Request(_Message):
         return f"<Request {self.method} {self.uri}>"
 
 
-class Response(_Message):
+class Response(TypedHeaders):
     """A response (RFC 3261 §7.2).
 
     Attributes:
@@ -322,22 +145,15 @@ def make_response(
     Raises:
         LocalProtocolError: CR, LF or NUL in `headers` or `content_type`.
     """
-    source = request.headers
-    # RFC 3261 §12.1.1: a response that makes a dialog repeats Record-Route.
-    routes = 100 < status < 300 and request.method in _MAKES_DIALOG
-    echoed = _ECHOED_WITH_ROUTES if routes else _ECHOED
     keys: list[str] = []
     lines: list[str] = []
-    for key, line in zip(source._keys, source._lines, strict=True):
-        if key in echoed:
+    echoed = _echoed(request.method, status)
+    for key, line in zip(request.headers._keys, request.headers._lines, strict=True):
+        if key in echoed and (key not in keys or key in _REPEATABLE):
             keys.append(key)
             lines.append(line)
-        elif key == "to":
-            keys.append(key)
-            lines.append(f"{line};tag={to_tag}" if to_tag and status > 100 and not _has_tag(request) else line)
-        elif key == "timestamp" and status == 100:  # RFC 3261 §8.2.6.1
-            keys.append(key)
-            lines.append(line)
+    if to_tag and status > 100 and "to" in keys and not _has_tag(request):
+        lines[keys.index("to")] += f";tag={to_tag}"
     response = Response(status, reason_phrase(status) if reason is None else reason, Headers(keys, lines), body)
     for name, value in headers:
         response.headers.add(name, value)
@@ -348,6 +164,13 @@ def make_response(
     return response
 
 
+def _echoed(method: str, status: int) -> frozenset[str]:
+    if status == 100:
+        return _ECHOED_WITH_TIME
+    # RFC 3261 §12.1.1: a response that makes a dialog repeats Record-Route.
+    return _ECHOED_WITH_ROUTES if status < 300 and method in _MAKES_DIALOG else _ECHOED
+
+
 def _has_tag(request: Request) -> bool:
     try:
         return request.to.tag is not None
@@ -356,30 +179,33 @@ def _has_tag(request: Request) -> bool:
 
 
 def make_ack(invite: Request, response: Response) -> Request:
-    """Build the ACK to a final response other than 2xx (RFC 3261 §17.1.1.3): it belongs to the INVITE's transaction."""
-    ack = _same_branch(invite, "ACK")
-    for line in response.headers.raw("To"):
-        ack.headers.add_raw(line)
-    ack.headers.add("Content-Length", "0")
-    return ack
+    """Build the ACK to a final response other than 2xx (RFC 3261 §17.1.1.3): it belongs to the INVITE's transaction.
+
+    Raises:
+        RemoteProtocolError: `invite` has no sound Via or CSeq, which no INVITE of ours lacks.
+    """
+    return _same_transaction(invite, "ACK", response)
 
 
 def make_cancel(invite: Request) -> Request:
-    """Build the CANCEL of a request of ours (RFC 3261 §9.1): everything but method and CSeq is the request's."""
-    cancel = _same_branch(invite, "CANCEL")
-    for line in invite.headers.raw("To"):
-        cancel.headers.add_raw(line)
-    cancel.headers.add("Content-Length", "0")
-    return cancel
+    """Build the CANCEL of a request of ours (RFC 3261 §9.1): everything but method and CSeq is the request's.
+
+    Raises:
+        RemoteProtocolError: `invite` has no sound Via or CSeq, which no INVITE of ours lacks.
+    """
+    return _same_transaction(invite, "CANCEL", invite)
 
 
-def _same_branch(invite: Request, method: str) -> Request:
-    request = Request(method, invite.uri)
-    headers = request.headers
-    headers.add("Via", str(invite.via))  # the top one alone
-    for name in ("Route", "From", "Call-ID"):
-        for line in invite.headers.raw(name):
-            headers.add_raw(line)
-    headers.add("CSeq", f"{invite.cseq.number} {method}")
-    headers.add("Max-Forwards", "70")  # RFC 3261 §8.1.1.6
-    return request
+def _same_transaction(invite: Request, method: str, to_from: "Request | Response") -> Request:
+    keys = ["via"]
+    lines = [f"Via: {invite.via}"]  # the top one alone
+    for key, line in zip(invite.headers._keys, invite.headers._lines, strict=True):
+        if key in _SHARED_WITH_INVITE:
+            keys.append(key)
+            lines.append(line)
+    for line in to_from.headers.raw("To")[:1]:
+        keys.append("to")
+        lines.append(line)
+    keys += ("cseq", "max-forwards", "content-length")
+    lines += (f"CSeq: {invite.cseq.number} {method}", "Max-Forwards: 70", "Content-Length: 0")  # RFC 3261 §8.1.1.6
+    return Request(method, invite.uri, Headers(keys, lines))

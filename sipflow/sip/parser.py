@@ -24,7 +24,8 @@ class Limits:
     Attributes:
         message_bytes: of a whole message: what a UDP datagram can carry (RFC 3261 §18.1.1); a stream that announces
             more would make us buffer it for a peer that nobody knows yet.
-        headers: lines; real calls through many proxies carry under a hundred, and each costs a walk of a list.
+        headers: lines, continuations counted; calls through many proxies carry under a hundred, and every look-up
+            walks them.
         header_bytes: of one line, counted in characters; the longest seen in the wild are Identity tokens of 2 to 4 KB.
         uri_bytes: of the Request-URI, counted in characters; it is copied into logs, records and routes.
     """
@@ -70,7 +71,6 @@ _STATUS_LINE = re.compile(r"[sS][iI][pP]/2\.0 ([1-6][0-9]{2})(?: ([^\x00-\x08\x0
 _ANY_REQUEST_LINE = re.compile(
     rf"([{NAME_CHARACTERS}]++)[ \t]++([^\x00-\x1f\x7f]*)[ \t][sS][iI][pP]/([0-9]++\.[0-9]++)[ \t]*"
 )
-_ANY_STATUS_LINE = re.compile(r"[sS][iI][pP]/[0-9]+\.[0-9]+[ \t]")
 _FOLD = re.compile(r"\r\n(?![ \t])")
 _IDLE = b"\r\n\0 \t"  # what phones and routers send to keep a NAT binding open
 _NUL_IN_QUOTED_PAIR = re.compile(rb"(?<=\\)\0")
@@ -126,7 +126,7 @@ def _read_head(head: bytes, limits: Limits) -> Request | Response:
         keys = _read_keys(lines, limits)
     if keys is None:
         raise RemoteProtocolError("the first header line is a continuation")
-    if len(text) > limits.header_bytes and max(map(len, lines)) > limits.header_bytes:
+    if len(text) > limits.header_bytes and max(map(len, lines), default=0) > limits.header_bytes:
         raise RemoteProtocolError(f"a header line is longer than {limits.header_bytes}")
     message = _read_start_line(start_line, Headers(keys, lines), limits)
     message._as_received = True
@@ -218,13 +218,14 @@ class StreamParser:
     A fault inside a message whose borders are certain leaves the stream usable.
     """
 
-    __slots__ = ("_broken", "_buffer", "_limits", "_message", "_missing_bytes", "_scanned_bytes")
+    __slots__ = ("_body_bytes", "_broken", "_buffer", "_head_bytes", "_limits", "_message", "_scanned_bytes")
 
     def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
         self._limits = limits
         self._buffer = bytearray()
         self._message: Request | Response | Malformed | None = None  # its head is read, its body is not
-        self._missing_bytes = 0  # length of that body
+        self._head_bytes = 0  # of that message, already taken from the buffer
+        self._body_bytes = 0  # that it announces
         self._scanned_bytes = 0  # of the buffer, in which no end of a header section begins
         self._broken = False
 
@@ -234,13 +235,13 @@ class StreamParser:
 
     @property
     def pending_bytes(self) -> int:
-        """Octets of a message that is not complete; a peer that leaves some for long is to be closed."""
-        return len(self._buffer)
+        """Octets of a message that is not complete: a peer that leaves some for long is to be closed."""
+        return len(self._buffer) + self._head_bytes
 
     @property
     def in_message(self) -> bool:
         """Whether a message has begun and is not complete."""
-        return self._message is not None or len(self._buffer) > 0
+        return self.pending_bytes > 0
 
     def feed(self, data: bytes) -> list[Parsed]:
         """Take octets from the stream and return what is complete now.
@@ -257,6 +258,7 @@ class StreamParser:
         if self._broken:
             self._buffer.clear()
             self._message = None
+            self._head_bytes = 0
         return found
 
     def _step(self, found: list[Parsed]) -> bool:
@@ -285,14 +287,14 @@ class StreamParser:
 
     def _begin_message(self, found: list[Parsed]) -> bool:
         buffer, limits = self._buffer, self._limits
-        end = buffer.find(_END, self._scanned_bytes)
+        end = buffer.find(_END, self._scanned_bytes, limits.message_bytes)
         if end < 0:
             self._scanned_bytes = max(0, len(buffer) - 3)
-            if len(buffer) > limits.message_bytes:
-                error = RemoteProtocolError("the header section does not end", status=413)
-                self._break(found, error, bytes(buffer[: limits.message_bytes]))
-                return True
-            return False
+            if len(buffer) < limits.message_bytes:
+                return False
+            error = RemoteProtocolError("the header section does not end", status=413)
+            self._break(found, error, bytes(buffer[: limits.message_bytes]))
+            return True
         head = bytes(buffer[:end])
         del buffer[: end + 4]
         self._scanned_bytes = 0
@@ -319,11 +321,12 @@ class StreamParser:
         except RemoteProtocolError as error:
             return self._break(found, error, head)
         self._message = message
-        self._missing_bytes = length
+        self._head_bytes = len(head) + 4
+        self._body_bytes = length
         return None
 
     def _finish_body(self, found: list[Parsed]) -> bool:
-        buffer, length, message = self._buffer, self._missing_bytes, self._message
+        buffer, length, message = self._buffer, self._body_bytes, self._message
         if message is None or len(buffer) < length:
             return False
         if length:
@@ -331,6 +334,7 @@ class StreamParser:
                 message.body = bytes(buffer[:length])
             del buffer[:length]
         self._message = None
+        self._head_bytes = 0
         found.append(message)
         return True
 

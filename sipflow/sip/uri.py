@@ -11,19 +11,20 @@ from sipflow.errors import RemoteProtocolError
 from sipflow.sip.grammar import HOST, Params
 
 # Liberal where a wrong character cannot be misread: "#" and UTF-8 in the user part are common, "_" in hosts too.
+_NAME = r"[-_.!~*'()\[\]/:&+$%0-9A-Za-z]++"  # RFC 3261 §25.1 paramchar
+_VALUE = r"""[^\x00-\x20\x7f;?,"<>@]++"""
 _SIP = re.compile(
     r"([sS][iI][pP][sS]?):"
-    r"""(?:([^\x00-\x20\x7f"<>@:]*)(?::([^\x00-\x20\x7f"<>@:]*))?@)?"""
-    rf"({HOST})(?::([0-9]{{1,5}}))?"
-    r"""((?:;[^\x00-\x20\x7f;?=,"<>@]++(?:=[^\x00-\x20\x7f;?,"<>@]++)?+)*+)"""
+    r"""(?:([^\x00-\x20\x7f"<>@:]*+)(?::([^\x00-\x20\x7f"<>@:]*+))?+@)?+"""
+    rf"({HOST})(?::([0-9]{{1,5}}))?+"
+    rf"((?:;{_NAME}(?:={_VALUE})?+)*+)"
     r"""(?:\?([^\x00-\x20\x7f"<>]++))?+"""
 )
 _TEL = re.compile(
-    r"[tT][eE][lL]:(\+?[-.()0-9*#A-Da-d]*[0-9*#A-Da-d][-.()0-9*#A-Da-d]*)"
-    r"""((?:;[-0-9A-Za-z]++(?:=[^\x00-\x20\x7f;?,"<>]++)?+)*+)"""
+    r"[tT][eE][lL]:(\+?(?=[-.()]*[0-9*#A-Da-d])[-.()0-9*#A-Da-d]++)"  # RFC 3966 §3: at least one digit
+    rf"((?:;[-0-9A-Za-z]++(?:={_VALUE})?+)*+)"
 )
 _OTHER = re.compile(r"""([A-Za-z][-+.0-9A-Za-z]*):([^\x00-\x20\x7f"<>]+)""")
-_PARAM = re.compile(r";([^;=]+)(?:=([^;]*))?")
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _PLAIN_NAME = re.compile(r"[-_.!~*'()\[\]/:&+$0-9A-Za-z]+")  # RFC 3261 §25.1 paramchar without escapes
 _SEPARATORS = str.maketrans("", "", "-.()")  # RFC 3966 §3 visual-separator

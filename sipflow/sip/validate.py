@@ -1,7 +1,7 @@
 """What every user agent must refuse before it looks at the meaning of a message (RFC 3261 §8.2, §8.1.3; RFC 4475)."""
 
 from sipflow.errors import RemoteProtocolError
-from sipflow.sip.message import Request, Response, _Message
+from sipflow.sip.message import Message, Request, Response
 from sipflow.sip.uri import OtherUri, SipUri
 
 KNOWN_METHODS = frozenset(
@@ -69,7 +69,7 @@ def check_response(response: Response) -> None:
         _ = response.record_routes
 
 
-def _check_identity(message: _Message) -> None:
+def _check_identity(message: Message) -> None:
     """Parse what names dialog and transaction: each must be there once (RFC 3261 §8.1.1) and be sound."""
     _ = message.call_id
     _ = message.from_
@@ -80,7 +80,7 @@ def _check_identity(message: _Message) -> None:
         _ = message.vias  # a broken Via below the top one would be echoed upstream
 
 
-def _check_contacts(message: _Message) -> None:
+def _check_contacts(message: Message) -> None:
     keys, lines = message.headers._keys, message.headers._lines
     _ = message.contact
     if keys.count("contact") > 1 or "," in lines[keys.index("contact")]:

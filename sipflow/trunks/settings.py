@@ -3,10 +3,10 @@
 from dataclasses import dataclass, field
 
 from sipflow.errors import LocalProtocolError
+from sipflow.sip.digest.algorithms import ALGORITHMS, find_algorithm
 
 SHORTEST_EXPIRES_S = 30  # below it refreshes cost more than they give, and a hostile 200 could keep us busy
 LONGEST_EXPIRES_S = 86_400
-_ALGORITHMS = ("MD5", "SHA-256", "SHA-512-256")  # RFC 8760 §2.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,8 @@ class InboundAuth:
                 raise LocalProtocolError(f"inbound_auth.{name}: it is empty, or holds characters that do not print")
         if not self.password:
             raise LocalProtocolError("inbound_auth.password: it is empty; anybody could call")
-        unknown = [name for name in self.algorithms if name not in _ALGORITHMS]
+        unknown = [name for name in self.algorithms if find_algorithm(name) is None]
         if unknown or not self.algorithms:
             what = f"{unknown[0]!r} is unknown" if unknown else "there is none"
-            raise LocalProtocolError(f"inbound_auth.algorithms: {what}; choose from {', '.join(_ALGORITHMS)}")
+            known = ", ".join(algorithm.name for algorithm in ALGORITHMS.values())
+            raise LocalProtocolError(f"inbound_auth.algorithms: {what}; choose from {known}")

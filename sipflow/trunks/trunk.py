@@ -2,6 +2,8 @@
 
 import hmac
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 
@@ -132,10 +134,9 @@ class Trunk:
     @property
     def registers_as(self) -> tuple[object, ...]:
         """All that a registration depends on: two trunks with the same value need no new one."""
-        return (
-            (self.name, self.sip_domain, self.username, self.password, self.outbound_proxy, self.auth_username)
-            + (self.register, self.transport, self.realm, self.allow_md5, self.advertise)
-        )  # fmt: skip
+        account = (self.username, self.password, self.auth_username, self.realm, self.allow_md5)
+        path = (self.sip_domain, self.outbound_proxy, self.transport, self.advertise)
+        return (self.name, *account, *path, self.register)
 
     def registration_token(self, secret: bytes) -> str:
         """Make the token that our Contact carries (`;line=...`), so that a call can be traced to this registration.
@@ -219,17 +220,13 @@ class Trunk:
             raise LocalProtocolError("sip_domain: no call can reach or leave this trunk; set it, or accept_from")
 
 
-class _field:  # noqa: N801  (reads as a statement)
-    """Puts a field's name before the sentence of an error."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, LocalProtocolError):
-            raise LocalProtocolError(f"{self._name}: {error}") from None
+@contextmanager
+def _field(name: str) -> Iterator[None]:
+    """Put a field's name before the sentence of an error."""
+    try:
+        yield
+    except LocalProtocolError as error:
+        raise LocalProtocolError(f"{name}: {error}") from None
 
 
 def _is_literal(host: str) -> bool:

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sipflow.numbers.number import Reading, is_region, normalise, read
+from sipflow.numbers.number import Reading, guess, is_region, normalise, read
 
 
 @pytest.mark.parametrize(
@@ -96,6 +96,25 @@ def test_reading_tells_what_was_written_from_what_it_means() -> None:
 
 def test_regions_are_two_capital_letters_of_a_country() -> None:
     assert [is_region(text) for text in ("US", "DE", "us", "USA", "XX", "")] == [True, True, False, False, False, False]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("12065550100", "+12065550100"),
+        ("1 (206) 555-0100", "+12065550100"),
+        ("49301234567", "+49301234567"),
+        ("2065550100", None),
+        ("8001234", None),
+        ("123456", None),
+        ("alice", None),
+        ("9" * 1000, None),
+    ],
+)
+def test_a_number_whose_plus_was_forgotten_is_guessed_only_when_it_would_be_valid(
+    text: str, expected: str | None
+) -> None:
+    assert guess(text) == expected
 
 
 @given(st.text(max_size=300), st.sampled_from([None, "US", "DE", "KR", "BR"]))

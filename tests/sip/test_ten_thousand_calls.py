@@ -14,7 +14,9 @@ def caller_hangs_up(node: Node, event: Confirmed) -> None:
     node.wire.at(node.wire.now + 1.0, lambda: node.perform(event.usage.bye(now=node.wire.now)))
 
 
-def play_calls(count: int, *, cancel_every: int = 0, callee_hangs_up: bool = False) -> tuple[Callee, Callee, Node, Node]:
+def play_calls(
+    count: int, *, cancel_every: int = 0, callee_hangs_up: bool = False
+) -> tuple[Callee, Callee, Node, Node]:
     wire = Wire(seed=7, weather=STORM)
     wire.keep_sent = False
     caller, callee = Callee(), Callee()

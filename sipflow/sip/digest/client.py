@@ -1,11 +1,10 @@
 """The side that is challenged: finds the account, answers, and knows when to give up."""
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
 
 from sipflow.errors import RemoteProtocolError
 from sipflow.sip.digest.account import Account
-from sipflow.sip.digest.algorithms import Algorithm, find_algorithm
+from sipflow.sip.digest.algorithms import find_algorithm
 from sipflow.sip.digest.session import Session
 from sipflow.sip.headers.auth import Challenge, parse_info
 from sipflow.sip.message import Response
@@ -17,15 +16,7 @@ _MOST_ANSWERS = 6  # to one request: two proxies and a server, each with one sta
 _MOST_ATTEMPTS = 256  # requests under way at once whose challenges are told apart
 
 _Place = tuple[str, str]  # the header that carries the answer, and the realm
-
-
-class _Choice(NamedTuple):
-    """A challenge that can be answered, and how."""
-
-    challenge: Challenge
-    account: Account
-    algorithm: Algorithm
-    qop: str
+_Choice = tuple[Challenge, Session]  # a challenge that can be answered, and what answers it
 
 
 class _Attempt:
@@ -44,7 +35,7 @@ class DigestClient:
 
     Requests under way at the same time may share one client: they are told apart by Call-ID, and a repetition is known
     by its CSeq, one more than that of the request it repeats (RFC 3261 §22.2). Tell it of every response: `authorize`
-    for 401 and 407, `accepted` for the others.
+    for 401 and 407, `observe` for the others.
 
     Attributes:
         realm: of the last challenge, answered or not, for error texts; "" before the first.
@@ -79,18 +70,18 @@ class DigestClient:
 
         Returns:
             Headers to put in the place of all Authorization and Proxy-Authorization lines of the request, one per
-            realm. Empty when nothing can be answered (no account for the realm, unknown scheme or algorithm, broken
-            challenge), or when an answer was refused: this request carried one to an earlier challenge of the realm,
-            and the server does not say that its nonce was stale.
+            realm. Empty when none of the challenges can be answered: no account for the realm, unknown scheme or
+            algorithm, broken text; or refused, because this request carried an answer to an earlier challenge of the
+            realm and the server does not say that its nonce was stale.
         """
         if response.status not in (401, 407):
             return []
         attempt, cseq = self._attempt(response)
-        choices = self._choose(response)
+        chosen = self._choose(response)
         if attempt.answers >= _MOST_ANSWERS:
             return []
-        taken = [self._take(place, choice, attempt) for place, choice in choices.items()]
-        if not any(taken):
+        taken = [self._take(place, choice, attempt) for place, choice in chosen.items()]
+        if True not in taken:
             return []
         attempt.answers += 1
         attempt.next_cseq = cseq + 1
@@ -104,13 +95,17 @@ class DigestClient:
         """
         return [(place[0], session.credentials(method, uri, body)) for place, session in self._sessions.items()]
 
-    def accepted(self, response: Response) -> None:
-        """Note a response that is no challenge: the credentials were good, and may come with a next nonce.
+    def observe(self, response: Response) -> None:
+        """Note a response that is no challenge; never raises.
 
-        Honours `nextnonce` (RFC 7616 §3.5) of Authentication-Info and Proxy-Authentication-Info; never raises.
+        A `nextnonce` (RFC 7616 §3.5) in Authentication-Info or Proxy-Authentication-Info is used from now on. A 403
+        forgets all nonces, since some servers refuse an old one that way: the next request goes without credentials
+        and is challenged.
         """
         if self._attempts:
             self._attempts.pop(_identify(response)[0], None)
+        if response.status == 403:
+            self._sessions.clear()
         for info_header, answer_header in _INFO_HEADERS:
             value = response.headers.get(info_header)
             if value is not None:
@@ -129,21 +124,28 @@ class DigestClient:
     def _choose(self, response: Response) -> dict[_Place, _Choice]:
         """Pick the top-most challenge of each realm that can be answered (RFC 8760 §2.4)."""
         chosen: dict[_Place, _Choice] = {}
-        for header, challenge in _challenges(response):
-            realm = self.realm = challenge.params["realm"]
-            if (header, realm) not in chosen and len(chosen) < _MOST_REALMS:
-                choice = self._choice(challenge, realm)
-                if choice is not None:
-                    chosen[header, realm] = choice
+        for header, answer_header in _ANSWER_HEADERS:
+            for value in response.headers.all(header):
+                for challenge in _read(value):
+                    params = challenge.params
+                    realm = params.get("realm")
+                    if realm is None or not params.get("nonce") or not challenge.is_digest:
+                        continue
+                    self.realm = realm
+                    place = (answer_header, realm)
+                    if place not in chosen and len(chosen) < _MOST_REALMS:
+                        session = self._open(challenge, realm)
+                        if session is not None:
+                            chosen[place] = (challenge, session)
         return chosen
 
-    def _choice(self, challenge: Challenge, realm: str) -> _Choice | None:
+    def _open(self, challenge: Challenge, realm: str) -> Session | None:
         algorithm = find_algorithm(challenge.params.get("algorithm"))
         account = self._account(realm)
         qop = _choose_qop(challenge.params.get("qop"))
         if algorithm is None or account is None or qop is None or (algorithm.is_md5 and not self._allow_md5):
             return None
-        return _Choice(challenge, account, algorithm, qop)
+        return Session(account, challenge, algorithm, qop)
 
     def _account(self, realm: str) -> Account | None:
         for wanted in (realm, None):
@@ -153,20 +155,20 @@ class DigestClient:
         return None
 
     def _take(self, place: _Place, choice: _Choice, attempt: _Attempt) -> bool:
-        """Open the session of `choice`, or close it if our answer has just been refused."""
-        nonce = choice.challenge.params["nonce"]
-        stale = choice.challenge.params.get("stale", "").lower() == "true"
-        known = self._sessions.get(place)
-        if place in attempt.nonces and not (stale and nonce != attempt.nonces[place]):
+        """Start the session of `choice`, or end the one there is if our answer has just been refused."""
+        challenge, session = choice
+        nonce = challenge.params["nonce"]
+        refused = attempt.nonces.get(place)
+        if refused is not None and (refused == nonce or not _is_stale(challenge)):
             self._sessions.pop(place, None)
             return False
-        if known is None and len(self._sessions) >= _MOST_REALMS:
-            del self._sessions[next(iter(self._sessions))]
-        session = Session(choice.account, choice.challenge, choice.algorithm, choice.qop)
+        known = self._sessions.get(place)
         if known is not None and known.nonce == nonce:  # a server may offer one nonce twice: its count goes on
             session.start(nonce, known.cnonce, count=known.count)
         else:
             session.start(nonce, self._make_cnonce())
+        if known is None and len(self._sessions) >= _MOST_REALMS:
+            del self._sessions[next(iter(self._sessions))]
         self._sessions[place] = session
         attempt.nonces[place] = nonce
         return True
@@ -191,23 +193,20 @@ def _identify(response: Response) -> tuple[str, int]:
         return "", 0
 
 
-def _challenges(response: Response) -> Iterator[tuple[str, Challenge]]:
-    """Yield each whole digest challenge, top-most first, with the header that answers it."""
-    for header, answer_header in _ANSWER_HEADERS:
-        for value in response.headers.all(header):
-            try:
-                challenges = Challenge.parse_all(value)
-            except RemoteProtocolError:
-                continue  # a good one may stand in the next line
-            for challenge in challenges:
-                if challenge.is_digest and "realm" in challenge.params and challenge.params.get("nonce"):
-                    yield answer_header, challenge
+def _read(value: str) -> list[Challenge]:
+    try:
+        return Challenge.parse_all(value)
+    except RemoteProtocolError:
+        return []  # a good one may stand in the next line
+
+
+def _is_stale(challenge: Challenge) -> bool:
+    return challenge.params.get("stale", "").lower() == "true"  # RFC 7616 §3.3: in any case
 
 
 def _choose_qop(offered: str | None) -> str | None:
     """Choose auth before auth-int; "" when the server offers no choice (RFC 2069), None when we know none of it."""
-    tokens = [token.strip().lower() for token in offered.split(",")] if offered else [""]
-    for qop in ("auth", "auth-int", ""):
-        if qop in tokens:
-            return qop
-    return None
+    if not offered or offered == "auth":
+        return offered or ""
+    tokens = [token.strip().lower() for token in offered.split(",")]
+    return "auth" if "auth" in tokens else "auth-int" if "auth-int" in tokens else None

@@ -43,8 +43,7 @@ class NonceMint:
     """
 
     def __init__(self, *, secret: bytes, realm: bytes, lifetime_s: float, remembered: int) -> None:
-        self._secret = secret
-        self._realm = realm
+        self._keyed = hmac.new(secret, realm, "sha256")  # copied for each nonce: the key is set up once
         self._lifetime_s = lifetime_s
         self._remembered = remembered
         self._serial = 0
@@ -97,7 +96,9 @@ class NonceMint:
             self._forgotten = max(self._forgotten, serial)
 
     def _mac(self, stamp: bytes) -> bytes:
-        return hmac.digest(self._secret, stamp + self._realm, "sha256")[:_MAC_BYTES]
+        keyed = self._keyed.copy()
+        keyed.update(stamp)
+        return keyed.digest()[:_MAC_BYTES]
 
 
 def _decode(text: str) -> bytes | None:

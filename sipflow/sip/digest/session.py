@@ -2,7 +2,7 @@
 
 from sipflow.sip.digest.account import Account
 from sipflow.sip.digest.algorithms import Algorithm, hash_a1, hash_secret, octets, request_digest
-from sipflow.sip.headers.auth import Challenge, Credentials
+from sipflow.sip.headers.auth import Challenge, Credentials, quote
 
 
 class Session:
@@ -14,7 +14,18 @@ class Session:
         count: how many requests have carried `nonce`.
     """
 
-    __slots__ = ("_a1_hash", "_algorithm", "_qop", "_secret_hash", "_shown", "cnonce", "count", "nonce")
+    __slots__ = (
+        "_a1_hash",
+        "_algorithm",
+        "_head",
+        "_qop",
+        "_secret_hash",
+        "_shown",
+        "_tail",
+        "cnonce",
+        "count",
+        "nonce",
+    )
 
     def __init__(self, account: Account, challenge: Challenge, algorithm: Algorithm, qop: str) -> None:
         """Answer `challenge`, which has a realm, as `account`; call `start` before the first `credentials`."""
@@ -23,7 +34,7 @@ class Session:
         self._algorithm = algorithm
         self._qop = qop
         self._secret_hash = hash_secret(algorithm, account.username, realm, account.password)
-        self._a1_hash = ""
+        self._a1_hash = self._head = self._tail = ""
         self._shown = {"username": account.username, "realm": realm}
         if params.get("userhash", "").lower() == "true":  # RFC 7616 §3.4.4
             self._shown["username"] = algorithm.hash_hex(octets(f"{account.username}:{realm}"))
@@ -41,11 +52,17 @@ class Session:
         self.cnonce = cnonce
         self.count = count
         self._a1_hash = hash_a1(self._algorithm, self._secret_hash, nonce, cnonce)
+        self._head = str(Credentials("Digest", {**self._shown, "nonce": nonce}))
+        self._tail = ""
+        if self._qop:
+            self._tail = f", cnonce={quote(cnonce)}, qop={self._qop}, nc="
+        elif self._algorithm.session:
+            self._tail = f", cnonce={quote(cnonce)}"  # A1 cannot be computed without it
 
     def credentials(self, method: str, uri: str, body: bytes) -> str:
         """Write the header value for one more request, and count it (RFC 7616 §3.4)."""
         self.count += 1
-        nc = f"{self.count:08x}"
+        nc = f"{self.count:08x}" if self._qop else ""
         digest = request_digest(
             self._algorithm,
             self._a1_hash,
@@ -57,9 +74,4 @@ class Session:
             nc=nc,
             cnonce=self.cnonce,
         )
-        params = {**self._shown, "nonce": self.nonce, "uri": uri, "response": digest}
-        if self._qop:
-            params.update(cnonce=self.cnonce, qop=self._qop, nc=nc)
-        elif self._algorithm.session:
-            params["cnonce"] = self.cnonce  # A1 cannot be computed without it
-        return str(Credentials("Digest", params))
+        return f'{self._head}, uri={quote(uri)}, response="{digest}"{self._tail}{nc}'

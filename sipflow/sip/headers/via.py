@@ -6,8 +6,8 @@ from typing import NamedTuple
 from sipflow.errors import RemoteProtocolError
 from sipflow.sip.grammar import (
     HOST,
-    PLAIN_PARAMS,
     NAME_CHARACTERS,
+    PLAIN_PARAMS,
     Params,
     find_param,
     parse_params,

@@ -112,8 +112,8 @@ class Expired:
 class Failed:
     """A message of `transaction` could not be sent (RFC 3261 §17.1.4, §17.2.4).
 
-    A client transaction is over and counts as a 503 (§8.1.3.1). An INVITE server transaction lives on: a later
-    response may get through (RFC 6026 §7.1).
+    A client transaction is over and counts as a 503 (§8.1.3.1); a server transaction is over too, but for an INVITE's:
+    a later response may get through (RFC 6026 §7.1).
     """
 
     transaction: "ClientTransaction | ServerTransaction"

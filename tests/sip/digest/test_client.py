@@ -321,11 +321,19 @@ def test_a_used_nonce_that_is_refused_without_stale_gets_one_more_try() -> None:
     """FRITZ!Box and others never say stale."""
     alice = client()
     answer(alice, MD5, cseq=1)
-    alice.accepted(response(status=200, cseq=2))
+    alice.observe(response(status=200, cseq=2))
     alice.reuse(method="INVITE", uri=URI)
 
     assert shown(answer(alice, 'Digest realm="pbx", nonce="n2", qop=auth', cseq=3))["nonce"] == "n2"
     assert answer(alice, 'Digest realm="pbx", nonce="n3", qop=auth', cseq=4) == []
+
+
+def test_after_a_403_nothing_is_sent_before_it_is_asked_for() -> None:
+    alice = client()
+    answer(alice, MD5)
+    alice.observe(response(status=403, cseq=2))
+
+    assert alice.reuse(method="INVITE", uri=URI) == []
 
 
 def test_a_nonce_that_is_offered_twice_is_counted_on() -> None:
@@ -364,14 +372,14 @@ def test_without_call_id_and_cseq_a_second_challenge_counts_as_a_refusal() -> No
         return bool(alice.authorize(response(PLAIN, cseq=None), method="INVITE", uri=URI))
 
     assert [challenged(), challenged()] == [True, False]
-    alice.accepted(response(status=200, cseq=None))
+    alice.observe(response(status=200, cseq=None))
     assert challenged()
 
 
 def test_the_next_nonce_of_authentication_info_is_used() -> None:
     alice = client()
     answer(alice, MD5)
-    alice.accepted(response(("Authentication-Info", 'nextnonce="n2", qop=auth, nc=00000001'), status=200, cseq=2))
+    alice.observe(response(("Authentication-Info", 'nextnonce="n2", qop=auth, nc=00000001'), status=200, cseq=2))
     params = shown(alice.reuse(method="INVITE", uri=URI))
 
     assert (params["nonce"], params["nc"], params["cnonce"]) == ("n2", "00000001", "cnonce-2")
@@ -382,7 +390,7 @@ def test_the_next_nonce_belongs_to_the_session_whose_cnonce_comes_back() -> None
     alice = client()
     answer(alice, *[("Proxy-Authenticate", f'Digest realm="{realm}", nonce="old", qop=auth') for realm in "ab"])
     info = ("Proxy-Authentication-Info", 'nextnonce="new", cnonce="cnonce-2"')
-    alice.accepted(response(info, status=200))
+    alice.observe(response(info, status=200))
 
     nonces = [Credentials.parse(value).params["nonce"] for _, value in alice.reuse(method="INVITE", uri=URI)]
     assert nonces == ["old", "new"]
@@ -394,7 +402,7 @@ def test_the_next_nonce_belongs_to_the_session_whose_cnonce_comes_back() -> None
 def test_a_useless_next_nonce_changes_nothing(info: str) -> None:
     alice = client()
     answer(alice, MD5)
-    alice.accepted(response(("Authentication-Info", info), status=200))
+    alice.observe(response(("Authentication-Info", info), status=200))
     params = shown(alice.reuse(method="INVITE", uri=URI))
 
     assert (params["nonce"], params["nc"]) == ("n1", "00000002")

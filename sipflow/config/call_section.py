@@ -1,0 +1,68 @@
+"""`calls:`, `log:` and what stands alone at the top become the settings of calls and logs."""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from sipflow.calls.settings import Settings
+from sipflow.config.section import Section
+from sipflow.config.sentences import Model
+from sipflow.config.sip_section import SipModel
+
+LogLevel = Literal["debug", "info", "warning", "error"]
+LogFormat = Literal["auto", "json", "console"]
+_DEFAULTS = Settings()
+
+
+@dataclass(frozen=True, slots=True)
+class LogSettings:
+    """What is logged and how.
+
+    Attributes:
+        level: the least serious line that is written.
+        format: `json` for machines, `console` for people, `auto` for `console` on a terminal and `json` elsewhere.
+    """
+
+    level: LogLevel = "info"
+    format: LogFormat = "auto"
+
+
+class LogModel(Model):
+    level: LogLevel = "info"
+    format: LogFormat = "auto"
+
+
+class CallsModel(Model):
+    max_calls: Annotated[int, Field(ge=1, le=100_000)] = _DEFAULTS.max_calls
+    answer_timeout_s: Annotated[float, Field(gt=0, le=3600)] = _DEFAULTS.answer_timeout_s
+
+
+class TopModel(Model):
+    drain_s: Annotated[float, Field(ge=0, le=86_400)] = _DEFAULTS.drain_s
+
+
+def log_settings(section: Section) -> LogSettings | None:
+    """Return the logs' settings, or None once their problems are reported."""
+    model = section.validate(LogModel)
+    return LogSettings(model.level, model.format) if model is not None else None
+
+
+def call_settings(section: Section, sip: SipModel, top: TopModel) -> Settings | None:
+    """Return the calls' settings, or None once their problems are reported.
+
+    Args:
+        section: `calls:`.
+        sip: `sip:`, where an operator looks for what concerns strangers and our name.
+        top: the keys beside the sections.
+    """
+    model = section.validate(CallsModel)
+    if model is None:
+        return None
+    return Settings(
+        unknown_source=sip.unknown_source,
+        drain_s=top.drain_s,
+        max_calls=model.max_calls,
+        answer_timeout_s=model.answer_timeout_s,
+        user_agent=sip.user_agent or _DEFAULTS.user_agent,
+    )

@@ -1,0 +1,170 @@
+"""`trunks:`, and the trunk that a number declares in place, become trunks."""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Annotated, Any, TypeVar
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+
+from sipflow.config.fields import Texts, given, model_of, short_for
+from sipflow.config.problems import dotted
+from sipflow.config.section import Section
+from sipflow.config.sentences import Model, keys_at
+from sipflow.errors import LocalProtocolError
+from sipflow.net.acl import Networks
+from sipflow.numbers.number import is_region
+from sipflow.trunks.settings import HealthSettings, InboundAuth, RegisterSettings
+from sipflow.trunks.trunk import Trunk
+
+_S = TypeVar("_S")
+_RegisterModel = model_of(RegisterSettings, enabled=(bool, True))
+_HealthModel = model_of(HealthSettings, enabled=(bool, True))
+# An error in one of these says nothing about the others: they are read again with this instead, to find more errors.
+_REPAIRS: Mapping[str, Any] = {
+    "sip_domain": "repaired.invalid",
+    "outbound_proxy": "repaired.invalid",
+    "origination_uri": "",
+    "advertise": "",
+    "transport": "",
+    "codecs": ("PCMU",),
+    "ptime_ms": 20,
+}
+
+
+def _region(text: str) -> str:
+    if text and not is_region(text.upper()):
+        raise ValueError("must be the two letters of a country, such as US or DE")
+    return text.upper()
+
+
+def _upper(value: object) -> object:
+    return tuple(text.upper() for text in value) if isinstance(value, tuple) else value
+
+
+class InboundModel(Model):
+    enabled: bool = True
+    username: str = ""
+    password: SecretStr = SecretStr("")
+    realm: str = ""
+    algorithms: Annotated[Texts, AfterValidator(_upper)] = ()
+
+
+class TrunkFields(Model):
+    """What can be said of a trunk, under `trunks:` or in place under a number."""
+
+    sip_domain: str = ""
+    outbound_proxy: str = ""
+    username: str = ""
+    auth_username: str = ""
+    password: SecretStr = SecretStr("")
+    origination_uri: str = ""
+    advertise: str = ""
+    transport: Annotated[str, BeforeValidator(lambda value: value.lower() if isinstance(value, str) else value)] = ""
+    registration: Annotated[_RegisterModel | None, short_for("enabled")] = Field(default=None, alias="register")  # type: ignore[valid-type]
+    accept_from: Texts = ()
+    authenticate_inbound: Annotated[InboundModel | None, short_for("enabled")] = None
+    health: Annotated[_HealthModel | None, short_for("enabled")] = None  # type: ignore[valid-type]
+    codecs: Annotated[Texts, AfterValidator(_upper)] = ()
+    ptime_ms: int = 20
+    region: Annotated[str, AfterValidator(_region)] = ""
+    realm: str = ""
+    allow_md5: bool = True
+
+
+class TrunkModel(TrunkFields):
+    phone_number: str = ""
+
+
+TRUNK_KEYS = frozenset(keys_at(TrunkFields))
+
+
+def make_trunk(section: Section, model: TrunkFields, *, name: str, phone_number: str) -> Trunk | None:
+    """Return the trunk, or None once its problems are reported.
+
+    Args:
+        section: where its keys stand.
+        phone_number: in E.164, or "" when it has none or an extension.
+    """
+    before = len(section.problems)
+    values = _values(section, model) | {"name": name, "phone_number": phone_number}
+    trunk = _made(section, values)
+    return trunk if len(section.problems) == before else None
+
+
+def _made(section: Section, values: dict[str, Any]) -> Trunk | None:
+    """Make the trunk; as it tells one error at a time, repair and try again until no more are found."""
+    found = section.problems.found
+    while True:
+        before = len(found)
+        trunk = section.attempt(partial(Trunk, **values))
+        if trunk is not None or len(found) == before:
+            return trunk
+        wrong = found[before].key.removeprefix(dotted(section.path) + ".").partition(".")[0]
+        if wrong not in _REPAIRS or values[wrong] == _REPAIRS[wrong]:
+            return None
+        values[wrong] = _REPAIRS[wrong]
+
+
+def _values(section: Section, model: TrunkFields) -> dict[str, Any]:
+    values = {
+        key: getattr(model, key)
+        for key in ("sip_domain", "outbound_proxy", "username", "auth_username", "origination_uri", "advertise")
+    }
+    values |= {"transport": model.transport, "ptime_ms": model.ptime_ms, "allow_md5": model.allow_md5}
+    values |= {"region": model.region or None, "realm": model.realm or None}
+    values["password"] = model.password.get_secret_value()
+    if model.codecs:
+        values["codecs"] = model.codecs
+    values["accept_from"] = _networks(section, model.accept_from)
+    values["register"] = _register(section, model)
+    values["health"] = _switched(section, model.health, HealthSettings, "health")
+    values["inbound_auth"] = _inbound_auth(section, model)
+    return values
+
+
+def _networks(section: Section, texts: tuple[str, ...]) -> Networks:
+    """Read the networks one by one, so that each wrong one is told."""
+    read = [section.attempt(_network, text, at=("accept_from", str(index))) for index, text in enumerate(texts)]
+    return read[0] if len(read) == 1 and read[0] is not None else Networks(str(each) for each in read if each)
+
+
+def _network(text: str) -> Networks:
+    return Networks([text])
+
+
+def _register(section: Section, model: TrunkFields) -> RegisterSettings | None:
+    """Register when told to, and unless told not to, when there is an account to register and a place to do it."""
+    if model.registration is None:
+        complete = model.username and model.password.get_secret_value() and (model.sip_domain or model.outbound_proxy)
+        return RegisterSettings() if complete else None
+    return _switched(section, model.registration, RegisterSettings, "register")
+
+
+def _switched(section: Section, model: Any, settings: Callable[..., _S], key: str) -> _S | None:
+    if model is None or not model.enabled:
+        return None
+    return section.attempt(partial(settings, **{k: v for k, v in given(model).items() if k != "enabled"}), at=(key,))
+
+
+def _inbound_auth(section: Section, model: TrunkFields) -> InboundAuth | None:
+    wanted = model.authenticate_inbound
+    if wanted is None or not wanted.enabled:
+        return None
+    values: dict[str, Any] = {
+        "realm": wanted.realm or model.realm or model.sip_domain or "sipflow",
+        "username": wanted.username or model.auth_username or model.username,
+        "password": wanted.password.get_secret_value() or model.password.get_secret_value(),
+    }
+    if not values["username"] or not values["password"]:
+        section.report("needs a username and a password, its own or the trunk's", "authenticate_inbound")
+        return None
+    if wanted.algorithms:
+        values["algorithms"] = wanted.algorithms
+    return section.attempt(partial(_checked_inbound_auth, values), at=("authenticate_inbound",))
+
+
+def _checked_inbound_auth(values: dict[str, Any]) -> InboundAuth:
+    try:
+        return InboundAuth(**values)
+    except LocalProtocolError as error:
+        raise LocalProtocolError(str(error).replace("inbound_auth", "authenticate_inbound", 1)) from None

@@ -1,0 +1,100 @@
+"""Puts the rooms together: sockets, user agent, media and calls, for the daemon and for one call from a terminal."""
+
+import asyncio
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sipflow.calls.doorkeeper import Doorkeeper
+from sipflow.calls.record import CallRecord, RecordStore
+from sipflow.calls.routes import Router
+from sipflow.calls.settings import Settings as CallSettings
+from sipflow.calls.switchboard import Agents, Switchboard
+from sipflow.media.desk import MediaDesk
+from sipflow.media.settings import Settings as MediaSettings
+from sipflow.net.endpoint import Endpoint
+from sipflow.net.resolver import Resolver
+from sipflow.net.settings import Settings as NetSettings
+from sipflow.sip.addressing import Addressing
+from sipflow.sip.hop import Hop
+from sipflow.sip.ids import Ids
+from sipflow.sip.stack import Settings as SipSettings
+from sipflow.sip.user_agent import UserAgent
+from sipflow.tasks import Tasks
+
+
+class NoRecords:
+    """Keeps nothing: the log line of each ending is the record until there is a store."""
+
+    def save(self, record: CallRecord) -> None:
+        """Let the record go."""
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """One running SIP edge.
+
+    Attributes:
+        ua, endpoint, desk, switchboard: see their rooms.
+        tasks: owner of all that runs beside them; closed last but for the sockets.
+    """
+
+    ua: UserAgent
+    endpoint: Endpoint
+    desk: MediaDesk
+    switchboard: Switchboard
+    tasks: Tasks
+
+    async def open(self) -> None:
+        """Open every listener.
+
+        Raises:
+            TransportError: one cannot be opened; the sentence names it.
+        """
+        await self.endpoint.start()
+        self.ua.listening(self.endpoint.ports)
+
+    async def close(self) -> None:
+        """Close everything; the calls must be over."""
+        await self.tasks.close()
+        await self.endpoint.close()
+        self.desk.close()
+
+
+def build(
+    *,
+    router: Router,
+    agents: Callable[[Tasks], Agents],
+    net: NetSettings,
+    media: MediaSettings,
+    calls: CallSettings,
+    records: RecordStore | None = None,
+    on_flow_lost: Callable[[Hop, str], None] | None = None,
+) -> Edge:
+    """Make an edge of its settings; nothing is opened yet. Must be called in a running loop."""
+    loop = asyncio.get_running_loop()
+    tasks = Tasks()
+    doorkeeper = Doorkeeper(router, calls, secret=os.urandom(32), clock=loop.time)
+    ua = UserAgent(
+        SipSettings(
+            user_agent=calls.user_agent,
+            addressing=Addressing(net.advertise, dict(net.advertise_by_transport)),
+        ),
+        Ids(os.urandom),
+        gate=doorkeeper,
+    )
+    endpoint = Endpoint(
+        ua, net, Resolver(net, clock=loop.time), on_event=lambda event: switchboard.on_event(event), on_flow_lost=on_flow_lost
+    )
+    desk = MediaDesk(media)
+    switchboard = Switchboard(
+        ua=ua,
+        endpoint=endpoint,
+        desk=desk,
+        doorkeeper=doorkeeper,
+        agents=agents(tasks),
+        records=records or NoRecords(),
+        settings=calls,
+        tasks=tasks,
+    )
+    return Edge(ua, endpoint, desk, switchboard, tasks)

@@ -1,0 +1,68 @@
+"""Hands out media sessions: a port pair of the right address family, the common pacer, the settings."""
+
+from collections.abc import Callable
+from time import monotonic
+
+from sipflow.media.pacer import Pacer
+from sipflow.media.ports import PortCounts, PortPool
+from sipflow.media.session import MediaSession
+from sipflow.media.settings import Settings
+
+_ANY = {"0.0.0.0": "::", "::": "0.0.0.0"}  # noqa: S104  (each family's "every interface" stands for the other's)
+
+
+class MediaDesk:
+    """All media of one daemon.
+
+    Attributes:
+        settings: as configured.
+        pacer: ticks every session.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.pacer = Pacer()
+        self._pools: dict[bool, PortPool] = {}
+
+    def open(self, *, ipv6: bool, on_digit: Callable[[str], None]) -> MediaSession:
+        """Lend a port pair to a new session.
+
+        Args:
+            ipv6: the address family of the signalling, which the media is expected to share.
+            on_digit: told each digit the peer presses, once.
+
+        Raises:
+            PortsExhausted: every pair is lent or draining.
+        """
+        pool = self._pool(ipv6)
+        pair = pool.lend(now=monotonic())
+        return MediaSession(pair, self.pacer, ports=pool, settings=self.settings, on_digit=on_digit)
+
+    def _pool(self, ipv6: bool) -> PortPool:
+        pool = self._pools.get(ipv6)
+        if pool is None:
+            settings = self.settings
+            host = settings.bind_host
+            if (":" in host) != ipv6:
+                # A daemon bound to one IPv4 address still reaches IPv6 peers by any address it has, and the reverse.
+                host = _ANY.get(host, "::" if ipv6 else "0.0.0.0")  # noqa: S104
+            pool = self._pools[ipv6] = PortPool(
+                settings.port_low,
+                settings.port_high,
+                bind_host=host,
+                drain_s=settings.drain_s,
+                idle_pairs=settings.idle_pairs,
+                dscp=settings.dscp,
+            )
+        return pool
+
+    def counts(self) -> list[PortCounts]:
+        """Ports lent, draining and free, for each address family in use."""
+        now = monotonic()
+        return [pool.counts(now=now) for pool in self._pools.values()]
+
+    def close(self) -> None:
+        """Stop the pacer and close every socket; sessions must be closed before."""
+        self.pacer.close()
+        for pool in self._pools.values():
+            pool.close()

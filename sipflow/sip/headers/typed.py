@@ -1,0 +1,191 @@
+"""Typed reading of a message's headers: parsed when first read, kept until that header changes."""
+
+import re
+from collections.abc import Callable
+from typing import TypeVar
+
+from sipflow.errors import RemoteProtocolError
+from sipflow.sip.grammar import split_list
+from sipflow.sip.headers.address import NameAddr
+from sipflow.sip.headers.content import MediaType
+from sipflow.sip.headers.cseq import CSeq
+from sipflow.sip.headers.lines import Headers, unfold
+from sipflow.sip.headers.scalars import parse_expires, parse_max_forwards
+from sipflow.sip.headers.via import Via
+from sipflow.sip.ids import MAGIC_COOKIE
+
+T = TypeVar("T")
+
+_SPELLED = {"via": "Via", "from": "From", "to": "To", "call-id": "Call-ID", "cseq": "CSeq", "contact": "Contact"}
+_CALL_ID = re.compile(r"[^\x00-\x20\x7f]+")  # RFC 3261 §25.1 callid, and what else cannot be misread
+
+
+class TypedHeaders:
+    """What requests and responses share.
+
+    The typed accessors parse a header when it is first read and keep the value until that header changes. Each raises
+    RemoteProtocolError (status 400) when its header is mandatory and missing, stands twice, or is malformed.
+    """
+
+    __slots__ = ("_as_received", "body", "headers")
+
+    headers: Headers
+    body: bytes
+    _as_received: bool
+
+    @property
+    def via(self) -> Via:
+        """The top Via. Assigning replaces it alone."""
+        typed = self.headers._typed
+        found: Via | None = typed.get("via")
+        if found is None:
+            found = typed["via"] = Via.parse(self._first_of_list("via"))
+        return found
+
+    @via.setter
+    def via(self, value: Via) -> None:
+        self.headers.replace_first("Via", str(value))
+        self.headers._typed["via"] = value
+
+    @property
+    def vias(self) -> list[Via]:
+        return self._list("vias", "Via", Via.parse)
+
+    @property
+    def branch(self) -> str:
+        """The top Via's branch; "" when there is none, or nothing but the magic cookie (RFC 4475 §3.2.1)."""
+        branch = self.via.branch
+        return "" if branch is None or branch == MAGIC_COOKIE else branch
+
+    @property
+    def from_(self) -> NameAddr:
+        typed = self.headers._typed
+        found: NameAddr | None = typed.get("from")
+        if found is None:
+            found = typed["from"] = NameAddr.parse(self._single("from"))
+        return found
+
+    @property
+    def to(self) -> NameAddr:
+        typed = self.headers._typed
+        found: NameAddr | None = typed.get("to")
+        if found is None:
+            found = typed["to"] = NameAddr.parse(self._single("to"))
+        return found
+
+    @property
+    def call_id(self) -> str:
+        typed = self.headers._typed
+        found: str | None = typed.get("call-id")
+        if found is None:
+            found = self._single("call-id")
+            if _CALL_ID.fullmatch(found) is None:
+                raise RemoteProtocolError(f"not a Call-ID: {found[:80]!r}")
+            typed["call-id"] = found
+        return found
+
+    @property
+    def cseq(self) -> CSeq:
+        typed = self.headers._typed
+        found: CSeq | None = typed.get("cseq")
+        if found is None:
+            found = typed["cseq"] = CSeq.parse(self._single("cseq"))
+        return found
+
+    @property
+    def contact(self) -> NameAddr | None:
+        """The first Contact; None when there is none, or `*`."""
+        headers = self.headers
+        if "contact" not in headers._keys:
+            return None
+        typed = headers._typed
+        found: NameAddr | None = typed.get("contact")
+        if found is None:
+            value = self._first_of_list("contact")
+            if value == "*":
+                return None
+            found = typed["contact"] = NameAddr.parse(value)
+        return found
+
+    @property
+    def contacts(self) -> list[NameAddr]:
+        """All Contacts; empty for `*` (see `contact_is_star`)."""
+        return [] if self.contact_is_star else self._list("contacts", "Contact", NameAddr.parse)
+
+    @property
+    def contact_is_star(self) -> bool:
+        """Whether the one Contact is `*`: a REGISTER that removes all bindings (RFC 3261 §10.2.2)."""
+        return self.headers.all("Contact") == ["*"]
+
+    @property
+    def routes(self) -> list[NameAddr]:
+        return self._list("routes", "Route", NameAddr.parse)
+
+    @property
+    def record_routes(self) -> list[NameAddr]:
+        return self._list("record_routes", "Record-Route", NameAddr.parse)
+
+    @property
+    def max_forwards(self) -> int | None:
+        """0 to 255; None when there is none, or one above 255 (RFC 4475 §3.1.2.4)."""
+        value = self.headers.get("Max-Forwards")
+        return None if value is None else parse_max_forwards(value)
+
+    @property
+    def expires(self) -> int | None:
+        """Seconds; None when there is none, 3600 when it is malformed (RFC 3261 §20.10)."""
+        value = self.headers.get("Expires")
+        return None if value is None else parse_expires(value)
+
+    @property
+    def content_type(self) -> str | None:
+        """The body's media type in lower case and without parameters; None when there is none."""
+        value = self.headers.get("Content-Type")
+        if value is None or value == "application/sdp":
+            return value
+        return MediaType.parse(value).essence
+
+    def set_body(self, body: bytes, content_type: str) -> None:
+        """Replace the body, its Content-Type (none for an empty body) and its Content-Length.
+
+        Raises:
+            LocalProtocolError: CR, LF or NUL in `content_type`.
+        """
+        if body:
+            self.headers.set("Content-Type", content_type)
+        else:
+            self.headers.remove("Content-Type")
+        self.headers.set("Content-Length", str(len(body)))
+        self.body = body
+
+    def _single(self, key: str) -> str:
+        headers = self.headers
+        count = headers._keys.count(key)
+        if count != 1:
+            name = _SPELLED[key]
+            raise RemoteProtocolError(f"{name} stands {count} times, not once" if count else f"{name} is missing")
+        return unfold(headers._lines[headers._keys.index(key)])
+
+    def _first_of_list(self, key: str) -> str:
+        headers = self.headers
+        if key not in headers._keys:
+            raise RemoteProtocolError(f"{_SPELLED[key]} is missing")
+        value = unfold(headers._lines[headers._keys.index(key)])
+        return split_list(value)[0] if "," in value else value
+
+    def _list(self, cache_key: str, name: str, parse: Callable[[str], T]) -> list[T]:
+        typed = self.headers._typed
+        found: list[T] | None = typed.get(cache_key)
+        if found is None:
+            # An empty element is an error here: it may hide what the next hop reads as a value.
+            found = [parse(value) for line in self.headers.all(name) for value in split_list(line)]
+            typed[cache_key] = found
+        return found.copy()
+
+    def _serialise(self, start_line: str) -> bytes:
+        headers = self.headers
+        lines = [start_line, *headers._lines]
+        if not self._as_received and "content-length" not in headers._keys:
+            lines.append(f"Content-Length: {len(self.body)}")  # RFC 3261 §20.14: MUST be there on a stream
+        lines.append("\r\n")
+        return "\r\n".join(lines).encode("utf-8", "surrogateescape") + self.body

@@ -1,0 +1,93 @@
+import pytest
+
+from sipflow.errors import RemoteProtocolError
+from sipflow.sip.headers.via import Via
+
+
+@pytest.mark.parametrize(
+    ("text", "via"),
+    [
+        (
+            "SIP/2.0/UDP pc33.atlanta.com:5066;branch=z9hG4bK776asdhds;rport",
+            Via("UDP", "pc33.atlanta.com", 5066, (("branch", "z9hG4bK776asdhds"), ("rport", None))),
+        ),
+        ("SIP/2.0/tls [2001:db8::9:1]", Via("tls", "2001:db8::9:1")),
+        (
+            "sip / 2.0 / UDP  first.example.com : 4000 ;ttl = 16 ;maddr=224.2.0.1 ;Branch=z9hG4bKa7c6a8dlze.1",
+            Via(
+                "UDP",
+                "first.example.com",
+                4000,
+                (("ttl", "16"), ("maddr", "224.2.0.1"), ("branch", "z9hG4bKa7c6a8dlze.1")),
+            ),
+        ),
+        ("SIP/7.0/UDP host", Via("UDP", "host")),
+        ('SIP/2.0/UDP h;x="a;b"', Via("UDP", "h", None, (("x", '"a;b"'),))),
+        ("SIP/2.0/UDP h;received=2001:db8::1", Via("UDP", "h", None, (("received", "2001:db8::1"),))),
+    ],
+)
+def test_a_via_is_read_and_written(text: str, via: Via) -> None:
+    assert Via.parse(text) == via
+    assert Via.parse(str(via)) == via
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "SIP/2.0/UDP",
+        "SIP/2.0/UDP ",
+        "SIP/2.0 UDP h",
+        "HTTP/2.0/UDP h",
+        "SIP/2.0/UDP h;",
+        "SIP/2.0/UDP h;;",
+        "SIP/2.0/UDP h;branch=",
+        "SIP/2.0/UDP h;branch=a;branch=b",
+        "SIP/2.0/UDP h:0",
+        "SIP/2.0/UDP h:65536",
+        "SIP/2.0/UDP h:99999999999",
+        "SIP/2.0/UDP h:",
+        "SIP/2.0/UDP [::1",
+        "SIP/2.0/UDP []",
+        "SIP/2.0/UDP a b",
+        "SIP/2.0/UDP h, SIP/2.0/UDP i",
+    ],
+)
+def test_what_is_no_via_is_refused(text: str) -> None:
+    with pytest.raises(RemoteProtocolError):
+        Via.parse(text)
+
+
+def test_the_parameters_of_response_routing_are_read() -> None:
+    via = Via.parse("SIP/2.0/TCP h;branch=z9hG4bK1;received=[2001:db8::1];rport=4711")
+
+    assert (via.branch, via.received, via.rport, via.wants_rport, via.transport_lower) == (
+        "z9hG4bK1",
+        "2001:db8::1",
+        4711,
+        True,
+        "tcp",
+    )
+
+
+@pytest.mark.parametrize("rport", ["rport", "rport=0", "rport=65536", "rport=+1", "rport=x", "rport=" + "9" * 5000])
+def test_an_rport_that_is_no_port_is_none(rport: str) -> None:
+    assert Via.parse(f"SIP/2.0/UDP h;{rport}").rport is None
+
+
+def test_a_bare_via_has_no_parameters() -> None:
+    via = Via("UDP", "h")
+
+    assert (via.branch, via.received, via.rport, via.wants_rport, via.param("x")) == (None, None, None, False, None)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("SIP/2.0/UDP h;branch=1;rport", "SIP/2.0/UDP h;branch=1;rport=4711;received=192.0.2.9"),
+        ("SIP/2.0/UDP h;branch=1", "SIP/2.0/UDP h;branch=1;received=192.0.2.9"),
+        ("SIP/2.0/UDP h;received=6.6.6.6;rport=1;x", "SIP/2.0/UDP h;received=192.0.2.9;rport=4711;x"),
+    ],
+)
+def test_the_source_replaces_what_the_peer_claimed(before: str, after: str) -> None:
+    assert str(Via.parse(before).with_received("192.0.2.9", 4711)) == after

@@ -1,0 +1,36 @@
+import pytest
+
+from sipflow.sip.timers import DEFAULT_TIMERS
+from sipflow.sip.transaction.invite_client import InviteClient
+from sipflow.sip.transaction.invite_server import InviteServer
+from sipflow.sip.transaction.machine import State
+from sipflow.sip.transaction.non_invite_client import NonInviteClient
+from sipflow.sip.transaction.non_invite_server import NonInviteServer
+from sipflow.sip.transaction.records import ClientTransaction, ServerTransaction
+from tests.sip.transaction.playing import UDP, request
+
+
+@pytest.mark.parametrize(("method", "machine"), [("INVITE", InviteClient), ("CANCEL", NonInviteClient)])
+def test_the_method_chooses_the_client_machine(method: str, machine: type) -> None:
+    record = ClientTransaction(request(method), UDP, ("z9hG4bK-1", method), DEFAULT_TIMERS)
+
+    assert type(record.machine) is machine
+    assert (record.request.method, record.hop, record.owner) == (method, UDP, None)
+
+
+@pytest.mark.parametrize(("method", "machine"), [("INVITE", InviteServer), ("CANCEL", NonInviteServer)])
+def test_the_method_chooses_the_server_machine(method: str, machine: type) -> None:
+    record = ServerTransaction(request(method), UDP, None, DEFAULT_TIMERS)
+
+    assert type(record.machine) is machine
+    assert (record.request.method, record.hop, record.fallback, record.invite, record.owner) == (
+        method, UDP, None, None, None,
+    )  # fmt: skip
+
+
+def test_a_transaction_shows_where_it_stands() -> None:
+    client = ClientTransaction(request("INVITE"), UDP, ("z9hG4bK-1", "INVITE"), DEFAULT_TIMERS)
+    server = ServerTransaction(request("BYE"), UDP, None, DEFAULT_TIMERS)
+
+    assert (client.state, repr(client)) == (State.CALLING, "<client INVITE CALLING to udp:192.0.2.1:5060>")
+    assert (server.state, repr(server)) == (State.TRYING, "<server BYE TRYING to udp:192.0.2.1:5060>")
