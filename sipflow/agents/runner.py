@@ -1,5 +1,6 @@
 """Runs one coroutine per call, and sees to it that whatever it does ends its own call and no other."""
 
+import asyncio
 from collections.abc import Iterable
 
 from sipflow.agents.handlers import Handler, load
@@ -15,10 +16,12 @@ class Runner:
 
     Args:
         tasks: owner of the agents' tasks.
+        answer_timeout_s: how long an agent may leave a call unanswered; then the caller gets 480.
     """
 
-    def __init__(self, tasks: Tasks) -> None:
+    def __init__(self, tasks: Tasks, *, answer_timeout_s: float = 180.0) -> None:
         self._tasks = tasks
+        self._answer_timeout_s = answer_timeout_s
         self._agents: dict[str, tuple[AgentSpec, Handler]] = {}
 
     def apply(self, specs: Iterable[AgentSpec]) -> None:
@@ -40,6 +43,7 @@ class Runner:
         self._tasks.spawn(self._run(call, handler), name=f"agent {agent} of call {call.id}")
 
     async def _run(self, call: InboundCall, handler: Handler) -> None:
+        deadline = asyncio.get_running_loop().call_later(self._answer_timeout_s, _unanswered, call)
         try:
             await handler(call)
         except CallEnded:
@@ -48,4 +52,10 @@ class Runner:
             call.log.exception("the agent raised", agent=call.record.agent)
             call.end_for(Word.AGENT_FAILED, f"the agent raised {type(error).__name__}", status=500)
         finally:
+            deadline.cancel()
             call.end("the agent is done", status=480)
+
+
+def _unanswered(call: InboundCall) -> None:
+    if not call.answered:
+        call.end("the agent never answered", status=480)

@@ -96,7 +96,10 @@ class Switchboard:
         """
         waiter: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self.apply(self.ua.request(plan, waiter, now=self.now))
-        return await waiter
+        outcome = await waiter
+        if outcome.response is None and outcome.hop is not None:
+            return replace(outcome, reason=self.endpoint.why(outcome.hop) or outcome.reason)
+        return outcome
 
     # Calls out
 
@@ -296,6 +299,11 @@ class Switchboard:
             log.info("waiting for live calls", calls=len(self.calls), at_most_s=timeout_s)
             self._empty = asyncio.get_running_loop().create_future()
             await asyncio.wait([self._empty], timeout=timeout_s)
+        self.hang_up_all()
+
+    def hang_up_all(self) -> None:
+        """End every live call now."""
+        self.draining = True
         for call in list(self.calls.values()):
             call.end("sipflow is going down", status=503)
 

@@ -117,7 +117,7 @@ def summary(report: CallReport) -> list[str]:
 async def _call(options: CallOptions) -> CallReport:
     plan = make_plan(options)
     edge = build(
-        router=Router(TrunkTable((), secret=b""), Inventory()),
+        router=Router(TrunkTable(secret=os.urandom(16)), Inventory()),
         agents=lambda _tasks: _NoAgents(),
         net=_net_settings(options),
         media=MediaSettings(port_low=20002, port_high=29998, drain_s=0.0),
@@ -190,7 +190,11 @@ def _header(line: str) -> tuple[str, str]:
 
 async def _follow(edge: Edge, options: CallOptions, plan: RequestPlan) -> CallReport:
     report = CallReport(options.uri)
-    say = (lambda _line: None) if options.json else (lambda line: print(line, flush=True))
+
+    def say(line: str) -> None:
+        if not options.json:
+            print(line, flush=True)
+
     started = edge.switchboard.now
     call = await edge.switchboard.place(plan, codecs=options.codecs)
     say(f"calling {options.uri} at {call.where}")

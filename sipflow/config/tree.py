@@ -18,6 +18,7 @@ MOST_NODES = 200_000  # with every alias counted in full: 20 million laughs end 
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C parser is seventeen times faster where it is built in
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 _STRING_TAG = "tag:yaml.org,2002:str"
+_COLLECTION_TAGS = frozenset({None, "!", "tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"})
 _BROKEN = {
     "mapping values": "a ':' where YAML expects none: put the value in quotes, or line the key up with the ones above",
     "sequence entries": "a '-' where YAML expects none: put a list on lines of its own",
@@ -115,10 +116,11 @@ class _Builder:
         self._anchors: dict[str, tuple[Node, int]] = {}
         self._root: Node | None = None
         self._count = 0
+        self._line = 0
 
     def build(self, events: Iterator[yaml.Event]) -> Node | None:
         for event in events:
-            line = event.start_mark.line + 1 if event.start_mark else 0
+            line = self._line = event.start_mark.line + 1 if event.start_mark else 0
             match event:
                 case yaml.ScalarEvent():
                     self._scalar(event, line)
@@ -147,7 +149,7 @@ class _Builder:
         self._add(node, size, None)
 
     def _begin(self, event: yaml.MappingStartEvent | yaml.SequenceStartEvent, line: int) -> None:
-        if event.tag not in (None, "!") and not event.tag.startswith("tag:yaml.org,2002:"):
+        if event.tag not in _COLLECTION_TAGS:
             raise self._error("a value that begins with ! must be in quotes", line)
         if len(self._open) >= DEEPEST:
             raise self._error(f"nested deeper than {DEEPEST} levels", line)
@@ -165,7 +167,7 @@ class _Builder:
     def _add(self, node: Node, size: int, anchor: str | None, *, counted: bool = False) -> None:
         self._count += 1 if counted else size
         if self._count > MOST_NODES:
-            raise self._error(f"more than {MOST_NODES} values, aliases counted in full", node.line)
+            raise self._error(f"more than {MOST_NODES} values, aliases counted in full", self._line)
         if anchor is not None:
             self._anchors[anchor] = (node, size)
         if not self._open:

@@ -24,19 +24,28 @@ class MediaDesk:
         self.pacer = Pacer()
         self._pools: dict[bool, PortPool] = {}
 
-    def open(self, *, ipv6: bool, on_digit: Callable[[str], None]) -> MediaSession:
+    def open(
+        self,
+        *,
+        ipv6: bool,
+        on_digit: Callable[[str], None] | None = None,
+        on_silent: Callable[[float], None] | None = None,
+    ) -> MediaSession:
         """Lend a port pair to a new session.
 
         Args:
             ipv6: the address family of the signalling, which the media is expected to share.
             on_digit: told each digit the peer presses, once.
+            on_silent: told when the peer has sent nothing for `rtp_timeout_s` (see `MediaSession`).
 
         Raises:
             PortsExhausted: every pair is lent or draining.
         """
         pool = self._pool(ipv6)
         pair = pool.lend(now=monotonic())
-        return MediaSession(pair, self.pacer, ports=pool, settings=self.settings, on_digit=on_digit)
+        return MediaSession(
+            pair, self.pacer, ports=pool, settings=self.settings, on_digit=on_digit, on_silent=on_silent
+        )
 
     def _pool(self, ipv6: bool) -> PortPool:
         pool = self._pools.get(ipv6)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import NamedTuple, Self
 
 from sipflow.audio.codecs import find_codec
-from sipflow.errors import LocalProtocolError, MediaError
+from sipflow.errors import LocalProtocolError
 from sipflow.media.latch import Latch
 from sipflow.media.play_queue import Fate, PlayQueue
 from sipflow.rtp.packet import header
@@ -141,7 +141,9 @@ class Outbound:
     def send_digits(self, digits: str, fate: Fate, *, duration_ms: int, gap_ms: int) -> None:
         """Queue digits as telephone-events; see `MediaSession.send_digits`."""
         if self._event_type is None:
-            raise MediaError("the peer did not agree to telephone-event, so digits cannot be sent in RTP (RFC 4733)")
+            raise LocalProtocolError(
+                "the peer did not agree to telephone-event: no digits can be sent in RTP (RFC 4733)"
+            )
         plan = list(self._plan(digits, duration_ms, gap_ms))
         if plan:
             self._events.extend((packet, None) for packet in plan[:-1])
@@ -159,10 +161,7 @@ class Outbound:
         """Lay the packets of digits, and the pauses after them, tick by tick."""
         ptime_ms = self._ptime_ms
         for digit in digits:
-            try:
-                yield from encode_event(digit, duration_ms=duration_ms, ptime_ms=ptime_ms)
-            except LocalProtocolError as error:
-                raise MediaError(f"{digits!r} cannot be sent: {error}") from error
+            yield from encode_event(digit, duration_ms=duration_ms, ptime_ms=ptime_ms)
             yield from [None] * -(-gap_ms // ptime_ms)
 
     def _tick_event(self, timestamp: int) -> None:

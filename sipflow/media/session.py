@@ -29,6 +29,7 @@ class MediaSession:
         pair: the lent ports; their numbers go into SDP.
         agreed: what was agreed last, None before `start`.
         closed: whether `close` was called.
+        turn: held by whoever plays a stream piece by piece, so that two streams do not mix.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class MediaSession:
         self.pair = pair
         self.agreed: Agreed | None = None
         self.closed = False
+        self.turn = asyncio.Lock()
         self._pacer = pacer
         self._ports = ports
         self._settings = settings = settings or Settings()
@@ -197,7 +199,7 @@ class MediaSession:
             A future: True when the last packet was sent, False when that became impossible.
 
         Raises:
-            MediaError: the peer did not agree to telephone-event, or this is no digit.
+            LocalProtocolError: the peer did not agree to telephone-event (RFC 4733), or this is no digit.
         """
         future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         if self.closed:

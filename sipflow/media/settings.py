@@ -43,6 +43,16 @@ class Settings:
     queue_frames: int = 50
     play_queue_s: float = 1800.0
 
+    @property
+    def pairs(self) -> int:
+        """How many streams the port range carries."""
+        return (self.port_high - self.port_low - self.port_low % 2 + 1) // 2
+
+    @property
+    def files_needed(self) -> int:
+        """Open files when every pair is lent: what RLIMIT_NOFILE must allow on top of all else."""
+        return 2 * self.pairs
+
     def __post_init__(self) -> None:
         """Refuse values that cannot work.
 
@@ -51,7 +61,7 @@ class Settings:
         """
         if not 1 <= self.port_low < self.port_high <= 65535:
             raise ConfigError(f"{self.port_low}-{self.port_high} is not a range of UDP ports", key="media.ports")
-        if self.port_high - (self.port_low + self.port_low % 2) < 1:
+        if not self.pairs:
             raise ConfigError("the range holds no even port with the odd one after it", key="media.ports")
         if self.ptime_ms not in _PTIME_MS:
             raise ConfigError(f"a packet of {self.ptime_ms} ms is not 10 to 60 ms", key="media.ptime_ms")

@@ -332,15 +332,13 @@ class Endpoint:
             else:
                 self._undelivered(output, f"transport {hop.transport!r} is not spoken here")
             return
-        udp = self._listeners.udp(hop)
-        if udp is None:
-            self._undelivered(output, "no UDP socket of ours can reach it")
-        elif not family_of(hop.host):  # a name would make the socket ask DNS, and everybody wait
+        if not family_of(hop.host):  # a name would make the socket ask DNS, and everybody wait
             self._undelivered(output, f"{hop.host!r} is not an IP address")
-        else:
-            why = udp.send(output.data, hop.host, hop.port)
-            if why:
-                self._undelivered(output, why)
+            return
+        udp = self._listeners.udp(hop)
+        why = udp.send(output.data, hop.host, hop.port) if udp is not None else "no UDP socket of ours can reach it"
+        if why:
+            self._undelivered(output, why)
 
     def _resolve(self, output: Resolve) -> None:
         key, uri = output

@@ -25,6 +25,8 @@ _REMEDIES = {
     64: "its certificate does not carry its IP address: use the name that it does carry",
 }
 
+_SILENT_END = "the far end closed the connection without a word (does it refuse our TLS version or certificate?)"
+
 
 class TlsContexts:
     """Makes the contexts of `settings` when they are first needed, and anew after `reload`.
@@ -144,7 +146,7 @@ def _reason(error: BaseException) -> str:
     if isinstance(error, ConnectionRefusedError):
         return "connection refused: nothing listens there"
     if isinstance(error, OSError):
-        return error.strerror or str(error) or type(error).__name__
+        return error.strerror or str(error) or _SILENT_END
     return str(error) or type(error).__name__
 
 

@@ -2,6 +2,7 @@
 
 import re
 from enum import Enum
+from functools import lru_cache
 from typing import NamedTuple
 
 MIN_PTIME_MS = 10
@@ -62,20 +63,21 @@ class RtpMap(NamedTuple):
     clock_rate_hz: int
     channels: int = 1
 
-    @classmethod
-    def parse(cls, value: str) -> "RtpMap | None":
-        """Read the value of `a=rtpmap`; None when it is none, or its numbers are out of range."""
-        match = _RTPMAP.fullmatch(value)
-        if match is None:
-            return None
-        payload_type, rate, channels = int(match[1]), int(match[3]), int(match[4] or 1)
-        if payload_type > 127 or not rate or not channels:
-            return None
-        return cls(payload_type, match[2], rate, channels)
-
     def __str__(self) -> str:
         channels = f"/{self.channels}" if self.channels != 1 else ""
         return f"{self.payload_type} {self.encoding}/{self.clock_rate_hz}{channels}"
+
+
+@lru_cache(maxsize=512)  # the peers of a trunk write the same few in every call
+def parse_rtpmap(value: str) -> RtpMap | None:
+    """Read the value of `a=rtpmap`; None when it is none, or its numbers are out of range."""
+    match = _RTPMAP.fullmatch(value)
+    if match is None:
+        return None
+    payload_type, rate, channels = int(match[1]), int(match[3]), int(match[4] or 1)
+    if payload_type > 127 or not rate or not channels:
+        return None
+    return RtpMap(payload_type, match[2], rate, channels)
 
 
 # RFC 3551 §6, tables 4 and 5: payload types that mean something without a=rtpmap.

@@ -102,12 +102,12 @@ def read_answer(answer: bytes, local: LocalMedia, capabilities: Capabilities, *,
         for entry, codec in ours
     }
     choice = choose(SessionDescription.parse(answer), local, capabilities, known)
-    numbers = {codec: entry.payload_type for entry, codec in ours}
-    receivable = {choice.codec: numbers[choice.codec]}
-    for mapping in choice.audio.mappings:
-        codec = match_codec(mapping, capabilities.codecs)
-        if codec is not None:
-            receivable[codec] = numbers[codec]
+    answered = [choice.codec, *[match_codec(mapping, capabilities.codecs) for mapping in choice.audio.mappings]]
+    receivable: list[tuple[int, Codec]] = []
+    for wanted in answered:
+        for entry, codec in ours:
+            if codec is wanted and (entry.payload_type, codec) not in receivable:
+                receivable.append((entry.payload_type, codec))
     own_events = next((entry.payload_type for entry, codec in ours if codec.name == EVENTS), None)
     both = choice.events is not None and own_events is not None
     return _agree(
@@ -115,7 +115,7 @@ def read_answer(answer: bytes, local: LocalMedia, capabilities: Capabilities, *,
         capabilities,
         choice,
         (choice.events, own_events) if both else (None, None),
-        tuple((number, codec) for codec, number in receivable.items()),
+        tuple(receivable),
         mux=False,  # never offered by us
     )
 

@@ -14,13 +14,13 @@ from sipflow.sdp.attributes import (
     RtpMap,
     parse_milliseconds,
     parse_rtcp,
+    parse_rtpmap,
 )
 from sipflow.sdp.description import MediaDescription, SessionDescription
 
 UNSPECIFIED = frozenset({"0.0.0.0", "::"})  # noqa: S104  (read, never bound)
 
 _CONNECTION = re.compile(r"IN[ \t]+IP[46][ \t]+([!-.0-~]{1,255})(?:/[0-9/]{1,16})?[ \t]*")  # RFC 8866 §5.7
-_NUMBER = re.compile(r"[0-9]{1,3}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,12 +140,12 @@ def read_mappings(
     maps: dict[int, RtpMap] = {}
     for name, value in attributes:
         if name == "rtpmap":
-            mapping = RtpMap.parse(value)
+            mapping = parse_rtpmap(value)
             if mapping is not None:
                 maps.setdefault(mapping.payload_type, mapping)
     found = []
     for text in formats:
-        if _NUMBER.fullmatch(text) is None:
+        if len(text) > 3 or not (text.isascii() and text.isdigit()):
             continue  # no payload type, or far beyond 127
         number = int(text)
         meaning = maps.get(number) or (known or {}).get(number) or STATIC_PAYLOAD_TYPES.get(number)

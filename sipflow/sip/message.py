@@ -59,7 +59,9 @@ class Request(TypedHeaders):
             LocalProtocolError: method or Request-URI hold spaces or control characters.
         """
         method, uri = self.method, self.uri
-        if not (uri.isascii() and uri.isprintable() and " " not in uri and method.isalpha() and method.isascii()):
+        if not (
+            uri and uri.isascii() and uri.isprintable() and " " not in uri and method.isalpha() and method.isascii()
+        ):
             _check_start_line(method, uri)
         return self._serialise(f"{method} {uri} SIP/2.0")
 

@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 
 from sipflow.errors import RemoteProtocolError
-from sipflow.sip.grammar import NAME_CHARACTERS
+from sipflow.sip.grammar import NAME_CHARACTERS, TOKEN
 from sipflow.sip.headers.lines import Headers, unfold
 from sipflow.sip.headers.names import KEYS, header_key
 from sipflow.sip.headers.scalars import parse_content_length
@@ -122,10 +122,8 @@ def _read_head(head: bytes, limits: Limits) -> Request | Response:
     start_line = lines.pop(0)
     keys = _read_keys(lines, limits)
     if keys is None:  # a line is folded (RFC 3261 §7.3.1), which hardly anybody does any more
-        lines = _FOLD.split(text)[1:]
-        keys = _read_keys(lines, limits)
-    if keys is None:
-        raise RemoteProtocolError("the first header line is a continuation")
+        start_line, *lines = _FOLD.split(text)
+        keys = _read_keys(lines, limits) or []  # none begins with a space any more
     if len(text) > limits.header_bytes and max(map(len, lines), default=0) > limits.header_bytes:
         raise RemoteProtocolError(f"a header line is longer than {limits.header_bytes}")
     message = _read_start_line(start_line, Headers(keys, lines), limits)
@@ -287,6 +285,9 @@ class StreamParser:
 
     def _begin_message(self, found: list[Parsed]) -> bool:
         buffer, limits = self._buffer, self._limits
+        if buffer and TOKEN.match(chr(buffer[0])) is None:  # a TLS hello, say: no need to wait for an empty line
+            self._break(found, RemoteProtocolError("what comes in is not SIP"), None)
+            return True
         end = buffer.find(_END, self._scanned_bytes, limits.message_bytes)
         if end < 0:
             self._scanned_bytes = max(0, len(buffer) - 3)

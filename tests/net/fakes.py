@@ -30,6 +30,7 @@ class RememberingCore:
         self.events: list[object] = []
         self.replies: Callable[[Parsed, Hop], Sequence[object]] = lambda parsed, hop: []
         self.on_timer: Callable[[float], Sequence[object]] = lambda now: []
+        self.on_event: Callable[[object], None] = lambda event: None
         self._news = asyncio.Event()
 
     def receive(self, parsed: Parsed, hop: Hop, *, now: float) -> Sequence[object]:
@@ -66,6 +67,7 @@ class RememberingCore:
     def remember(self, event: object) -> None:
         self.events.append(event)
         self._news.set()
+        self.on_event(event)
 
     @property
     def methods(self) -> list[str]:

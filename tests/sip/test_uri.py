@@ -1,4 +1,5 @@
 import time
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
@@ -220,8 +221,6 @@ def test_whatever_parses_prints_and_parses_the_same(text: str) -> None:
 def test_no_uri_takes_quadratic_time(piece: str) -> None:
     started = time.process_time()
     for start in ("sip:", "sip:a@", "sip:a@h", "sip:a@h;a=", "tel:", "tel:1", "x:", ""):
-        try:
+        with suppress(RemoteProtocolError):
             parse_uri(start + piece * 20000 + "\x01")
-        except RemoteProtocolError:
-            pass
     assert time.process_time() - started < 1.0  # linear: some 20 ms; quadratic: minutes

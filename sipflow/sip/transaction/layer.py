@@ -153,11 +153,10 @@ class TransactionLayer:
         self._settle(record)
         return outputs
 
-    def respond(self, transaction: ServerTransaction, response: Response, *, now: float) -> list[LayerOutput]:
+    def respond(self, transaction: ServerTransaction, response: Response, *, now: float) -> list[Transmit]:
         """Send a response. One that the transaction may not send any more, or when it is over, is dropped."""
-        outputs: list[LayerOutput] = []
-        for output in transaction.machine.respond(response, now=now):
-            outputs.append(_named(transaction, output))
+        steps = transaction.machine.respond(response, now=now)
+        outputs = [Transmit(step.data, transaction.hop, transaction) for step in steps if isinstance(step, Send)]
         self._settle(transaction)
         if outputs and transaction.ack_key is not None and response.status >= 200:
             transaction.response_tag = response.to.tag  # §17.2.3: an RFC 2543 ACK repeats it
@@ -165,7 +164,7 @@ class TransactionLayer:
 
     # Requests of ours
 
-    def request(self, request: Request, hop: Hop, *, now: float) -> tuple[ClientTransaction, list[LayerOutput]]:
+    def request(self, request: Request, hop: Hop, *, now: float) -> tuple[ClientTransaction, list[Transmit]]:
         """Send a request, which carries its Via already, in a transaction of its own.
 
         Raises:
@@ -178,9 +177,9 @@ class TransactionLayer:
             raise LocalProtocolError(f"branch {key[0]} already carries a {request.method}")
         record = ClientTransaction(request, hop, key, self._timers)
         self._table.add_client(record)
-        outputs = [_named(record, output) for output in record.machine.start(now=now)]
+        steps = record.machine.start(now=now)
         self._deadlines.note(record)
-        return record, outputs
+        return record, [Transmit(step.data, hop, record) for step in steps if isinstance(step, Send)]
 
     def receive_response(self, response: Response, hop: Hop, *, now: float) -> list[LayerOutput]:
         """Handle a response that came on `hop`.

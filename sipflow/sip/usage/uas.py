@@ -73,7 +73,7 @@ class UasInvite(InviteUsage):
             self.request, 200, to_tag=self.established.local_tag, headers=lines, body=body, content_type=SDP
         )
         self.state = State.ANSWERED
-        outputs = list(self._stack.layer.respond(self.transaction, response, now=now))
+        outputs: list[Output] = list(self._stack.layer.respond(self.transaction, response, now=now))
         self._expect_ack(self.transaction, response, now)
         return outputs
 

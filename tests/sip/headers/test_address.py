@@ -1,4 +1,5 @@
 import time
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
@@ -112,10 +113,8 @@ def test_whatever_parses_prints_and_parses_the_same(text: str) -> None:
 def test_no_address_takes_quadratic_time(piece: str) -> None:
     started = time.process_time()
     for start in ("", '"', "<sip:a@b>", "<sip:a@b>;a=", "sip:a@b", "a"):
-        try:
+        with suppress(RemoteProtocolError):
             NameAddr.parse(start + piece * 20000 + "\x01")
-        except RemoteProtocolError:
-            pass
     assert time.process_time() - started < 1.0  # linear: some 20 ms; quadratic: minutes
 
 

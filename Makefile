@@ -1,0 +1,79 @@
+# One word for each job. `make` alone lists them.
+
+# The first Python that is new enough; `make run PYTHON=/path/to/python3.12` chooses another.
+NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
+PYTHON ?= $(shell for each in python3 python3.11 python3.12 python3.13 python3.14; do \
+	$$each -c '$(NEW_ENOUGH)' 2>/dev/null && echo $$each && break; done)
+
+CONFIG ?= config/sipflow.yaml
+ARGS ?=
+VENV := .venv
+BIN := $(VENV)/bin
+# -qq leaves errors only: on some machines pip warns at length about things nobody here can change.
+PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-input
+
+# $(call checked,what it is,command): one line when it is well, the command's own output when it is not.
+checked = out=$$($(2) 2>&1) && echo "ok: $(1)" || { echo "not ok: $(1)"; echo "$$out"; exit 1; }
+
+.PHONY: help run setup test-tools test check scenarios bench clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make run         set everything up and start sipflow on $(CONFIG)"
+	@echo "make test        set up what the tests need and run them all (ARGS=... for pytest)"
+	@echo "make check       lint, format, types, imports between rooms, house rules"
+	@echo "make scenarios   the SIPp scenarios alone"
+	@echo "make bench       print the figures: calls, audio, registrations, memory"
+	@echo "make setup       only set up the virtual environment with what developers need"
+	@echo "make test-tools  only set up the programs that the tests call (Debian packages)"
+	@echo "make clean       remove the virtual environment and caches"
+
+run: $(VENV)/.installed
+	@exec $(BIN)/sipflow run $(CONFIG)
+
+setup: $(VENV)/.developed
+
+$(VENV)/pyvenv.cfg:
+	@test -n "$(PYTHON)" || { echo "sipflow needs Python 3.11 or later, and there is none. Install it, or name it: make run PYTHON=/path/to/python3"; exit 1; }
+	@$(PYTHON) -c '$(NEW_ENOUGH)' || { echo "sipflow needs Python 3.11 or later; $(PYTHON) is not. Name another: make run PYTHON=/path/to/python3"; exit 1; }
+	@echo "Making a virtual environment in $(VENV) with $(PYTHON)"
+	@$(PYTHON) -m venv $(VENV) >/dev/null 2>&1 || { rm -rf $(VENV); echo "$(PYTHON) cannot make a virtual environment. On Debian and Ubuntu: sudo apt-get install python3-venv"; exit 1; }
+
+$(VENV)/.installed: $(VENV)/pyvenv.cfg pyproject.toml
+	@echo "Installing sipflow and what it needs (once)"
+	@$(PIP) -e .
+	@touch $@
+
+$(VENV)/.developed: $(VENV)/pyvenv.cfg pyproject.toml
+	@echo "Installing what developers need (once)"
+	@$(PIP) -e '.[dev]'
+	@touch $@ $(VENV)/.installed
+
+# The figures stand beside Sippy's; without it the rest is printed all the same.
+$(VENV)/.benched: $(VENV)/.developed
+	@echo "Installing what the figures are compared with (once)"
+	@$(PIP) -e '.[dev,bench]' || echo "Sippy cannot be installed here: its figures will be missing"
+	@touch $@
+
+test-tools:
+	@.ci/test-tools
+
+test: $(VENV)/.developed test-tools
+	@$(BIN)/python -m pytest $(ARGS)
+
+scenarios: $(VENV)/.developed test-tools
+	@$(BIN)/python -m pytest tests/scenario $(ARGS)
+
+check: $(VENV)/.developed
+	@$(call checked,ruff check,$(BIN)/ruff check)
+	@$(call checked,ruff format,$(BIN)/ruff format --check)
+	@$(call checked,mypy --strict,$(BIN)/mypy)
+	@$(call checked,imports between rooms,$(BIN)/lint-imports)
+	@$(call checked,house rules,$(BIN)/python -m pytest tests/house)
+
+bench: $(VENV)/.benched test-tools
+	@$(BIN)/python -m tests.bench $(ARGS)
+
+clean:
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist *.egg-info
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

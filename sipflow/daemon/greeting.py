@@ -1,0 +1,87 @@
+"""What the daemon says when it is ready, in plain words: where it listens, which trunks are up, who answers what."""
+
+from collections.abc import Iterable, Sequence
+
+from sipflow import __version__
+from sipflow.config.configuration import Configuration
+from sipflow.net.settings import ListenAddress
+from sipflow.numbers.inventory import Number
+from sipflow.sip.addressing import join_host_port
+from sipflow.trunks.outputs import RegistrationState
+from sipflow.trunks.runner import RegistrationStatus
+from sipflow.trunks.trunk import Trunk
+
+_MANY = 10  # trunks or numbers beyond this are counted, not listed
+_ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  (where a caller on this machine reaches "every address")
+
+
+def describe(configuration: Configuration) -> list[str]:
+    """Say what a configuration means, before anything runs; for `sipflow check`."""
+    lines = [f"listens on {', '.join(str(address) for address in configuration.sip.listen)}"]
+    lines += _some([_trunk_line(trunk) for trunk in configuration.trunks.values()], "trunks")
+    lines += _some([_number_line(number) for number in configuration.numbers], "numbers")
+    return lines
+
+
+def greet(
+    configuration: Configuration,
+    listening: Sequence[ListenAddress],
+    states: Iterable[RegistrationStatus],
+    *,
+    now: float,
+) -> list[str]:
+    """Say what runs.
+
+    Args:
+        configuration: what it runs on.
+        listening: the listeners with their real ports.
+        states: of every trunk that registers.
+        now: monotonic seconds, as in `states`.
+    """
+    registered = {state.trunk: _state_line(state, now) for state in states}
+    lines = [f"sipflow {__version__} is ready"]
+    lines.append(f"  listening on {', '.join(str(address) for address in listening)}")
+    trunks = configuration.trunks.values()
+    lines += ["  " + line for line in _some([_trunk_line(t, registered.get(t.name, "")) for t in trunks], "trunks")]
+    lines += ["  " + line for line in _some([_number_line(number) for number in configuration.numbers], "numbers")]
+    lines += ["  " + line for line in _how_to_call(configuration, listening)]
+    return lines
+
+
+def _some(lines: list[str], what: str) -> list[str]:
+    if len(lines) <= _MANY:
+        return lines or [f"no {what} yet: add some under `{what}:`"]
+    return [*lines[:_MANY], f"... and {len(lines) - _MANY} more {what}"]
+
+
+def _trunk_line(trunk: Trunk, state: str = "") -> str:
+    if trunk.register is not None:
+        return f"trunk {trunk.name}: {state or 'registers at ' + str(trunk.destination)}"
+    takes = f"takes calls from {trunk.accept_from}" if trunk.accept_from else f"takes calls from {trunk.destination}"
+    return f"trunk {trunk.name}: {takes}"
+
+
+def _state_line(state: RegistrationStatus, now: float) -> str:
+    if state.state is RegistrationState.REGISTERED and state.registered_until is not None:
+        where = f" at {state.answered_by}" if state.answered_by is not None else ""
+        return f"registered{where} for {state.registered_until - now:.0f} s" + (f" ({state.doubt})" if state.doubt else "")
+    if state.last_error:
+        again = f", next try in {state.retry_at - now:.0f} s" if state.retry_at is not None else ""
+        return f"{state.last_error.removeprefix(f'trunk {state.trunk}: ')}{again}"
+    return state.state.value
+
+
+def _number_line(number: Number) -> str:
+    name = f" ({number.friendly_name})" if number.friendly_name else ""
+    agent = f"agent {number.inbound_agent}" if number.inbound_agent else "no inbound agent"
+    return f"number {number.number}{name} -> {agent}"
+
+
+def _how_to_call(configuration: Configuration, listening: Sequence[ListenAddress]) -> list[str]:
+    answered = [number.number for number in configuration.numbers if number.inbound_agent and "*" not in number.number]
+    if not answered or not listening:
+        return []
+    near = listening[0]
+    where = join_host_port(_ANY.get(near.host, near.host), near.port)
+    suffix = "" if near.transport == "udp" else f"';transport={near.transport}'"
+    return [f"call it:  sipflow call sip:{answered[0]}@{where}{suffix}   (or any softphone)"]

@@ -1,0 +1,154 @@
+"""A far end on loopback, a pacer moved by hand, and a session between them."""
+
+import asyncio
+import socket
+from collections.abc import Callable
+from dataclasses import replace
+from types import TracebackType
+from typing import Self
+
+from sipflow.media.pacer import Pacer
+from sipflow.media.outbound import StreamStart
+from sipflow.media.ports import PortPool
+from sipflow.media.schedule import Paced
+from sipflow.media.session import MediaSession
+from sipflow.media.settings import Settings
+from sipflow.rtp.packet import RtpPacket, header, parse_packet
+from sipflow.sdp.agreement import PCMU, Agreed
+
+HOST = "127.0.0.1"
+PTIME_BYTES = 160  # 20 ms of G.711
+START = StreamStart(ssrc=0x51F10E, sequence=1000, timestamp=50_000)
+SILENCE = b"\xff" * PTIME_BYTES
+
+_LOW, _HIGH = 22000, 31998
+
+
+class HandPacer(Pacer):
+    """Ticks when told to, not by the clock."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.members: dict[Paced, int] = {}
+
+    def add(self, session: Paced, *, ptime_ms: int = 20) -> None:
+        self.members[session] = ptime_ms
+
+    def remove(self, session: Paced) -> None:
+        self.members.pop(session, None)
+
+    def tick(self, times: int = 1) -> None:
+        for _ in range(times):
+            for member in list(self.members):
+                member.tick()
+
+
+class Peer:
+    """A far end: sends what it is told, and remembers what comes."""
+
+    def __init__(self, host: str = HOST) -> None:
+        self.socket = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind((host, 0))
+        self.socket.setblocking(False)
+        self.host = host
+        self.port: int = self.socket.getsockname()[1]
+
+    def send(
+        self, to: int, sequence: int, payload: bytes = SILENCE, *, payload_type: int = 0, ssrc: int = 7, at: int = -1
+    ) -> None:
+        """Send one RTP packet to a local port; its timestamp follows its sequence number unless `at` is given."""
+        timestamp = sequence * PTIME_BYTES if at < 0 else at
+        self.send_raw(to, header(payload_type, sequence, timestamp, ssrc) + payload)
+
+    def send_raw(self, to: int, data: bytes) -> None:
+        self.socket.sendto(data, (self.host, to))
+
+    def received(self) -> list[RtpPacket]:
+        """Take everything that came."""
+        packets = []
+        while True:
+            try:
+                packets.append(parse_packet(self.socket.recv(4096)))
+            except BlockingIOError:
+                return packets
+
+    def close(self) -> None:
+        self.socket.close()
+
+
+class Stage:
+    """One session, its peer and a pool, closed at the end of the block."""
+
+    def __init__(
+        self,
+        *,
+        settings: Settings | None = None,
+        host: str = HOST,
+        on_digit: Callable[[str], None] | None = None,
+        on_silent: Callable[[float], None] | None = None,
+    ) -> None:
+        self.settings = settings or Settings()
+        self.pacer = HandPacer()
+        self.ports = PortPool(_LOW, _HIGH, bind_host=host, drain_s=0.0)
+        self.peer = Peer(host)
+        self.peers = [self.peer]
+        self.session = MediaSession(
+            self.ports.lend(now=0.0),
+            self.pacer,
+            ports=self.ports,
+            settings=self.settings,
+            on_digit=on_digit,
+            on_silent=on_silent,
+            start=START,
+        )
+        self.port = self.session.pair.port
+
+    def agreed(self, peer: Peer | None = None) -> Agreed:
+        """PCMU both ways with `peer`, and telephone-event 101."""
+        peer = peer or self.peer
+        return Agreed(
+            codec=PCMU,
+            send_payload_type=0,
+            receive_payload_type=0,
+            ptime_ms=20,
+            remote_host=peer.host,
+            remote_rtp_port=peer.port,
+            remote_rtcp_host=peer.host,
+            remote_rtcp_port=peer.port + 1,
+            sends=True,
+            receives=True,
+            telephone_event_send=101,
+            telephone_event_receive=101,
+            rtcp_mux=False,
+        )
+
+    def held(self) -> Agreed:
+        return replace(self.agreed(), sends=False, receives=False)
+
+    def another_peer(self) -> Peer:
+        peer = Peer(self.peer.host)
+        self.peers.append(peer)
+        return peer
+
+    def tick(self, times: int = 1) -> None:
+        """Let packet times pass."""
+        self.pacer.tick(times)
+
+    async def __aenter__(self) -> Self:
+        self.session.start(self.agreed())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.session.close()
+        self.ports.close()
+        for peer in self.peers:
+            peer.close()
+        await settle()
+
+
+async def settle() -> None:
+    """Let the loop read what came, and tasks that were woken run."""
+    for _ in range(6):
+        await asyncio.sleep(0)

@@ -1,0 +1,261 @@
+import errno
+import resource
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from sipflow.errors import MediaError, PortsExhausted
+from sipflow.media.ports import RETRY_S, PortCounts, PortPair, PortPool
+from sipflow.media.settings import Settings
+
+HOST = "127.0.0.1"
+
+
+def keep_order(ports: list[int]) -> None:
+    """Leave the ports in order, so that a test can name them."""
+
+
+def bound(port: int) -> socket.socket:
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    try:
+        sock.bind((HOST, port))
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+def is_free(port: int) -> bool:
+    try:
+        bound(port).close()
+    except OSError:
+        return False
+    return True
+
+
+@pytest.fixture
+def low() -> int:
+    """The even start of eight ports that nobody uses."""
+    for port in range(12000, 20000, 8):
+        if all(is_free(port + n) for n in range(8)):
+            return port
+    raise OSError(errno.EADDRINUSE, "no eight free ports")
+
+
+@pytest.fixture
+def pool(low: int) -> Iterator[PortPool]:
+    pool = PortPool(low, low + 7, bind_host=HOST, drain_s=10.0, shuffle=keep_order)
+    yield pool
+    pool.close()
+
+
+def lend_all(pool: PortPool, *, now: float) -> list[PortPair]:
+    pairs = []
+    while True:
+        try:
+            pairs.append(pool.lend(now=now))
+        except PortsExhausted:
+            return pairs
+
+
+def close_all(pool: PortPool, pairs: list[PortPair], *, now: float = 0.0) -> None:
+    pool.close()
+    for pair in pairs:
+        pool.give_back(pair, now=now)
+
+
+def test_a_pair_is_an_even_port_for_rtp_and_the_next_for_rtcp_both_bound(pool: PortPool, low: int) -> None:
+    pair = pool.lend(now=0.0)
+
+    assert (pair.port, pair.rtcp_port) == (low, low + 1)
+    assert pair.rtp.getsockname() == (HOST, low)
+    assert pair.rtcp.getsockname() == (HOST, low + 1)
+    assert (pair.rtp.getblocking(), pair.rtcp.getblocking()) == (False, False)
+    assert repr(pair) == f"PortPair({low})"
+    close_all(pool, [pair])
+
+
+def test_an_odd_start_is_rounded_up_and_an_even_end_has_no_partner(low: int) -> None:
+    pool = PortPool(low + 1, low + 6, bind_host=HOST, shuffle=keep_order)
+
+    pairs = lend_all(pool, now=0.0)
+
+    assert [pair.port for pair in pairs] == [low + 2, low + 4]
+    close_all(pool, pairs)
+
+
+def test_nothing_is_bound_before_it_is_lent(pool: PortPool, low: int) -> None:
+    assert all(is_free(low + n) for n in range(8))
+    assert pool.files_needed == 8
+
+
+def test_a_given_back_pair_stays_bound_and_rests_before_it_is_lent_again(low: int) -> None:
+    pool = PortPool(low, low + 1, bind_host=HOST, drain_s=10.0)
+    first = pool.lend(now=0.0)
+    pool.give_back(first, now=5.0)
+
+    with pytest.raises(PortsExhausted):
+        pool.lend(now=14.9)
+
+    assert not is_free(low)
+    again = pool.lend(now=15.0)
+    assert again is first
+    close_all(pool, [again])
+
+
+def test_every_pair_is_counted_in_exactly_one_place(pool: PortPool) -> None:
+    first, second = pool.lend(now=0.0), pool.lend(now=0.0)
+    pool.give_back(first, now=0.0)
+
+    assert pool.counts(now=1.0) == PortCounts(lent=1, draining=1, free=2, taken=0)
+    assert pool.counts(now=10.0) == PortCounts(lent=1, draining=0, free=3, taken=0)
+    close_all(pool, [second])
+
+
+def test_the_pair_unused_longest_is_lent_first(pool: PortPool, low: int) -> None:
+    first = pool.lend(now=0.0)
+    pool.give_back(first, now=0.0)
+
+    pairs = [pool.lend(now=20.0) for _ in range(4)]
+
+    assert [pair.port for pair in pairs] == [low + 2, low + 4, low + 6, low]
+    close_all(pool, pairs)
+
+
+def test_the_order_is_not_the_order_of_the_numbers() -> None:
+    pool = PortPool(24000, 24999, bind_host=HOST)
+
+    pairs = [pool.lend(now=0.0) for _ in range(20)]
+
+    ports = [pair.port for pair in pairs]
+    assert ports != sorted(ports)
+    close_all(pool, pairs)
+
+
+def test_what_came_while_a_pair_rested_is_gone_when_it_is_lent_again(low: int) -> None:
+    pool = PortPool(low, low + 1, bind_host=HOST, drain_s=1.0)
+    pair = pool.lend(now=0.0)
+    pool.give_back(pair, now=0.0)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+        for n in range(50):
+            stranger.sendto(b"late packet of the call before", (HOST, low))
+            stranger.sendto(b"late report", (HOST, low + 1))
+            assert n < 50
+
+    again = pool.lend(now=1.0)
+
+    for sock in (again.rtp, again.rtcp):
+        with pytest.raises(BlockingIOError):
+            sock.recv(100)
+    close_all(pool, [again])
+
+
+def test_a_port_of_another_program_is_skipped_and_tried_again_later(pool: PortPool, low: int) -> None:
+    other = bound(low + 1)  # an odd port is enough to spoil its pair
+
+    pairs = lend_all(pool, now=0.0)
+    assert [pair.port for pair in pairs] == [low + 2, low + 4, low + 6]
+    assert pool.counts(now=0.0) == PortCounts(lent=3, draining=0, free=0, taken=1)
+    assert is_free(low)
+
+    other.close()
+    with pytest.raises(PortsExhausted):
+        pool.lend(now=RETRY_S - 1)
+    pairs.append(pool.lend(now=RETRY_S))
+    assert pairs[-1].port == low
+    close_all(pool, pairs)
+
+
+def test_exhaustion_is_one_sentence_with_the_counts_and_the_setting(pool: PortPool, low: int) -> None:
+    pairs = lend_all(pool, now=0.0)
+    pool.give_back(pairs.pop(), now=0.0)
+
+    with pytest.raises(PortsExhausted) as refused:
+        pool.lend(now=1.0)
+
+    assert str(refused.value) == (
+        f"no RTP port is free in {low}-{low + 7}: 3 of 4 pairs are lent, 1 rest for 10 s after use, "
+        "0 are held by other programs; widen media.ports"
+    )
+    close_all(pool, pairs)
+
+
+def test_no_more_open_files_is_exhaustion_that_names_the_limit(pool: PortPool) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    files: list[socket.socket] = []
+    resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard))
+    try:
+        while True:
+            try:
+                files.append(socket.socket())
+            except OSError:
+                break
+        files.pop().close()  # room for one socket, not for a pair
+        with pytest.raises(PortsExhausted, match=r"needs 8 open files, so raise the limit \(ulimit -n\)"):
+            pool.lend(now=0.0)
+    finally:
+        for file in files:
+            file.close()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+    assert pool.counts(now=0.0) == PortCounts(lent=0, draining=0, free=4, taken=0)
+
+
+def test_an_address_that_is_not_ours_is_named(low: int) -> None:
+    pool = PortPool(low, low + 7, bind_host="192.0.2.1")
+
+    with pytest.raises(MediaError, match=r"192\.0\.2\.1.*media\.bind_host must be an address of this machine"):
+        pool.lend(now=0.0)
+
+    assert pool.counts(now=0.0).free == 4
+
+
+def test_unused_pairs_beyond_a_number_are_closed_oldest_first(low: int) -> None:
+    pool = PortPool(low, low + 7, bind_host=HOST, drain_s=1.0, idle_pairs=1, shuffle=keep_order)
+    for number, pair in enumerate([pool.lend(now=0.0) for _ in range(3)]):
+        pool.give_back(pair, now=float(number))
+
+    assert pool.counts(now=10.0) == PortCounts(lent=0, draining=0, free=4, taken=0)
+
+    assert [is_free(low + 2 * n) for n in range(4)] == [True, True, False, True]
+    pool.close()
+
+
+def test_a_pair_given_back_twice_is_refused(pool: PortPool) -> None:
+    pair = pool.lend(now=0.0)
+    pool.give_back(pair, now=0.0)
+
+    with pytest.raises(MediaError, match="without being lent"):
+        pool.give_back(pair, now=0.0)
+
+
+def test_closing_closes_what_rests_now_and_what_is_lent_when_it_comes_back(pool: PortPool, low: int) -> None:
+    resting, lent = pool.lend(now=0.0), pool.lend(now=0.0)
+    pool.give_back(resting, now=0.0)
+
+    pool.close()
+    assert (is_free(low), is_free(low + 2)) == (True, False)
+    pool.give_back(lent, now=1.0)
+
+    assert is_free(low + 2)
+    with pytest.raises(MediaError, match="closed"):
+        pool.lend(now=2.0)
+
+
+def test_ipv6_sockets_are_ipv6_only() -> None:
+    pool = PortPool(24000, 26000, bind_host="::1")
+
+    pair = pool.lend(now=0.0)
+
+    assert pair.rtp.family == socket.AF_INET6
+    assert pair.rtp.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY) == 1
+    assert pair.rtp.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_TCLASS) == 46 << 2
+    close_all(pool, [pair])
+
+
+def test_media_is_sent_as_expedited_forwarding(pool: PortPool) -> None:
+    pair = pool.lend(now=0.0)
+
+    assert pair.rtp.getsockopt(socket.IPPROTO_IP, socket.IP_TOS) == Settings().dscp << 2
+    close_all(pool, [pair])
