@@ -1,7 +1,6 @@
 """The media of one leg: from an offer and what we can do to a running RTP session."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from ipaddress import ip_address
 
 from sipflow.errors import LocalProtocolError, RemoteProtocolError
@@ -43,6 +42,8 @@ class LegMedia:
             version=1,
         )
         self._pending: Agreed | None = None
+        self._last = b""
+        self._open_offer = b""
 
     @property
     def held(self) -> bool:
@@ -58,7 +59,7 @@ class LegMedia:
         body, agreed = answer_offer(offer, self._local, self._capabilities)
         self._check_reachable(agreed)
         self._pending = agreed
-        self._local = replace(self._local, version=self._local.version + 1)
+        self._sent(body)
         return body
 
     def commit(self) -> None:
@@ -69,9 +70,15 @@ class LegMedia:
 
     def offer(self) -> bytes:
         """Make an offer of all we can."""
-        body = make_offer(self._local, self._capabilities)
-        self._local = replace(self._local, version=self._local.version + 1)
+        body = make_offer(self._local, self._capabilities, after=self._last)
+        self._open_offer = body if self._last else b""
+        self._sent(body)
         return body
+
+    def _sent(self, body: bytes) -> None:
+        """What is sent next is a newer version of this (RFC 3264 §8)."""
+        self._last = body
+        self._local = self._local.revised()
 
     def take_answer(self, answer: bytes) -> None:
         """Read the answer to our offer and start, or change, the stream.
@@ -82,7 +89,7 @@ class LegMedia:
         """
         if not answer:
             raise LocalProtocolError("the far end answered without SDP")
-        agreed = read_answer(answer, self._local, self._capabilities)
+        agreed = read_answer(answer, self._local, self._capabilities, offer=self._open_offer)
         self._check_reachable(agreed)
         self._apply(agreed)
 

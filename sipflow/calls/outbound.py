@@ -9,6 +9,7 @@ from sipflow.calls.ending import Ending
 from sipflow.calls.media import LegMedia
 from sipflow.calls.record import CallRecord
 from sipflow.errors import CallFailed, LocalProtocolError, RemoteProtocolError
+from sipflow.net.endpoint import Endpoint
 from sipflow.sip.message import Headers, Request, Response
 from sipflow.sip.usage.uac import UacInvite
 
@@ -36,6 +37,10 @@ class OutboundCall(Call):
     def where(self) -> str:
         """Where the INVITE went, such as `udp:10.0.0.5:5060`."""
         return str(self._calling.hop)
+
+    def unreachable_because(self, endpoint: Endpoint) -> str:
+        """Why the last target could not be reached, "" where nobody knows."""
+        return endpoint.why(self._calling.hop) if self._calling.hop is not None else ""
 
     async def wait_answered(self) -> None:
         """Wait until the far end answers.

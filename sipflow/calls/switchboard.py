@@ -17,7 +17,7 @@ from sipflow.calls.outbound import OutboundCall
 from sipflow.calls.record import CallRecord, RecordStore
 from sipflow.calls.routes import NoRoute, Route
 from sipflow.calls.settings import Settings
-from sipflow.calls.variables import party
+from sipflow.calls.variables import party, printable
 from sipflow.errors import LocalProtocolError, PortsExhausted, RemoteProtocolError, TransportError
 from sipflow.media.desk import MediaDesk
 from sipflow.net.endpoint import Endpoint
@@ -273,8 +273,13 @@ class Switchboard:
             return
         no_ack = event.by == "system" and event.status == 408 and call.answered
         word = Word.NO_ACK if no_ack else call.word
-        cause = event.cause.cause if event.cause is not None and event.cause.protocol.upper() == "Q.850" else None
-        self.close(call, Ending.of(event.by, event.status, event.why, q850=cause, word=word))
+        q850, why = None, event.why
+        if event.status == 503 and event.message is None and isinstance(call, OutboundCall):
+            why = call.unreachable_because(self.endpoint) or why
+        if event.cause is not None:
+            q850 = event.cause.cause if event.cause.protocol.upper() == "Q.850" else None
+            why = f"{why} ({printable(event.cause.text)})" if event.cause.text else why
+        self.close(call, Ending.of(event.by, event.status, why, q850=q850, word=word))
 
     def close(self, call: Call, ending: Ending) -> None:
         """Take an ended call out of the books."""

@@ -214,7 +214,7 @@ async def _follow(edge: Edge, options: CallOptions, plan: RequestPlan) -> CallRe
     except CallFailed:
         pass
     finally:
-        await call.hangup()
+        call.end("we hung up")
     _finish_report(report, call)
     return report
 

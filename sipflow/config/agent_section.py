@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 from sipflow.agents.handlers import BUILT_IN, BuiltIn
 from sipflow.agents.spec import AgentSpec
-from sipflow.config.problems import suggestion
+from sipflow.config.problems import nearest
 from sipflow.config.section import Section
 from sipflow.config.sentences import Model
 
@@ -30,8 +30,9 @@ def agent_spec(section: Section, name: str) -> AgentSpec | None:
     built_in = BUILT_IN.get(model.handler)
     if built_in is None:
         if _FUNCTION.fullmatch(model.handler) is None:
-            text = f"must be {', '.join(sorted(BUILT_IN))} or module:function" + suggestion(model.handler, BUILT_IN)
-            section.report(text, "handler")
+            near = nearest(model.handler, BUILT_IN)
+            text = f"must be {', '.join(sorted(BUILT_IN))} or module:function"
+            section.report(text + (f"; did you mean {near}?" if near else ""), "handler")
             return None
     else:
         file = options.get("file")

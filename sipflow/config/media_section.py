@@ -2,6 +2,7 @@
 
 import re
 from functools import partial
+from ipaddress import ip_address
 
 from sipflow.config.fields import given, model_of
 from sipflow.config.section import Section
@@ -30,11 +31,11 @@ def media_settings(section: Section) -> Settings | None:
     values = dict(given(model))
     ports = section.attempt(read_ports, values.pop("ports", _PORTS), at=("ports",))
     if "bind" in values:
-        values["bind_host"] = values.pop("bind")
+        values["bind_host"] = section.attempt(_address, values.pop("bind"), at=("bind",))
     advertise = values.pop("advertise", "")
     if advertise:
         values["advertise"] = section.attempt(_host, advertise, at=("advertise",))
-    if ports is None:
+    if ports is None or values.get("bind_host", "") is None:
         return None
     values["port_low"], values["port_high"] = ports
     return section.attempt(partial(Settings, **values))
@@ -57,3 +58,12 @@ def _host(text: str) -> str:
     if host.rpartition(":")[2].isdecimal() and not host.endswith("]") and ":" in host:
         raise ConfigError("must be a host without a port: every stream has a port of its own")
     return host.strip("[]")
+
+
+def _address(text: str) -> str:
+    try:
+        return str(ip_address(text.strip("[]")))
+    except ValueError:
+        raise ConfigError(
+            "must be an IP address of this machine; 0.0.0.0 is every IPv4 one, '::' every IPv6 one"
+        ) from None

@@ -2,6 +2,9 @@
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import Annotated
+
+from pydantic import BeforeValidator
 
 from sipflow.config.fields import Texts
 from sipflow.config.problems import Problems, shown, suggestion
@@ -12,12 +15,18 @@ from sipflow.numbers.inventory import Number, is_wildcard
 from sipflow.numbers.number import guess, read
 
 
+def _one_agent(value: object) -> object:
+    if isinstance(value, list):
+        raise ValueError("a number has one inbound agent, not a list")
+    return value
+
+
 class NumberModel(TrunkFields):
     """What can be said of a number; with any of a trunk's fields it has a trunk of its own."""
 
     friendly_name: str = ""
     trunk: str = ""
-    inbound_agent: str = ""
+    inbound_agent: Annotated[str, BeforeValidator(_one_agent)] = ""
     outbound_agents: Texts = ()
 
 

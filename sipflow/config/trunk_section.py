@@ -37,8 +37,12 @@ def _region(text: str) -> str:
     return text.upper()
 
 
-def _upper(value: object) -> object:
-    return tuple(text.upper() for text in value) if isinstance(value, tuple) else value
+def _upper(value: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(text.upper() for text in value)
+
+
+def _digests(value: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(text.upper().replace("-SESS", "-sess") for text in value)  # as RFC 7616 §3.3 writes them
 
 
 class InboundModel(Model):
@@ -46,7 +50,7 @@ class InboundModel(Model):
     username: str = ""
     password: SecretStr = SecretStr("")
     realm: str = ""
-    algorithms: Annotated[Texts, AfterValidator(_upper)] = ()
+    algorithms: Annotated[Texts, AfterValidator(_digests)] = ()
 
 
 class TrunkFields(Model):

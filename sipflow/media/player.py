@@ -10,7 +10,7 @@ from sipflow.media.reader import FrameReader
 from sipflow.media.session import MediaSession
 from sipflow.media.sounds import SoundCache
 
-Source = bytes | Frame | str | os.PathLike[str] | AsyncIterable[Frame] | AsyncIterable[bytes]
+Source = bytes | Frame | str | os.PathLike[str] | AsyncIterable[Frame | bytes]
 
 AHEAD_MS = 200  # a stream is asked for no more while this much of it waits
 CUSHION_MS = 40  # of a live source: two packets of 20 ms, so that jitter of one does not break it up
@@ -64,7 +64,7 @@ async def _play_whole(session: MediaSession, pcm: bytes) -> int:
     return max(session.played_ms - before_ms, 0)
 
 
-async def _play_stream(session: MediaSession, source: AsyncIterable[Frame] | AsyncIterable[bytes]) -> int:
+async def _play_stream(session: MediaSession, source: AsyncIterable[Frame | bytes]) -> int:
     before_ms = session.played_ms + session.queued_ms
     pieces: AsyncIterator[Frame | bytes] = aiter(source)
     try:

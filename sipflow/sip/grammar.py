@@ -60,7 +60,7 @@ def plain_params(text: str) -> Params:
     for piece in text[1:].split(";"):
         name, sign, value = piece.partition("=")
         found.append((name.lower(), value if sign else None))
-    if len(found) > 1:
+    if len(found) > 1 and len(dict(found)) != len(found):
         refuse_repeated(found)
     return tuple(found)
 

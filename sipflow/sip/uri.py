@@ -29,6 +29,7 @@ _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _PLAIN_NAME = re.compile(r"[-_.!~*'()\[\]/:&+$0-9A-Za-z]+")  # RFC 3261 §25.1 paramchar without escapes
 _SEPARATORS = str.maketrans("", "", "-.()")  # RFC 3966 §3 visual-separator
 
+_CACHED_LENGTH = 128
 _HOST_LIMIT = 255  # RFC 1035 §2.3.4: no longer name can be looked up
 _USER_SAFE = "-_.!~*'()&=+$"  # RFC 3261 §25.1 unreserved and those of user-unreserved that no peer misreads
 # RFC 3261 §19.1.4: present in only one of two URIs, these make them differ, even at their default.
@@ -165,13 +166,16 @@ class OtherUri(NamedTuple):
 Uri = SipUri | TelUri | OtherUri
 
 
-@lru_cache(maxsize=2048)  # one call repeats its four URIs in every message; values are immutable
 def parse_uri(text: str) -> Uri:
     """Read a URI without `<>` around it.
 
     Raises:
         RemoteProtocolError: no scheme, or a sip, sips or tel URI that breaks its grammar (status 400).
     """
+    return _parse_cached(text) if len(text) <= _CACHED_LENGTH else _parse(text)
+
+
+def _parse(text: str) -> Uri:
     match = _SIP.fullmatch(text)
     if match is None:
         return _parse_other(text)
@@ -188,6 +192,11 @@ def parse_uri(text: str) -> Uri:
         if not 0 < number < 65536:
             raise RemoteProtocolError(f"port {number} is not in 1..65535")
     return SipUri(scheme.lower(), user, password, host, number, _params(params) if params else (), headers or "")
+
+
+# One call repeats its four URIs in every message, and the values are immutable. Long texts stay out, so that a flood of
+# them cannot pin memory: a full cache is about a megabyte.
+_parse_cached = lru_cache(maxsize=1024)(_parse)
 
 
 def escape_user(text: str) -> str:

@@ -108,7 +108,17 @@ def test_no_repr_shows_what_was_put_in() -> None:
 
 
 def test_keys_that_hold_secrets_are_known_by_their_last_word() -> None:
-    secret = ["password", "key_passphrase", "api_key", "auth_token", "Token", "client_secret", "api-key", "apikey"]
-    other = ["passwords", "key", "username", "tokens", "password_hint", "client_key"]
+    secret = [
+        "password",
+        "key_passphrase",
+        "api_key",
+        "auth_token",
+        "Token",
+        "client_secret",
+        "api-key",
+        "apikey",
+        "tokens",
+    ]
+    other = ["key", "username", "tokenizer", "password_hint", "client_key"]
 
     assert [key for key in secret + other if is_secret(key)] == secret

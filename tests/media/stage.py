@@ -7,9 +7,12 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
-from sipflow.media.pacer import Pacer
+from sipflow.audio.codecs import PCMU_CODEC
+from sipflow.audio.frame import Frame
 from sipflow.media.outbound import StreamStart
+from sipflow.media.pacer import Pacer
 from sipflow.media.ports import PortPool
+from sipflow.media.reader import FrameReader
 from sipflow.media.schedule import Paced
 from sipflow.media.session import MediaSession
 from sipflow.media.settings import Settings
@@ -22,6 +25,31 @@ START = StreamStart(ssrc=0x51F10E, sequence=1000, timestamp=50_000)
 SILENCE = b"\xff" * PTIME_BYTES
 
 _LOW, _HIGH = 22000, 31998
+
+
+def speech(value: int) -> bytes:
+    """A payload that can be told from others."""
+    return bytes([value]) * PTIME_BYTES
+
+
+def packet(number: int, payload: bytes, *, marker: bool = False, payload_type: int = 0, ticks: int = -1) -> RtpPacket:
+    """What the session sends as its packet `number`, in its tick `ticks` (the same unless given)."""
+    return RtpPacket(
+        payload_type,
+        marker,
+        START.sequence + number,
+        START.timestamp + (number if ticks < 0 else ticks) * PTIME_BYTES,
+        START.ssrc,
+        payload,
+    )
+
+
+def heard(value: int) -> Frame:
+    return Frame(PCMU_CODEC.decode(speech(value)), 8000)
+
+
+def pcm(value: int, ms: int = 20) -> bytes:
+    return PCMU_CODEC.decode(bytes([value]) * (8 * ms))
 
 
 class HandPacer(Pacer):
@@ -148,7 +176,20 @@ class Stage:
         await settle()
 
 
+async def until(condition: Callable[[], object]) -> None:
+    """Wait until something has come true, five seconds at most."""
+    async with asyncio.timeout(5):
+        while not condition():  # noqa: ASYNC110  (what is waited for happens in our own code, which sets no event)
+            await asyncio.sleep(0.002)
+
+
 async def settle() -> None:
     """Let the loop read what came, and tasks that were woken run."""
-    for _ in range(6):
+    for _ in range(20):
         await asyncio.sleep(0)
+
+
+async def waiting(reader: FrameReader) -> list[Frame]:
+    """Take the frames that came."""
+    await settle()
+    return [await anext(reader) for _ in range(reader.waiting)]

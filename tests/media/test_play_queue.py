@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import pytest
 
 from sipflow.errors import MediaError
@@ -23,7 +25,7 @@ def test_samples_come_out_as_they_went_in_whatever_the_pieces() -> None:
     queue = PlayQueue()
     everything = bytes(range(256)) * 25  # 400 ms
     cuts = [0, 2, 322, 330, 970, 976, 4000, 4002, 6400]
-    for start, end in zip(cuts[:-1], cuts[1:], strict=True):
+    for start, end in pairwise(cuts):
         queue.enqueue(everything[start:end])
 
     assert queue.queued_ms == 400
@@ -227,7 +229,7 @@ def test_nothing_enqueued_is_nothing_queued() -> None:
 def test_samples_that_change_afterwards_are_played_as_they_were() -> None:
     queue = PlayQueue()
     samples = bytearray(sound(20))
-    queue.enqueue(samples)
+    queue.enqueue(samples)  # type: ignore[arg-type]
     samples[:] = bytes(len(samples))
 
     assert take_all(queue) == [sound(20)]

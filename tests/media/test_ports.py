@@ -1,4 +1,5 @@
 import errno
+import os
 import resource
 import socket
 from collections.abc import Iterator
@@ -138,10 +139,9 @@ def test_what_came_while_a_pair_rested_is_gone_when_it_is_lent_again(low: int) -
     pair = pool.lend(now=0.0)
     pool.give_back(pair, now=0.0)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
-        for n in range(50):
+        for _ in range(50):
             stranger.sendto(b"late packet of the call before", (HOST, low))
             stranger.sendto(b"late report", (HOST, low + 1))
-            assert n < 50
 
     again = pool.lend(now=1.0)
 
@@ -184,7 +184,7 @@ def test_exhaustion_is_one_sentence_with_the_counts_and_the_setting(pool: PortPo
 def test_no_more_open_files_is_exhaustion_that_names_the_limit(pool: PortPool) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     files: list[socket.socket] = []
-    resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(map(int, os.listdir("/proc/self/fd"))) + 20, hard))
     try:
         while True:
             try:

@@ -1,4 +1,5 @@
 from collections import Counter
+from itertools import pairwise
 
 import pytest
 
@@ -57,7 +58,7 @@ def test_streams_are_spread_evenly_over_phases_of_two_milliseconds() -> None:
     times = sorted(counts)
     assert len(schedule) == 500
     assert set(counts.values()) == {50}
-    assert all(round(later - earlier, 6) == 0.002 for earlier, later in zip(times[:-1], times[1:], strict=True))
+    assert all(round(later - earlier, 6) == 0.002 for earlier, later in pairwise(times))
 
 
 def test_a_stream_that_leaves_makes_room_for_the_next() -> None:
@@ -87,9 +88,7 @@ def test_every_packet_time_has_its_own_rhythm(ptime_ms: int) -> None:
 
     assert times[0] <= 0.013 + ptime_ms / 1000 + 1e-9
     assert len(times) in (2987 // ptime_ms, 2987 // ptime_ms + 1)
-    assert {round(later - earlier, 6) for earlier, later in zip(times[:-1], times[1:], strict=True)} == {
-        ptime_ms / 1000
-    }
+    assert {round(later - earlier, 6) for earlier, later in pairwise(times)} == {ptime_ms / 1000}
 
 
 def test_a_short_stall_is_caught_up() -> None:

@@ -353,10 +353,10 @@ def test_a_registrar_that_stays_away_lets_the_registration_run_out_and_is_found_
         (300.0, "failed"),
         (1006.0, "registered"),
     ]
-    assert play.times()[:14] == [
+    assert play.times() == [
         0.0, 195.0, 196.0, 198.0, 202.0, 210.0, 226.0, 258.0, 322.0, 450.0, 706.0, 1006.0, 1201.0,
     ]  # fmt: skip
-    assert play.log[10] == (
+    assert play.log[11] == (
         300.0,
         "failed: trunk pbx: REGISTER as 2001 to sip:pbx.example.com: no answer from udp:10.0.0.5:5060 "
         "(the registration has run out)",
@@ -384,7 +384,7 @@ def test_a_refused_refresh_gets_one_second_chance_before_it_is_not_hammered() ->
 
     play = Play(registration(jitter=0.0), answer).start(until=2000.0)
 
-    assert play.times() == [0.0, 225.0, 255.0, 855.0, 2055.0][:4]
+    assert play.times() == [0.0, 225.0, 255.0, 855.0]
     assert play.changes() == [(0.0, "registering"), (0.0, "registered"), (225.0, "registered"), (300.0, "rejected")]
 
 

@@ -1,0 +1,57 @@
+from pathlib import Path
+
+import pytest
+
+from sipflow.agents.spec import AgentSpec
+from sipflow.config.agent_section import agent_spec
+from tests.config.sections import section_of, told
+
+
+def read(text: str, folder: Path = Path()) -> tuple[AgentSpec | None, list[tuple[int, str, str]]]:
+    section = section_of(text, folder=folder, environ={"KEY": "geheim"})
+    return agent_spec(section, "desk"), told(section)
+
+
+def test_a_built_in_handler_is_named_by_one_word() -> None:
+    assert read("handler: echo") == (AgentSpec("desk", "echo", {}), [])
+
+
+def test_a_function_gets_every_other_key_as_an_option() -> None:
+    spec, problems = read(
+        "handler: my.agents:front_desk\ngreeting: no\nturns: 3\nto: +12065550100\nkeys: {api_key: '${KEY}'}\n"
+    )
+
+    assert problems == []
+    assert spec == AgentSpec(
+        "desk",
+        "my.agents:front_desk",
+        {"greeting": "no", "turns": 3, "to": "+12065550100", "keys": {"api_key": "geheim"}},
+    )
+    assert "geheim" not in repr(spec)
+
+
+def test_the_file_of_an_announcement_is_found_beside_the_configuration(tmp_path: Path) -> None:
+    (tmp_path / "a.wav").write_bytes(b"")
+
+    spec, problems = read("handler: announce\nfile: a.wav\nrepeat: 2\n", tmp_path)
+
+    assert problems == []
+    assert spec == AgentSpec("desk", "announce", {"file": str(tmp_path / "a.wav"), "repeat": 2})
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "key", "why"),
+    [
+        ("greeting: x", 1, "handler", "is missing"),
+        ("handler: [echo]", 1, "handler", "must be one value, not a list or a mapping"),
+        ("\nhandler: eco", 2, "handler", "must be announce, echo or module:function; did you mean echo?"),
+        ("handler: 'my agents:desk'", 1, "handler", "must be announce, echo or module:function"),
+        ("handler: 'os.system:'", 1, "handler", "must be announce, echo or module:function"),
+        ("handler: announce", 1, "handler", "handler announce needs `file`: the path of a WAV file"),
+    ],
+)
+def test_what_cannot_run_is_told(text: str, line: int, key: str, why: str) -> None:
+    spec, problems = read(text)
+
+    assert spec is None
+    assert problems == [(line, key, why)]

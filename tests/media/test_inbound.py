@@ -1,0 +1,295 @@
+from dataclasses import replace
+
+from sipflow.audio.codecs import PCMA_CODEC, PCMU_CODEC
+from sipflow.audio.frame import Frame
+from sipflow.media.settings import Settings
+from sipflow.rtp.packet import header
+from sipflow.rtp.telephone_event import encode_event
+from sipflow.sdp.agreement import PCMA
+from tests.media.stage import PTIME_BYTES, SILENCE, Stage, heard, settle, speech, waiting
+
+SILENT = Frame(PCMU_CODEC.decode(SILENCE), 8000)
+
+
+# Receiving
+
+
+async def test_what_the_peer_says_comes_as_frames() -> None:
+    async with Stage() as stage:
+        reader = stage.session.frames()
+        for n in range(3):
+            stage.peer.send(stage.port, n, speech(n))
+
+        assert await waiting(reader) == [heard(0), heard(1), heard(2)]
+
+
+async def test_frames_end_when_the_session_closes() -> None:
+    async with Stage() as stage:
+        reader = stage.session.frames()
+        stage.peer.send(stage.port, 1, speech(1))
+        await settle()
+        stage.session.close()
+
+        assert [frame async for frame in reader] == [heard(1)]
+        assert [frame async for frame in stage.session.frames()] == []
+
+
+async def test_readers_are_independent_and_begin_when_they_are_made() -> None:
+    async with Stage() as stage:
+        first = stage.session.frames()
+        stage.peer.send(stage.port, 1, speech(1))
+        await settle()
+        second = stage.session.frames()
+        stage.peer.send(stage.port, 2, speech(2))
+
+        assert await waiting(second) == [heard(2)]
+        assert await waiting(first) == [heard(1), heard(2)]
+
+
+async def test_a_reader_that_is_dropped_collects_no_more() -> None:
+    async with Stage() as stage:
+        stage.session.frames()
+        stage.peer.send(stage.port, 1, speech(1))
+        await settle()
+
+        assert stage.session._inbound._readers == ()
+
+
+async def test_a_slow_reader_loses_the_oldest_frames() -> None:
+    async with Stage(settings=Settings(queue_frames=2)) as stage:
+        reader = stage.session.frames()
+        for n in range(5):
+            stage.peer.send(stage.port, n, speech(n))
+
+        assert await waiting(reader) == [heard(3), heard(4)]
+        assert reader.newly_lost() == 3
+
+
+async def test_packets_that_overtook_each_other_are_put_in_order() -> None:
+    async with Stage() as stage:
+        reader = stage.session.frames()
+        for n in (1, 3, 2, 4):
+            stage.peer.send(stage.port, n, speech(n))
+
+        assert await waiting(reader) == [heard(1), heard(2), heard(3), heard(4)]
+
+
+async def test_a_lost_packet_leaves_silence_so_that_time_stays_true() -> None:
+    async with Stage() as stage:
+        reader = stage.session.frames()
+        for n in (1, 3, 4, 5):
+            stage.peer.send(stage.port, n, speech(n))
+
+        assert await waiting(reader) == [heard(1), SILENT, heard(3), heard(4), heard(5)]
+        assert stage.session.statistics().lost == 1
+
+
+async def test_a_long_gap_is_filled_with_five_frames() -> None:
+    async with Stage() as stage:
+        reader = stage.session.frames()
+        for n in (1, 101, 102, 103):
+            stage.peer.send(stage.port, n, speech(n))
+
+        assert await waiting(reader) == [heard(1), *[SILENT] * 5, heard(101), heard(102), heard(103)]
+
+
+async def test_a_pause_in_the_timestamps_is_filled_like_a_loss() -> None:
+    async with Stage() as stage:
+        reader = stage.session.frames()
+        stage.peer.send(stage.port, 1, speech(1), at=0)
+        stage.peer.send(stage.port, 2, speech(2), at=3 * PTIME_BYTES)
+
+        assert await waiting(reader) == [heard(1), SILENT, SILENT, heard(2)]
+        assert stage.session.statistics().lost == 0
+
+
+async def test_a_late_packet_and_a_duplicate_are_dropped_and_counted() -> None:
+    async with Stage() as stage:
+        reader = stage.session.frames()
+        for n in (1, 2, 2, 4, 5, 6, 3):
+            stage.peer.send(stage.port, n, speech(n))
+
+        assert await waiting(reader) == [heard(1), heard(2), SILENT, heard(4), heard(5), heard(6)]
+        statistics = stage.session.statistics()
+        assert (statistics.packets_received, statistics.duplicates, statistics.late, statistics.lost) == (7, 1, 1, 0)
+
+
+async def test_an_empty_packet_keeps_the_stream_alive_and_carries_no_frame() -> None:
+    async with Stage() as stage:
+        reader = stage.session.frames()
+        for n, payload in enumerate((speech(1), b"", speech(3))):
+            stage.peer.send(stage.port, n, payload, at=PTIME_BYTES if n == 2 else 0)
+
+        assert await waiting(reader) == [heard(1), heard(3)]
+
+
+async def test_a_peer_that_restarts_is_heard_from_its_second_packet_on() -> None:
+    async with Stage() as stage:
+        reader = stage.session.frames()
+        for n in (1, 2, 40000, 40001, 40002):
+            stage.peer.send(stage.port, n, speech(n & 0x7F), at=n * PTIME_BYTES)
+
+        frames = await waiting(reader)
+
+        assert frames[:2] == [heard(1), heard(2)]
+        assert frames[-2:] == [heard(40001 & 0x7F), heard(40002 & 0x7F)]
+
+
+async def test_extension_and_padding_are_no_audio() -> None:
+    async with Stage() as stage:
+        reader = stage.session.frames()
+        head = bytes([0xB0]) + header(0, 1, PTIME_BYTES, 7)[1:]
+        stage.peer.send_raw(stage.port, head + b"\xbe\xde\x00\x01abcd" + speech(5) + b"\x00\x02")
+
+        assert await waiting(reader) == [heard(5)]
+
+
+async def test_what_is_no_rtp_is_counted_and_harms_nothing() -> None:
+    async with Stage() as stage:
+        reader = stage.session.frames()
+        for data in (b"", b"x", b"\x80" * 11, b"\x00" * 40, b"\xff" * 30, b"\x8f\x00" + b"\x00" * 20):
+            stage.peer.send_raw(stage.port, data)
+        stage.peer.send(stage.port, 1, speech(1))
+
+        assert await waiting(reader) == [heard(1)]
+        assert (stage.session.statistics().malformed, stage.session.statistics().unexpected) == (6, 0)
+
+
+async def test_a_payload_type_that_was_not_agreed_is_dropped_but_is_a_sign_of_life() -> None:
+    async with Stage() as stage:
+        reader = stage.session.frames()
+        stage.peer.send(stage.port, 1, speech(1), payload_type=13)
+
+        assert await waiting(reader) == []
+        statistics = stage.session.statistics()
+        assert (statistics.unexpected, statistics.packets_received) == (1, 0)
+        assert statistics.last_packet_at is not None
+
+
+async def test_every_agreed_codec_is_understood_without_asking() -> None:
+    async with Stage() as stage:
+        agreed = stage.agreed()
+        stage.session.update(replace(agreed, receivable=((0, agreed.codec), (8, PCMA))))
+        reader = stage.session.frames()
+        stage.peer.send(stage.port, 1, speech(1))
+        stage.peer.send(stage.port, 2, speech(1), payload_type=8)
+        stage.peer.send(stage.port, 3, speech(1))
+
+        assert await waiting(reader) == [heard(1), Frame(PCMA_CODEC.decode(speech(1)), 8000), heard(1)]
+
+
+async def test_more_packets_than_one_wake_up_reads_are_all_read() -> None:
+    async with Stage() as stage:
+        reader = stage.session.frames()
+        for n in range(40):
+            stage.peer.send(stage.port, n, speech(n))
+
+        assert await waiting(reader) == [heard(n) for n in range(40)]
+
+
+# The latch
+
+
+async def test_a_peer_behind_nat_is_found_and_sent_to() -> None:
+    async with Stage() as stage:
+        nat = stage.another_peer()
+        reader = stage.session.frames()
+        for n in range(1, 5):
+            nat.send(stage.port, n, speech(n))
+
+        assert await waiting(reader) == [heard(3), heard(4)]
+        stage.tick()
+
+        assert (len(nat.received()), stage.peer.received()) == (1, [])
+
+
+async def test_a_stranger_in_mid_call_is_neither_heard_nor_sent_to() -> None:
+    async with Stage() as stage:
+        stranger = stage.another_peer()
+        reader = stage.session.frames()
+        for n in range(1, 4):
+            stage.peer.send(stage.port, n, speech(n))
+        await settle()
+        for n in range(1, 30):
+            stranger.send(stage.port, n, speech(99))
+            stranger.send(stage.port, n, speech(99), ssrc=666)
+            stranger.send(stage.port, n, encode_event("5")[0].payload, payload_type=101)
+        stage.peer.send(stage.port, 4, speech(4))
+
+        assert await waiting(reader) == [heard(1), heard(2), heard(3), heard(4)]
+        stage.tick(2)
+        assert stranger.received() == []
+        statistics = stage.session.statistics()
+        assert (statistics.strays, statistics.digits_received, statistics.packets_received) == (87, 0, 4)
+
+
+async def test_the_address_in_sdp_wins_over_an_early_stranger() -> None:
+    async with Stage() as stage:
+        stranger = stage.another_peer()
+        for n in range(1, 3):
+            stranger.send(stage.port, n, speech(99))
+        await settle()
+        reader = stage.session.frames()
+        for n in range(1, 4):
+            stage.peer.send(stage.port, n, speech(n))
+        await settle()
+        for n in range(3, 30):
+            stranger.send(stage.port, n, speech(99))
+
+        assert await waiting(reader) == [heard(1), heard(2), heard(3)]
+        stage.tick()
+        assert (len(stage.peer.received()), stranger.received()) == (1, [])
+
+
+# Digits and RTCP
+
+
+async def test_a_digit_is_told_once_and_leaves_no_hole_in_the_sequence() -> None:
+    digits: list[str] = []
+    async with Stage(on_digit=digits.append) as stage:
+        reader = stage.session.frames()
+        stage.peer.send(stage.port, 1, speech(1))
+        plan = encode_event("7", duration_ms=60)
+        for n, event in enumerate(plan):
+            stage.peer.send(stage.port, 2 + n, event.payload, payload_type=101, at=2 * PTIME_BYTES)
+        after = 2 + len(plan)
+        stage.peer.send(stage.port, after, speech(9), at=(2 + 3) * PTIME_BYTES)
+
+        assert await waiting(reader) == [heard(1), SILENT, SILENT, SILENT, heard(9)]
+        assert digits == ["7"]
+        assert (stage.session.statistics().digits_received, stage.session.statistics().lost) == (1, 0)
+
+
+async def test_a_digit_without_an_audience_is_no_error() -> None:
+    async with Stage() as stage:
+        stage.peer.send(stage.port, 1, encode_event("#")[0].payload, payload_type=101)
+        await settle()
+
+        assert stage.session.statistics().digits_received == 1
+
+
+async def test_rtcp_is_counted_and_a_forged_bye_ends_nothing() -> None:
+    async with Stage() as stage:
+        reader = stage.session.frames()
+        bye = b"\x81\xcb\x00\x01" + (7).to_bytes(4, "big")
+        stage.peer.send_raw(stage.port + 1, bye)
+        stage.peer.send_raw(stage.port + 1, b"\x80\xc9\x00\x01" + bytes(4))
+        stage.peer.send_raw(stage.port + 1, b"garbage")
+        stage.peer.send(stage.port, 1, speech(1))
+
+        assert await waiting(reader) == [heard(1)]
+        statistics = stage.session.statistics()
+        assert (statistics.rtcp_received, statistics.malformed) == (2, 1)
+
+
+async def test_rtcp_on_the_rtp_port_is_told_apart_when_that_was_agreed() -> None:
+    async with Stage() as stage:
+        report = b"\x80\xc9\x00\x01" + bytes(8)
+        stage.peer.send_raw(stage.port, report)
+        await settle()
+        stage.session.update(replace(stage.agreed(), rtcp_mux=True))
+        stage.peer.send_raw(stage.port, report)
+        await settle()
+
+        statistics = stage.session.statistics()
+        assert (statistics.unexpected, statistics.rtcp_received) == (1, 1)

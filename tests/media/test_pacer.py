@@ -1,0 +1,135 @@
+import asyncio
+import time
+from typing import Any
+
+from sipflow.media.pacer import Pacer
+from tests.media.stage import until
+
+
+class Stream:
+    """Remembers when it was ticked, and what it was told to skip."""
+
+    def __init__(self) -> None:
+        self.ticked: list[float] = []
+        self.skipped = 0
+
+    def tick(self) -> None:
+        self.ticked.append(time.monotonic())
+
+    def skip(self, ticks: int) -> None:
+        self.skipped += ticks
+
+
+class Broken(Stream):
+    def tick(self) -> None:
+        raise ValueError("broken")
+
+
+async def ticks(stream: Stream, count: int) -> None:
+    """Wait until a stream has ticked that often."""
+    await until(lambda: len(stream.ticked) >= count)
+
+
+async def test_streams_are_ticked_until_they_leave() -> None:
+    pacer = Pacer()
+    streams = [Stream() for _ in range(15)]
+    for stream in streams:
+        pacer.add(stream)
+    assert len(pacer) == 15
+
+    await ticks(streams[-1], 3)
+    pacer.remove(streams[0])
+    before = len(streams[0].ticked)
+    await ticks(streams[-1], 6)
+
+    assert len(streams[0].ticked) == before
+    assert pacer.lateness.count >= 15 * 3
+    pacer.close()
+
+
+async def test_without_streams_the_loop_has_no_timer_of_ours() -> None:
+    pacer = Pacer()
+    stream = Stream()
+    pacer.add(stream)
+    await ticks(stream, 1)
+
+    pacer.remove(stream)
+
+    assert pacer._timer is None
+    assert len(pacer) == 0
+
+
+async def test_a_packet_time_of_its_own() -> None:
+    pacer = Pacer()
+    quick, slow = Stream(), Stream()
+    pacer.add(slow, ptime_ms=60)
+    pacer.add(quick, ptime_ms=10)
+
+    await ticks(slow, 3)
+
+    assert len(quick.ticked) >= 12
+    pacer.close()
+
+
+async def test_after_a_stall_a_few_ticks_are_caught_up_and_the_rest_skipped() -> None:
+    pacer = Pacer(catch_up=3)
+    stream = Stream()
+    pacer.add(stream)
+    await ticks(stream, 1)
+
+    time.sleep(0.2)  # noqa: ASYNC251  (the stall)
+    made = len(stream.ticked)
+    await ticks(stream, made + 1)
+
+    assert len(stream.ticked) >= made + 3
+    assert stream.skipped == pacer.skipped
+    assert stream.skipped >= 5
+    assert pacer.lateness.worst_ms >= 30
+    pacer.close()
+
+
+async def test_a_stream_that_fails_is_reported_and_silences_no_other() -> None:
+    reported: list[dict[str, Any]] = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: reported.append(context))
+    pacer = Pacer(phase_ms=20)
+    broken, sound = Broken(), Stream()
+    pacer.add(broken)
+    pacer.add(sound)
+
+    await ticks(sound, 2)
+    pacer.close()
+
+    assert pacer.failed >= 2
+    assert isinstance(reported[0]["exception"], ValueError)
+    assert reported[0]["message"].startswith("a media stream failed to send: ")
+
+
+async def test_a_stream_removed_by_one_that_ticks_before_it_ticks_no_more() -> None:
+    pacer = Pacer(phase_ms=20)
+    second = Stream()
+
+    class Remover(Stream):
+        def tick(self) -> None:
+            super().tick()
+            pacer.remove(second)
+
+    first = Remover()
+    pacer.add(first)
+    pacer.add(second)
+    await ticks(first, 2)
+    pacer.close()
+
+    assert second.ticked == []
+
+
+async def test_a_stream_that_comes_back_after_a_close_ticks_again() -> None:
+    pacer = Pacer()
+    stream = Stream()
+    pacer.add(stream)
+    pacer.close()
+
+    pacer.add(stream)
+    await ticks(stream, 1)
+
+    pacer.close()
