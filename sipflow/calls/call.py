@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import structlog
@@ -15,6 +16,7 @@ from sipflow.calls.alive import Lifetime
 from sipflow.calls.ending import Ending, Word
 from sipflow.calls.media import LegMedia
 from sipflow.calls.record import CallRecord
+from sipflow.calls.variables import variables_of
 from sipflow.errors import LocalProtocolError, MediaError
 from sipflow.media.player import Source, play
 from sipflow.media.statistics import MediaStatistics
@@ -35,11 +37,9 @@ class Call(ABC):
         id: ours, unique; on every log line of the call.
         caller, callee: user parts of From and To, unescaped.
         headers: of the INVITE.
-        variables: the `X-*` headers, X-EI and Diversion of the INVITE.
         options: what the configuration gives the agent beside its handler.
         record: what will be kept of the call.
         word: our word for the ending where we know better than the status tells.
-        log: a logger that names the call on every line.
     """
 
     def __init__(self, switchboard: "Switchboard", usage: InviteUsage, record: CallRecord, headers: Headers) -> None:
@@ -55,13 +55,22 @@ class Call(ABC):
         self.caller = record.from_number
         self.callee = record.to_number
         self.headers = headers
-        self.variables: Mapping[str, str] = {}
         self.options: Mapping[str, object] = {}
         self.word: Word | None = None
-        self.log = structlog.get_logger("sipflow.call").bind(call=record.id)
         usage.app = self
 
     # What it is
+
+    @cached_property
+    def log(self) -> structlog.typing.FilteringBoundLogger:
+        """A logger that names the call on every line."""
+        logger: structlog.typing.FilteringBoundLogger = structlog.get_logger("sipflow.call").bind(call=self.id)
+        return logger
+
+    @cached_property
+    def variables(self) -> Mapping[str, str]:
+        """Every `X-*` header (name and case kept), X-EI, Diversion and P-Asserted-Identity of the INVITE."""
+        return variables_of(self.headers)
 
     @property
     def answered(self) -> bool:
@@ -204,7 +213,9 @@ class Call(ABC):
     def end_for(self, word: Word, why: str, *, status: int) -> None:
         """End the call with a word of our own for the record."""
         self.word = word
-        self.end(why, status=status, headers=() if not self.answered else (("Reason", str(Reason("SIP", status, why))),))
+        self.end(
+            why, status=status, headers=() if not self.answered else (("Reason", str(Reason("SIP", status, why))),)
+        )
 
     async def ended(self) -> Ending:
         """Wait until the call is over, and say how it ended. Never raises `CallEnded`."""

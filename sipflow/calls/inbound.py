@@ -8,7 +8,6 @@ from sipflow.calls.call import Call
 from sipflow.calls.ending import Ending
 from sipflow.calls.media import LegMedia
 from sipflow.calls.record import CallRecord
-from sipflow.calls.variables import variables_of
 from sipflow.errors import LocalProtocolError, RemoteProtocolError
 from sipflow.sip.usage.uas import UasInvite
 
@@ -17,15 +16,10 @@ if TYPE_CHECKING:
 
 
 class InboundCall(Call):
-    """A call somebody placed to one of our numbers. See `Call` for what works once it is answered.
-
-    Attributes:
-        variables: every `X-*` header (name and case kept), X-EI, Diversion, P-Asserted-Identity.
-    """
+    """A call somebody placed to one of our numbers. See `Call` for what works once it is answered."""
 
     def __init__(self, switchboard: "Switchboard", usage: UasInvite, record: CallRecord, media: LegMedia) -> None:
         super().__init__(switchboard, usage, record, usage.request.headers)
-        self.variables = variables_of(usage.request)
         self.media = media
         self._invite = usage
         self._confirmed: asyncio.Future[None] | None = None
@@ -85,9 +79,7 @@ class InboundCall(Call):
         self._lifetime.check()
         lines = tuple((headers or {}).items())
         why = reason or f"the agent answered {status}"
-        self._switchboard.apply(
-            self._invite.reject(status, reason, now=self._switchboard.now, headers=lines, why=why)
-        )
+        self._switchboard.apply(self._invite.reject(status, reason, now=self._switchboard.now, headers=lines, why=why))
 
     def end(self, why: str, *, headers: tuple[tuple[str, str], ...] = (), status: int = 603) -> None:
         now = self._switchboard.now

@@ -98,9 +98,13 @@ class LegMedia:
         try:
             host = ip_address(agreed.remote_host)
         except ValueError:
-            raise RemoteProtocolError(f"media address {agreed.remote_host!r} is not an IP address", status=488) from None
+            raise RemoteProtocolError(
+                f"media address {agreed.remote_host!r} is not an IP address", status=488
+            ) from None
         if (host.version == 6) != (":" in self._local.address):
-            raise RemoteProtocolError(f"media at {host}, signalling at {self._local.address}: not one family", status=488)
+            raise RemoteProtocolError(
+                f"media at {host}, signalling at {self._local.address}: not one family", status=488
+            )
 
     def _apply(self, agreed: Agreed) -> None:
         if self.agreed is None:

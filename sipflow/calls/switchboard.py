@@ -188,9 +188,7 @@ class Switchboard:
         else:
             self.agents.start(call, route.agent)
 
-    def _turn_away(
-        self, usage: UasInvite, status: int, why: str, headers: tuple[tuple[str, str], ...] = ()
-    ) -> None:
+    def _turn_away(self, usage: UasInvite, status: int, why: str, headers: tuple[tuple[str, str], ...] = ()) -> None:
         """Refuse a call before it is one; the reason goes to the peer and into the log (never silently)."""
         log.warning("call refused", source=str(usage.hop), to=usage.request.uri, status=status, why=why)
         self.apply(usage.reject(status, now=self.now, headers=headers, why=why))
@@ -224,7 +222,10 @@ class Switchboard:
         return LegMedia(
             self._desk,
             address=override or self._desk.settings.advertise or hop.local_host,
-            capabilities=Capabilities(codecs=_codecs(codecs), ptime_ms=(trunk.ptime_ms if trunk is not None else 0) or self._desk.settings.ptime_ms),
+            capabilities=Capabilities(
+                codecs=_codecs(codecs),
+                ptime_ms=(trunk.ptime_ms if trunk is not None else 0) or self._desk.settings.ptime_ms,
+            ),
             session_id=int(self.ua.ids.token(4), 16),
             on_digit=lambda digit: self._digit(call_id, digit),
         )

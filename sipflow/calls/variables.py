@@ -1,21 +1,21 @@
 """What an agent may know of a call before it answers: the caller's headers as variables."""
 
 from sipflow.errors import RemoteProtocolError
-from sipflow.sip.message import Request
+from sipflow.sip.message import Headers, Request
 
 _KEPT = ("Diversion", "P-Asserted-Identity", "P-Called-Party-ID", "User-to-User", "Privacy")
 _MAX_VALUE = 2048  # a variable goes into logs and prompts; longer values are cut
 _EI_TOKEN = "X-EI"  # noqa: S105  (a header name)
 
 
-def variables_of(request: Request) -> dict[str, str]:
+def variables_of(headers: Headers) -> dict[str, str]:
     """Collect every `X-*` header (its name and case kept), Diversion and its like.
 
     A header that repeats is joined by ", ". `X-EI: S.<id>;` keeps its whole value under `X-EI`, and the id alone
     under `ei_session`.
     """
     found: dict[str, str] = {}
-    for name, value in request.headers:
+    for name, value in headers:
         if name[:2] in ("X-", "x-") or name.title() in _TITLED:
             key = _TITLED.get(name.title(), name)
             text = printable(value)

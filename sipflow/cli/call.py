@@ -98,7 +98,9 @@ def run_call(options: CallOptions) -> int:
 
 def summary(report: CallReport) -> list[str]:
     """The report in plain words, a line each."""
-    lines = [f"{report.status} {report.why}" if report.status >= 300 else f"over after {report.talk_s:.1f} s: {report.why}"]
+    lines = [
+        f"{report.status} {report.why}" if report.status >= 300 else f"over after {report.talk_s:.1f} s: {report.why}"
+    ]
     media = report.media
     if report.setup_ms is not None and media is not None:
         expected = media.packets_received + media.lost
@@ -222,7 +224,7 @@ async def _follow(edge: Edge, options: CallOptions, plan: RequestPlan) -> CallRe
 async def _talk(call: OutboundCall, options: CallOptions) -> bytes:
     """Play and listen until the time is over or the far end hangs up; returns what was heard, 8 kHz s16le."""
     heard = bytearray()
-    file = options.record.open("wb") if options.record is not None else None  # noqa: ASYNC230  (a local file, once)
+    file = options.record.open("wb") if options.record is not None else None
     writer = WavWriter(file, _RATE_HZ) if file is not None else None
     source = str(options.play) if options.play is not None else _tone(options)
     try:

@@ -42,7 +42,9 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def options(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Say the version.")] = False,  # noqa: ARG001
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say the version.")
+    ] = False,
 ) -> None:
     """Take what comes before the command."""
 
@@ -90,13 +92,19 @@ def check(
 
 @app.command()
 def call(
-    uri: Annotated[str, typer.Argument(help="Whom to call, as in sip:+12065550100@127.0.0.1:5060 or tel:+12065550100.")],
+    uri: Annotated[
+        str, typer.Argument(help="Whom to call, as in sip:+12065550100@127.0.0.1:5060 or tel:+12065550100.")
+    ],
     play: Annotated[Path | None, typer.Option(help="A WAV file to play.")] = None,
-    tone: Annotated[int, typer.Option(help="Frequency of the tone that is played where there is no file, in Hz.")] = 440,
+    tone: Annotated[
+        int, typer.Option(help="Frequency of the tone that is played where there is no file, in Hz.")
+    ] = 440,
     seconds: Annotated[float, typer.Option(help="How long to stay in an answered call.")] = 5.0,
     caller: Annotated[str, typer.Option("--from", help="Who calls: a SIP URI or a user part.")] = "sipflow",
     proxy: Annotated[str, typer.Option(help="Outbound proxy: where to send the call, whatever the URI says.")] = "",
-    username: Annotated[str, typer.Option(help="Name that answers a challenge; the password is in SIPFLOW_PASSWORD.")] = "",
+    username: Annotated[
+        str, typer.Option(help="Name that answers a challenge; the password is in SIPFLOW_PASSWORD.")
+    ] = "",
     listen: Annotated[str, typer.Option(help="Our own address; by default whatever reaches the far end.")] = "",
     codec: Annotated[list[str] | None, typer.Option(help="PCMU or PCMA; may be given twice, best first.")] = None,
     digits: Annotated[str, typer.Option(help="DTMF digits to send once it is answered.")] = "",

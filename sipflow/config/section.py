@@ -71,8 +71,13 @@ class Section:
         return self.only(frozenset(self.keys) - keys)
 
     def report(self, text: str, *keys: str) -> None:
-        """Remember a problem with the value at `keys` below this section, at its line."""
-        self.problems.add(text, line=self.line_of(*keys), path=(*self.path, *keys))
+        """Remember a problem with the value at `keys` below this section, at its line and without secrets.
+
+        Nothing is said about a value that a problem is known of already.
+        """
+        _, line, node = locate(self.branch, keys, self.line)
+        if not (isinstance(node, Leaf) and node.broken):
+            self.problems.add(masked(text, node), line=line, path=(*self.path, *keys))
 
     def line_of(self, *keys: str) -> int:
         """Return the line of a key below this section, or of the nearest one above it that exists."""
@@ -102,9 +107,7 @@ class Section:
             return make(*values)
         except SipflowError as error:
             keys, text = self._place(error, at)
-            _, _, node = locate(self.branch, keys, self.line)
-            if not (isinstance(node, Leaf) and node.broken):
-                self.report(masked(text, node), *keys)
+            self.report(text, *keys)
             return None
 
     def file(self, key: str, text: str) -> str:

@@ -19,6 +19,7 @@ from sipflow.trunks.trunk import Trunk
 _S = TypeVar("_S")
 _RegisterModel = model_of(RegisterSettings, enabled=(bool, True))
 _HealthModel = model_of(HealthSettings, enabled=(bool, True))
+_UNREADABLE = "192.0.2.1"
 # An error in one of these says nothing about the others: they are read again with this instead, to find more errors.
 _REPAIRS: Mapping[str, Any] = {
     "sip_domain": "repaired.invalid",
@@ -127,9 +128,11 @@ def _values(section: Section, model: TrunkFields) -> dict[str, Any]:
 
 
 def _networks(section: Section, texts: tuple[str, ...]) -> Networks:
-    """Read the networks one by one, so that each wrong one is told."""
+    """Read the networks one by one, so that each wrong one is told; something stands for those that cannot be read."""
     read = [section.attempt(_network, text, at=("accept_from", str(index))) for index, text in enumerate(texts)]
-    return read[0] if len(read) == 1 and read[0] is not None else Networks(str(each) for each in read if each)
+    if len(read) == 1 and read[0] is not None:
+        return read[0]
+    return Networks(_UNREADABLE if each is None else str(each) for each in read)
 
 
 def _network(text: str) -> Networks:

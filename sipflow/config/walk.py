@@ -2,11 +2,15 @@
 
 import re
 from collections.abc import Iterable, Iterator
+from difflib import SequenceMatcher
 
 from sipflow.config.tree import Branch, Entry, Items, Leaf, Node
 
 _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,17})")  # not 0123 and not +1206...: those are text
 _FLOAT = re.compile(r"-?[0-9]{1,17}\.[0-9]{1,17}")
+_SHORTEST_SECRET = 4  # hiding every "1" would hide the sentence and no secret
+_LONGEST_SHOWN = 8  # so much of a value is hidden wherever it stands
+_COMPARED = 4096
 _WORDS: dict[str, object] = {"true": True, "True": True, "false": False, "False": False}
 
 
@@ -71,13 +75,30 @@ def written(node: Node) -> str:
 
 
 def masked(text: str, node: Node) -> str:
-    """Return a sentence without the values of secrets and variables below `node`."""
+    """Return a sentence without the values of secrets and variables below `node`, not even shortened or in capitals."""
     for leaf in _leaves(node):
         for value, name in leaf.variables:
-            text = text.replace(value, name) if value else text
+            text = _hidden(text, value, name)
         if leaf.secret and leaf.text:
-            text = text.replace(leaf.text, "***")
+            text = _hidden(text, leaf.text, "***")
     return text
+
+
+def _hidden(text: str, value: str, name: str) -> str:
+    least = min(len(value), _LONGEST_SHOWN)
+    if least < _SHORTEST_SECRET:
+        return text
+    small = _lower(value[:_COMPARED])
+    while True:
+        found = SequenceMatcher(None, _lower(text), small, autojunk=False).find_longest_match()
+        if found.size < least:
+            return text.replace("\0", name)
+        text = text[: found.a] + "\0" + text[found.a + found.size :]
+
+
+def _lower(text: str) -> str:
+    lower = text.lower()
+    return lower if len(lower) == len(text) else text
 
 
 def _step(node: Node, key: str) -> Entry | None:

@@ -84,7 +84,11 @@ def build(
         gate=doorkeeper,
     )
     endpoint = Endpoint(
-        ua, net, Resolver(net, clock=loop.time), on_event=lambda event: switchboard.on_event(event), on_flow_lost=on_flow_lost
+        ua,
+        net,
+        Resolver(net, clock=loop.time),
+        on_event=lambda event: switchboard.on_event(event),  # noqa: PLW0108  (made below)
+        on_flow_lost=on_flow_lost,
     )
     desk = MediaDesk(media)
     switchboard = Switchboard(

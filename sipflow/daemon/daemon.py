@@ -16,7 +16,7 @@ from sipflow.agents.runner import Runner
 from sipflow.calls.routes import Router
 from sipflow.config.changes import changes
 from sipflow.config.configuration import Configuration
-from sipflow.daemon.build import Edge, build
+from sipflow.daemon.build import build
 from sipflow.daemon.greeting import greet
 from sipflow.daemon.loading import load_configuration
 from sipflow.daemon.logs import set_up_logs
@@ -81,7 +81,6 @@ class Daemon:
     def __init__(self, file: Path, configuration: Configuration) -> None:
         self._file = file
         self._stop_asked = asyncio.Event()
-        self._hurry = asyncio.Event()
         self.configuration = configuration
 
     async def run(self) -> None:
@@ -105,9 +104,7 @@ class Daemon:
         """
         configuration = self.configuration
         secret = _secret_of(configuration.trunks.values())
-        self._table = TrunkTable(
-            configuration.trunks.values(), secret=secret, owner=_owner_in(configuration.numbers)
-        )
+        self._table = TrunkTable(configuration.trunks.values(), secret=secret, owner=_owner_in(configuration.numbers))
         self._router = Router(self._table, configuration.numbers)
         edge = self.edge = build(
             router=self._router,
@@ -176,20 +173,14 @@ class Daemon:
 
     def _asked_to_stop(self) -> None:
         if self._stop_asked.is_set():
-            self._hurry.set()
+            self.edge.switchboard.hang_up_all()  # asked twice: do not wait for the calls
         self._stop_asked.set()
 
     async def stop(self) -> None:
         """Take no more calls, wait for live ones, un-register, close everything."""
         edge = self.edge
         log.info("going down", calls=len(edge.switchboard.calls))
-        drain = asyncio.get_running_loop().create_task(edge.switchboard.drain(self.configuration.calls.drain_s))
-        hurry = asyncio.get_running_loop().create_task(self._hurry.wait())
-        await asyncio.wait([drain, hurry], return_when=asyncio.FIRST_COMPLETED)
-        hurry.cancel()
-        if not drain.done():
-            drain.cancel()
-            edge.switchboard.hang_up_all()
+        await edge.switchboard.drain(self.configuration.calls.drain_s)
         await self._say_goodbye()
         await self.health.stop()
         await self.addresses.stop()
@@ -200,7 +191,7 @@ class Daemon:
     async def _say_goodbye(self) -> None:
         """Let our last BYEs be answered."""
         until = asyncio.get_running_loop().time() + _GOODBYE_S
-        while self.edge.ua.counts["dialogs"] and asyncio.get_running_loop().time() < until:
+        while self.edge.ua.counts["dialogs"] and asyncio.get_running_loop().time() < until:  # noqa: ASYNC110  (pure below)
             await asyncio.sleep(_GREET_STEP_S)
 
 

@@ -64,7 +64,9 @@ def _trunk_line(trunk: Trunk, state: str = "") -> str:
 def _state_line(state: RegistrationStatus, now: float) -> str:
     if state.state is RegistrationState.REGISTERED and state.registered_until is not None:
         where = f" at {state.answered_by}" if state.answered_by is not None else ""
-        return f"registered{where} for {state.registered_until - now:.0f} s" + (f" ({state.doubt})" if state.doubt else "")
+        return f"registered{where} for {state.registered_until - now:.0f} s" + (
+            f" ({state.doubt})" if state.doubt else ""
+        )
     if state.last_error:
         again = f", next try in {state.retry_at - now:.0f} s" if state.retry_at is not None else ""
         return f"{state.last_error.removeprefix(f'trunk {state.trunk}: ')}{again}"

@@ -39,7 +39,7 @@ def set_up_logs(level: str = "info", form: str = "auto", *, stream: TextIO | Non
 
 
 def _printable(_logger: object, _method: str, event: dict[str, Any]) -> dict[str, Any]:
-    """Keep one event on one line: what strangers wrote may hold line ends and terminal escapes (but not a traceback)."""
+    """Keep one event on one line: what strangers wrote may hold line ends and terminal escapes."""
     for key, value in event.items():
         if isinstance(value, str) and not value.isprintable() and key not in ("exception", "message"):
             event[key] = "".join(c if c.isprintable() else repr(c)[1:-1] for c in value)

@@ -50,7 +50,6 @@ class Inbound:
         "_payload_type",
         "_queue_frames",
         "_readers",
-        "_receives",
         "_recvfrom",
         "_reorder",
         "_rtcp",
@@ -89,7 +88,7 @@ class Inbound:
         self._codec = find_codec("PCMU")
         self._payload_type = self._event_type = -1
         self._ticks_per_byte = 1.0
-        self._receives = self._rtcp_mux = False
+        self._rtcp_mux = False
         self._reorder = Reorder()
         self._events = EventReceiver()
         self._ssrc = -1
@@ -112,12 +111,13 @@ class Inbound:
             MediaError: a codec was agreed that sipflow has not.
         """
         receivable = agreed.receivable or ((agreed.receive_payload_type, agreed.codec),)
-        self._codecs = {number: find_codec(codec.name, codec.clock_rate_hz) for number, codec in receivable}
-        self._event_type = -1 if agreed.telephone_event_receive is None else agreed.telephone_event_receive
-        self._receives = agreed.receives
+        codecs = {number: find_codec(codec.name, codec.clock_rate_hz) for number, codec in receivable}
         self._rtcp_mux = agreed.rtcp_mux
+        self._codecs = codecs if agreed.receives else {}
+        events = agreed.telephone_event_receive
+        self._event_type = events if agreed.receives and events is not None else -1
         if self._codecs.get(self._payload_type) is not self._codec:
-            self._switch(agreed.receive_payload_type)
+            self._payload_type = -1  # the next packet says which codec it is
 
     def read(self) -> FrameReader:
         """Begin to collect frames for a reader."""
@@ -178,7 +178,7 @@ class Inbound:
             except RemoteProtocolError:
                 self.malformed += 1
                 return
-        if (payload_type not in self._codecs and payload_type != self._event_type) or not self._receives:
+        if payload_type != self._payload_type and not self._expects(payload_type):
             self._take_unexpected(data, source, now)
             return
         if not self.latch.accept(source, ssrc, sequence, now=now):
@@ -200,6 +200,9 @@ class Inbound:
             for held_timestamp, held in self._reorder.push(sequence, timestamp, payload):
                 if held:
                     self._deliver(held_timestamp, held)
+
+    def _expects(self, payload_type: int) -> bool:
+        return payload_type in self._codecs or payload_type == self._event_type
 
     def _take_unexpected(self, data: bytes, source: Address, now: float) -> None:
         """Count what was not agreed. From the peer, as comfort noise often is, it still is a sign of life."""

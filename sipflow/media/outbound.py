@@ -126,7 +126,7 @@ class Outbound:
         pcm = queue.take(self._frame_bytes)
         if pcm is not None:
             self._send(self._payload_type, timestamp, self._encode(pcm), self._gap)
-            if queue.has_marks:
+            if queue.marks:
                 queue.settle()
         elif self._send_silence:
             self._send(self._payload_type, timestamp, self._silence, self._gap)

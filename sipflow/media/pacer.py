@@ -68,9 +68,9 @@ class Pacer:
         self._arm()
 
     def _tick_phase(self, due: Due) -> None:
-        members = due.members
+        members, present = due.members, self._schedule.members
         for session in members:
-            if session not in self._schedule:
+            if session not in present:
                 continue  # removed by one that ticked before it
             try:
                 if due.skipped:

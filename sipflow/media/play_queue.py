@@ -23,6 +23,7 @@ class PlayQueue:
         skipped_bytes: samples of live sources dropped because they ran ahead.
         dry: how often the queue ran empty in front of a live source, which then fills its cushion again.
         clears: how often the queue was cleared.
+        marks: those not told yet, by position; there is nothing to settle while it is empty.
     """
 
     __slots__ = (
@@ -31,13 +32,13 @@ class PlayQueue:
         "_cushion",
         "_filling",
         "_limit",
-        "_marks",
         "_patience",
         "_pieces",
         "_position",
         "_run_start",
         "clears",
         "dry",
+        "marks",
         "played_bytes",
         "queued_bytes",
         "skipped_bytes",
@@ -56,7 +57,7 @@ class PlayQueue:
         self._at = 0  # in the first piece
         self._position = 0  # of the next sample to go, in bytes
         self._run_start = 0  # `played_bytes` when the run began
-        self._marks: deque[tuple[int, Fate]] = deque()  # by position
+        self.marks: deque[tuple[int, Fate]] = deque()  # by position
         self._cushion = 0  # bytes a live source fills before it is played
         self._filling = False
         self._patience = 0
@@ -148,20 +149,15 @@ class PlayQueue:
         end = self._position + self.queued_bytes - before_ms * self._bytes_per_ms
         if end <= self._position:
             fate(True)
-        elif not self._marks or self._marks[-1][0] <= end:
-            self._marks.append((end, fate))
+        elif not self.marks or self.marks[-1][0] <= end:
+            self.marks.append((end, fate))
         else:
-            self._marks = deque(sorted((*self._marks, (end, fate)), key=lambda mark: mark[0]))
-
-    @property
-    def has_marks(self) -> bool:
-        """Whether `settle` may have anything to tell."""
-        return bool(self._marks)
+            self.marks = deque(sorted((*self.marks, (end, fate)), key=lambda mark: mark[0]))
 
     def settle(self) -> None:
         """Tell the marks whose last sample has left; call it after sending what `take` gave."""
-        while self._marks and self._marks[0][0] <= self._position:
-            self._marks.popleft()[1](True)
+        while self.marks and self.marks[0][0] <= self._position:
+            self.marks.popleft()[1](True)
 
     def clear(self) -> int:
         """Drop what is waiting, tell its marks so, and give how many milliseconds of its run were played."""
@@ -172,8 +168,8 @@ class PlayQueue:
         self._filling = False
         self._run_start = self.played_bytes
         self.clears += 1
-        marks = self._marks
-        self._marks = deque()
+        marks = self.marks
+        self.marks = deque()
         for _, fate in marks:
             fate(False)
         return played_ms

@@ -50,19 +50,16 @@ class FrameQueue:
         if self._waiting is not None:
             self._wake()
 
-    async def wait(self) -> None:
-        """Wait until there is something to take, or the end.
+    def change(self) -> asyncio.Future[None]:
+        """Give a future that is done when there is something to take, or the end has come.
 
         Raises:
             MediaError: another task waits already.
         """
-        if self._waiting is not None:
+        if self._waiting is not None and not self._waiting.done():
             raise MediaError("two tasks read the same frames: give each its own reader")
         self._waiting = asyncio.get_running_loop().create_future()
-        try:
-            await self._waiting
-        finally:
-            self._waiting = None
+        return self._waiting
 
     def take(self) -> Frame:
         """Take the oldest frame, of which there is one."""
@@ -74,8 +71,9 @@ class FrameQueue:
         return Frame(self.codec.decode(item), self.codec.sample_rate_hz)
 
     def _wake(self) -> None:
-        if self._waiting is not None and not self._waiting.done():
-            self._waiting.set_result(None)
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None and not waiting.done():
+            waiting.set_result(None)
 
 
 class FrameReader:
@@ -105,7 +103,7 @@ class FrameReader:
         while not queue.items:
             if queue.ended:
                 raise StopAsyncIteration
-            await queue.wait()
+            await queue.change()
         return queue.take()
 
     @property

@@ -54,6 +54,9 @@ class Schedule:
     A packet time of 20 ms has ten phases of 2 ms; a stream joins the emptiest and ticks at its times for good: they
     are counted from one origin, so nothing drifts. After a stall each stream makes up for up to `catch_up` ticks, the
     newest ones, and is told to skip the older ones. Phases without streams cost nothing.
+
+    Attributes:
+        members: every stream, with its phase.
     """
 
     def __init__(self, *, phase_ms: int = 2, catch_up: int = 3) -> None:
@@ -67,15 +70,12 @@ class Schedule:
         self._catch_up = catch_up
         self._origin: float | None = None
         self._phases: dict[int, list[_Phase]] = {}  # by packet time
-        self._place: dict[Paced, _Phase] = {}
+        self.members: dict[Paced, _Phase] = {}
         self._heap: list[tuple[float, int, _Phase]] = []  # due time, a tie-breaker, phase; the phases with members
         self._entries = 0
 
     def __len__(self) -> int:
-        return len(self._place)
-
-    def __contains__(self, member: Paced) -> bool:
-        return member in self._place
+        return len(self.members)
 
     @property
     def deadline(self) -> float | None:
@@ -98,11 +98,11 @@ class Schedule:
             self._entries += 1
             heappush(self._heap, (phase.due_at, self._entries, phase))
         phase.members[member] = None
-        self._place[member] = phase
+        self.members[member] = phase
 
     def remove(self, member: Paced) -> None:
         """Forget a stream; one that has no place is no error."""
-        phase = self._place.pop(member, None)
+        phase = self.members.pop(member, None)
         if phase is None:
             return
         del phase.members[member]

@@ -159,9 +159,7 @@ class ClientRequest:
     def _answer_challenge(self, response: Response) -> bool:
         if self._digest is None or self.sent is None or self._challenges >= _MAX_CHALLENGES:
             return False
-        credentials = self._digest.authorize(
-            response, method=self.sent.method, uri=self.sent.uri, body=self.sent.body
-        )
+        credentials = self._digest.authorize(response, method=self.sent.method, uri=self.sent.uri, body=self.sent.body)
         if not credentials:
             return False
         self._challenges += 1

@@ -3,13 +3,14 @@
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import StrEnum
+from itertools import islice
 from typing import NamedTuple
 
 from sipflow.errors import LocalProtocolError, RemoteProtocolError
 from sipflow.sip.hop import Hop
 from sipflow.sip.message import Request
 from sipflow.sip.uri import SipUri, TelUri, Uri
-from sipflow.trunks.sources import Source, Sources
+from sipflow.trunks.sources import Found, Source, Sources
 from sipflow.trunks.trunk import TOKEN_PARAM, Trunk
 
 _LEARNT_HOSTS = 16  # addresses kept per trunk besides those its name leads to; the oldest goes first
@@ -116,6 +117,10 @@ class TrunkTable:
             for trunk in listed
             if trunk.register is not None
         }
+        self._by_username: dict[str, list[str]] = {}
+        for trunk in listed:
+            if trunk.username:
+                self._by_username.setdefault(trunk.username, []).append(trunk.name)
         self._sources = Sources(listed)
         for trunk in listed:
             for host in self._hosts_of(trunk):
@@ -141,7 +146,7 @@ class TrunkTable:
 
     def knows(self, hop: Hop) -> bool:
         """Whether anything from this source can belong to a trunk."""
-        return bool(self._sources.of(hop.host))
+        return bool(self._sources.of(hop.host).by_name)
 
     def match(self, request: Request, hop: Hop) -> Match:
         """Find the trunk a request outside a dialog belongs to."""
@@ -150,16 +155,17 @@ class TrunkTable:
         if isinstance(uri, SipUri) and uri.params:
             token = uri.param(TOKEN_PARAM)
             if token:
-                found = self._by_token.get(token)
-                if found is not None:
-                    return found
+                registered = self._by_token.get(token)
+                if registered is not None:
+                    return registered
                 doubt = f"{TOKEN_PARAM}={_plain(token)} is no registration of ours; perhaps one of an earlier start"
-        sources = self._sources.of(hop.host)
-        if len(sources) == 1:
-            return Match(sources[0].trunk, By.SOURCE, (doubt, sources[0].why) if doubt else (sources[0].why,))
-        if sources:
-            return self._tell_apart(request, uri, sources)
-        return self._stranger(hop, doubt)
+        found = self._sources.of(hop.host)
+        if not found.by_name:
+            return self._stranger(hop, doubt)
+        if len(found.by_name) > 1:
+            return self._tell_apart(request, uri, found)
+        source = next(iter(found.by_name.values()))
+        return Match(source.trunk, By.SOURCE, (doubt, source.why) if doubt else (source.why,))
 
     def _stranger(self, hop: Hop, doubt: str) -> Match:
         why = (
@@ -168,21 +174,32 @@ class TrunkTable:
         )
         return Match(None, By.NOTHING, (doubt, why) if doubt else (why,))
 
-    def _tell_apart(self, request: Request, uri: Uri | None, sources: tuple[Source, ...]) -> Match:
+    def _tell_apart(self, request: Request, uri: Uri | None, found: Found) -> Match:
+        """Choose among the trunks of one source, of which there may be hundreds."""
         user = uri.unescaped_user if isinstance(uri, SipUri) else ""
-        named = tuple([source for source in sources if user and source.trunk.username == user])
-        if len(named) == 1:
-            return Match(named[0].trunk, By.USERNAME, (named[0].why, f"it is for {user}, the trunk's username"))
-        candidates = named or sources
-        dialled = _dialled(request, uri)
-        for number in dialled:
-            owning = [source for source in candidates if self._owner(number, source.trunk.region) == source.trunk.name]
+        names = [name for name in self._by_username.get(user, ()) if name in found.by_name]
+        if len(names) == 1:
+            source = found.by_name[names[0]]
+            return Match(source.trunk, By.USERNAME, (source.why, f"it is for {user}, the trunk's username"))
+        candidates = {name: found.by_name[name] for name in names} if names else found.by_name
+        for number in _dialled(request, uri):
+            owning = self._owning(number, candidates, found.regions)
             if len(owning) == 1:
                 why = f"{_plain(number)} is a number of trunk {owning[0].trunk.name}"
                 return Match(owning[0].trunk, By.DID, (owning[0].why, why))
-        if candidates[0].bits > candidates[1].bits:
-            return Match(candidates[0].trunk, By.SOURCE, (candidates[0].why,))
-        return _undecided(dialled, candidates)
+        first, second = islice(candidates.values(), 2)
+        if first.bits > second.bits:
+            return Match(first.trunk, By.SOURCE, (first.why,))
+        return _undecided(next(_dialled(request, uri), ""), candidates)
+
+    def _owning(self, number: str, candidates: Mapping[str, Source], regions: tuple[str | None, ...]) -> list[Source]:
+        """Find the candidates that own a number as those of their country read it."""
+        owning = []
+        for region in regions:
+            source = candidates.get(self._owner(number, region) or "")
+            if source is not None and source.trunk.region == region:
+                owning.append(source)
+        return owning
 
     def _hosts_of(self, trunk: Trunk) -> dict[str, None]:
         literals = [uri.host for uri in (trunk.destination, trunk.domain) if uri is not None]
@@ -198,10 +215,10 @@ class TrunkTable:
             self._sources.add(trunk, host)
 
 
-def _undecided(dialled: list[str], candidates: tuple[Source, ...]) -> Match:
-    trunks = tuple(source.trunk for source in candidates)
+def _undecided(dialled: str, candidates: Mapping[str, Source]) -> Match:
+    trunks = tuple([source.trunk for source in candidates.values()])
     names = ", ".join(trunk.name for trunk in trunks[:8])
-    number = _plain(dialled[0]) if dialled else "no number"
+    number = _plain(dialled) or "no number"
     why = (
         f"its source belongs to the trunks {names} alike, and {number} to none of them alone: "
         "add numbers.<number>.trunk, or register these trunks"
@@ -227,14 +244,17 @@ def _request_uri(request: Request) -> Uri | None:
         return None
 
 
-def _dialled(request: Request, uri: Uri | None) -> list[str]:
-    """What was dialled, as far as the request says it: Request-URI, then To."""
+def _dialled(request: Request, uri: Uri | None) -> Iterator[str]:
+    """Give what was dialled, as far as the request says it: Request-URI, then To."""
+    first = _user(uri)
+    if first:
+        yield first
     try:
-        to = request.to.uri
+        second = _user(request.to.uri)
     except RemoteProtocolError:
-        to = None
-    users = [_user(each) for each in (uri, to)]
-    return list(dict.fromkeys(user for user in users if user))
+        return
+    if second and second != first:
+        yield second
 
 
 def _user(uri: Uri | None) -> str:
@@ -248,4 +268,5 @@ def _same_far_end(one: Trunk, other: Trunk) -> bool:
 
 
 def _plain(text: str) -> str:
-    return "".join(c if c.isprintable() else "?" for c in text[:40])
+    text = text[:40]
+    return text if text.isprintable() else "".join(c if c.isprintable() else "?" for c in text)

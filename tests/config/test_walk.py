@@ -81,6 +81,16 @@ def test_a_sentence_is_masked() -> None:
     assert masked("'sip:hunter2', geheim and plain", root) == "'sip:${X}', *** and plain"
 
 
+def test_a_sentence_is_masked_where_it_quotes_in_capitals_or_cuts_short() -> None:
+    root = read("a: ${X}\ntoken: abcdefghijklmnop\n")
+
+    assert masked("'HUNTER2' and 'abcdefghij...'", root) == "'${X}' and '***...'"
+
+
+def test_a_value_too_short_to_be_a_secret_hides_nothing() -> None:
+    assert masked("7 is not in 10..20", read("password: 10")) == "7 is not in 10..20"
+
+
 def test_pruning_leaves_out_values_and_whole_lists() -> None:
     root = read("a: {b: 1, c: 2}\nd: [1, 2]\ne: 3\n")
 

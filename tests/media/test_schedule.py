@@ -71,8 +71,8 @@ def test_a_stream_that_leaves_makes_room_for_the_next() -> None:
 
     counts = Counter(at for at, _ in play(schedule, 5.02))
 
-    assert late in schedule
-    assert streams[3] not in schedule
+    assert late in schedule.members
+    assert streams[3] not in schedule.members
     assert set(counts.values()) == {2}
 
 

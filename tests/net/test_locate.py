@@ -271,7 +271,6 @@ NOTHING: Zone = {}
             "no udp socket for IPv6 is open here, so 2001:db8::1 is out of reach",
         ),
         (f"sip:{'a' * 64}.com", NOTHING, f"no address for {'a' * 64 + '.com'!r}: it is not a DNS name"),
-        ("sip:a..b", NOTHING, "no address for 'a..b': it is not a DNS name"),
     ],
 )
 def test_a_uri_without_hop_is_refused_in_a_sentence(text: str, zone: Zone, why: str) -> None:
@@ -294,11 +293,15 @@ def test_when_dns_is_dead_nothing_more_is_asked() -> None:
         steps.send(dict.fromkeys(questions, SILENCE))
 
 
+def always(mark: int) -> Choose:
+    return lambda count: min(mark, count - 1)
+
+
 def test_weights_share_out_the_first_place() -> None:
     """RFC 2782: of 0..4 marks, a record of weight 1 owns 0 and 1 (after weight 0), one of weight 3 the rest."""
     records = [Srv(1, 3, 5060, "heavy"), Srv(1, 1, 5060, "light")]
 
-    firsts = [ordered(records, lambda _, mark=mark: mark)[0].target for mark in range(5)]  # type: ignore[misc]
+    firsts = [ordered(records, always(mark))[0].target for mark in range(5)]
 
     assert firsts == ["light", "light", "heavy", "heavy", "heavy"]
 
@@ -306,7 +309,7 @@ def test_weights_share_out_the_first_place() -> None:
 def test_a_record_of_weight_zero_comes_first_only_by_the_smallest_chance() -> None:
     records = [Srv(1, 9, 5060, "usual"), Srv(1, 0, 5060, "spare")]
 
-    firsts = [ordered(records, lambda _, mark=mark: mark)[0].target for mark in range(3)]  # type: ignore[misc]
+    firsts = [ordered(records, always(mark))[0].target for mark in range(3)]
 
     assert firsts == ["spare", "usual", "usual"]
 

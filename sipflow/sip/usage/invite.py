@@ -1,4 +1,4 @@
-"""What both ends of a call share once there is a dialog: BYE, re-INVITE, UPDATE, INFO, and the end (RFC 3261 §12 to §15)."""
+"""What both ends of a call share once there is a dialog: BYE, re-INVITE, UPDATE, INFO (RFC 3261 §12 to §15)."""
 
 from collections.abc import Sequence
 from enum import Enum, auto
@@ -298,9 +298,7 @@ class InviteUsage:
             self._stack.forget(self)
         return [] if already_told else self._ended_event(by, status, why, message)
 
-    def _ended_event(
-        self, by: str, status: int, why: str, message: Request | Response | None = None
-    ) -> list[Output]:
+    def _ended_event(self, by: str, status: int, why: str, message: Request | Response | None = None) -> list[Output]:
         return [Ended(self, by, status, why, reason_of(message), message)]
 
     def _contact(self) -> Lines:

@@ -24,7 +24,9 @@ class UacInvite(InviteUsage):
         hop: where the INVITE was last sent, None before.
     """
 
-    def __init__(self, stack: "Stack", plan: RequestPlan, *, hops: tuple[Hop, ...], digest: DigestClient | None) -> None:
+    def __init__(
+        self, stack: "Stack", plan: RequestPlan, *, hops: tuple[Hop, ...], digest: DigestClient | None
+    ) -> None:
         super().__init__(stack, plan.call_id, advertise=plan.advertise, digest=digest)
         self.plan = plan
         self._cancelling = False

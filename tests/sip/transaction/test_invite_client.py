@@ -172,6 +172,19 @@ def test_every_arrow_of_figure_5_with_rfc6026(state: State, event: int | str) ->
     assert (outputs, machine.state) == arrows[event]
 
 
+def test_299_is_the_last_success_and_300_the_first_refusal() -> None:
+    success, refusal = response(INVITE, 299), response(INVITE, 300)
+    refused = client(refusal)
+
+    assert client(success).state is State.ACCEPTED
+    assert client(OK).receive(success, now=2.0) == [Deliver(success)]
+    assert client(OK).receive(refusal, now=2.0) == []
+    assert (refused.state, refused.receive(refusal, now=2.0)) == (
+        State.COMPLETED,
+        [Send(bytes(make_ack(INVITE, refusal)))],
+    )
+
+
 def test_a_terminated_machine_says_nothing_more() -> None:
     machine = client(BUSY, reliable=True)
 

@@ -173,6 +173,23 @@ def test_the_last_response_is_what_was_sent_and_not_what_was_dropped() -> None:
     assert machine.last_response == bytes(BUSY)
 
 
+def test_299_is_the_last_success_and_300_the_first_refusal() -> None:
+    success, refusal = response(INVITE, 299), response(INVITE, 300)
+
+    assert (server(success).state, server(refusal).state) == (State.ACCEPTED, State.COMPLETED)
+    assert server(OK).respond(success, now=2.0) == [Send(bytes(success))]
+    assert server(OK).respond(refusal, now=2.0) == []
+
+
+def test_a_2xx_that_replaces_another_is_the_last_response() -> None:
+    machine = server(OK)
+    other = response(INVITE, 202)
+
+    machine.respond(other, now=2.0)
+
+    assert machine.last_response == bytes(other)
+
+
 def test_a_terminated_machine_says_nothing_more() -> None:
     machine = server(BUSY, reliable=True, acknowledged=True)
 

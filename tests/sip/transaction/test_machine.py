@@ -35,9 +35,9 @@ def test_lingering_stops_the_repetitions_and_ends_by_itself() -> None:
     clock = clockwork()
     clock.set(3.0, 7.0)
 
-    clock.linger(5.0, now=1.0)
+    clock.linger(0.25, now=1.0)
 
-    assert (clock.state, clock.deadline) == (State.COMPLETED, 6.0)
+    assert (clock.state, clock.deadline) == (State.COMPLETED, 1.25)
 
 
 def test_lingering_for_no_time_ends_at_once() -> None:

@@ -1,0 +1,194 @@
+import asyncio
+from collections.abc import Callable
+
+from structlog.testing import capture_logs
+
+from sipflow.sip.hop import Hop
+from sipflow.sip.ids import Ids
+from sipflow.sip.plan import Outcome, RequestPlan
+from sipflow.trunks.outputs import HealthState, RegistrationState
+from sipflow.trunks.runner import HealthChecks, HealthStatus, Registrations, RegistrationStatus
+from sipflow.trunks.settings import HealthSettings, RegisterSettings
+from tests.trunks.registrar import SECRET, answered, granted, pbx, silence
+from tests.trunks.virtual_time import run
+
+REGISTRAR = Hop("udp", "10.0.0.5", 5060)
+
+
+class Far:
+    """A far end that answers as it is told, and remembers what it was asked and when."""
+
+    def __init__(self, answer: Callable[[RequestPlan], Outcome]) -> None:
+        self.answer = answer
+        self.loop = asyncio.get_running_loop()
+        self.began = self.loop.time()
+        self.asked: list[tuple[float, str]] = []
+
+    async def request(self, plan: RequestPlan) -> Outcome:
+        self.asked.append((round(self.loop.time() - self.began, 3), plan.method))
+        await asyncio.sleep(0)
+        return self.answer(plan)
+
+
+class Paths:
+    """Remembers which paths somebody wants open."""
+
+    def __init__(self) -> None:
+        self.open: list[Hop] = []
+
+    def keep_alive(self, hop: Hop) -> None:
+        self.open.append(hop)
+
+    def forget(self, hop: Hop) -> None:
+        self.open.remove(hop)
+
+
+def ids() -> Ids:
+    return Ids(lambda size: bytes(range(size % 256)) if size < 256 else bytes(size))
+
+
+def test_a_registrations_life_is_told_in_four_lines() -> None:
+    async def scenario() -> None:
+        far = Far(granted)
+        registrations = Registrations(far, ids=ids(), secret=SECRET, jitter=lambda: 1.0)
+        with capture_logs() as logs:
+            registrations.apply([pbx(), pbx(name="silent", register=None)])
+            await asyncio.sleep(800.0)  # four refreshes
+            far.answer = silence
+            await asyncio.sleep(200.0)
+            far.answer = granted
+            await asyncio.sleep(200.0)
+            await registrations.stop()
+
+        told = [(entry["log_level"], entry["event"]) for entry in logs if entry["log_level"] != "debug"]
+        assert told == [
+            ("info", "trunk pbx: registered at 10.0.0.5 as 2001 for 300 s"),
+            (
+                "warning",
+                "trunk pbx: REGISTER as 2001 to sip:pbx.example.com: no answer from udp:10.0.0.5:5060 "
+                "(still registered for 105 s, next try in 1.0 s)",
+            ),
+            ("info", "trunk pbx: registered at 10.0.0.5 as 2001 for 300 s"),
+            ("info", "trunk pbx: un-registered"),
+        ]
+
+    run(scenario)
+
+
+def test_every_state_can_be_shown() -> None:
+    async def scenario() -> None:
+        def answer(plan: RequestPlan) -> Outcome:
+            return granted(plan) if plan.contact_user == "2001" else answered(plan, 403)
+
+        registrations = Registrations(Far(answer), ids=ids(), secret=SECRET, jitter=lambda: 0.0)
+        now = asyncio.get_running_loop().time()
+        registrations.apply([pbx(), pbx(name="b", username="2002")])
+        await asyncio.sleep(1.0)
+
+        first, second = registrations.states()
+        assert first == RegistrationStatus(
+            trunk="pbx",
+            state=RegistrationState.REGISTERED,
+            registered_until=now + 300.0,
+            retry_at=now + 225.0,
+            last_error="",
+            doubt="",
+            seen_as=None,
+            answered_by=REGISTRAR,
+        )
+        assert (second.state, second.registered_until, second.last_error) == (
+            RegistrationState.REJECTED,
+            None,
+            "trunk b: 403 Forbidden from 10.0.0.5 to REGISTER as 2002: check username and password",
+        )
+        await registrations.stop()
+
+    run(scenario)
+
+
+def test_who_took_us_is_told_and_the_way_to_him_kept_open_while_it_lasts() -> None:
+    async def scenario() -> None:
+        heard: list[tuple[str, str]] = []
+        paths = Paths()
+        far = Far(granted)
+        registrations = Registrations(
+            far,
+            ids=ids(),
+            secret=SECRET,
+            on_source=lambda name, host: heard.append((name, host)),
+            paths=paths,
+            jitter=lambda: 1.0,
+        )
+        registrations.apply([pbx(register=RegisterSettings(expires=100))])
+        await asyncio.sleep(1.0)
+        assert (heard, paths.open) == ([("pbx", "10.0.0.5")], [REGISTRAR])
+
+        far.answer = lambda plan: granted(plan, host="10.0.0.6")
+        await asyncio.sleep(70.0)
+        assert paths.open == [REGISTRAR._replace(host="10.0.0.6")]
+
+        far.answer = silence
+        await asyncio.sleep(200.0)
+        assert paths.open == []
+
+        far.answer = granted
+        await asyncio.sleep(300.0)
+        assert paths.open == [REGISTRAR]
+        await registrations.stop()
+        assert paths.open == []
+
+    run(scenario)
+
+
+def test_a_lost_connection_registers_again_within_two_seconds_whoever_used_it() -> None:
+    async def scenario() -> None:
+        def answer(plan: RequestPlan) -> Outcome:
+            tcp = plan.contact_user == "2001"
+            return answered(plan, 200, transport="tcp" if tcp else "udp")
+
+        far = Far(answer)
+        registrations = Registrations(far, ids=ids(), secret=SECRET, jitter=lambda: 0.5)
+        registrations.apply([pbx(), pbx(name="b", username="2002")])
+        await asyncio.sleep(10.0)
+
+        registrations.flow_lost(Hop("tcp", "10.0.0.5", 5060, connection=7), "reset by peer")
+        registrations.flow_lost(REGISTRAR)
+        await asyncio.sleep(10.0)
+
+        assert far.asked == [(0.0, "REGISTER"), (0.002, "REGISTER"), (11.0, "REGISTER")]
+        await registrations.stop()
+
+    run(scenario)
+
+
+def test_a_far_end_that_comes_back_is_registered_with_again() -> None:
+    async def scenario() -> None:
+        far = Far(granted)
+        registrations = Registrations(far, ids=ids(), secret=SECRET, jitter=lambda: 0.0)
+        checks = HealthChecks(far, ids=ids(), on_recovered=registrations.kick, jitter=lambda: 0.0)
+        trunk = pbx(health=HealthSettings(), register=RegisterSettings(expires=3600))
+        registrations.apply([trunk])
+        checks.apply([trunk, pbx(name="unwatched")])
+        await asyncio.sleep(20.0)
+        far.answer = silence
+        await asyncio.sleep(60.0)
+        assert checks.states() == [
+            HealthStatus(
+                "pbx",
+                HealthState.DOWN,
+                2,
+                "trunk pbx: OPTIONS to sip:pbx.example.com: no answer from udp:10.0.0.5:5060",
+                0.0,
+            )
+        ]
+        far.answer = granted
+        await asyncio.sleep(20.0)
+
+        assert [at for at, method in far.asked if method == "REGISTER"] == [0.0, 90.0]
+        assert checks.states() == [HealthStatus("pbx", HealthState.UP, 0, "", 0.0)]
+        registrations.kick("nobody")
+        await checks.stop()
+        await registrations.stop()
+        assert len(asyncio.all_tasks()) == 1
+
+    run(scenario)
