@@ -208,7 +208,7 @@ class Connection(asyncio.Protocol):
         """Look whether a time is up; `held` is whether somebody wants it kept open."""
         limits = self._limits
         last = max(self._heard_at, self._sent_at) if self.accepted else self._message_at
-        if self._transport is None:
+        if self._transport is None or self._left:
             return  # connecting and shaking hands have time-outs of their own
         if self._partial_since is not None and now - self._partial_since >= limits.partial_message_s:
             self.close(f"a message stayed incomplete for {limits.partial_message_s:g} s")

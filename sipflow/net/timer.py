@@ -28,11 +28,12 @@ class DeadlineTimer:
         self._handle: asyncio.TimerHandle | None = None
         self._at = float("inf")
         self._not_before = float("-inf")
+        self._stopped = False
 
     def arm(self) -> None:
         """Look at the deadline again. A timer that will fire too early is left: it then sees that and re-arms."""
         deadline = self._deadline()
-        if deadline is None or deadline >= self._at:
+        if deadline is None or deadline >= self._at or self._stopped:
             return
         if self._handle is not None:
             self._handle.cancel()
@@ -47,8 +48,7 @@ class DeadlineTimer:
         """Fire no more."""
         if self._handle is not None:
             self._handle.cancel()
-        self._not_before = self._at = float("inf")
-        self._handle = None
+        self._stopped = True
 
     def _fire(self) -> None:
         fired_at, self._at, self._handle = self._at, float("inf"), None

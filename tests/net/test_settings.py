@@ -41,7 +41,7 @@ def test_a_listen_address_is_read_and_written(text: str, address: ListenAddress,
     ],
 )
 def test_what_is_no_listen_address_is_refused(text: str) -> None:
-    with pytest.raises(LocalProtocolError, match="^not a listen address: "):
+    with pytest.raises(LocalProtocolError, match=r"^not a listen address: "):
         ListenAddress.parse(text)
 
 
