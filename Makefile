@@ -13,7 +13,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-input
 
 # $(call checked,what it is,command): one line when it is well, the command's own output when it is not.
-checked = out=$$($(2) 2>&1) && echo "ok: $(1)" || { echo "not ok: $(1)"; echo "$$out"; exit 1; }
+checked = if out=$$($(2) 2>&1); then echo "ok: $(1)"; else echo "not ok: $(1)"; echo "$$out"; failed=1; fi
 
 .PHONY: help run setup test-tools test check scenarios bench clean
 .DEFAULT_GOAL := help
@@ -65,11 +65,13 @@ scenarios: $(VENV)/.developed test-tools
 	@$(BIN)/python -m pytest tests/scenario $(ARGS)
 
 check: $(VENV)/.developed
-	@$(call checked,ruff check,$(BIN)/ruff check)
-	@$(call checked,ruff format,$(BIN)/ruff format --check)
-	@$(call checked,mypy --strict,$(BIN)/mypy)
-	@$(call checked,imports between rooms,$(BIN)/lint-imports)
-	@$(call checked,house rules,$(BIN)/python -m pytest tests/house)
+	@failed=0; \
+	$(call checked,ruff check,$(BIN)/ruff check); \
+	$(call checked,ruff format,$(BIN)/ruff format --check); \
+	$(call checked,mypy --strict,$(BIN)/mypy); \
+	$(call checked,imports between rooms,$(BIN)/lint-imports); \
+	$(call checked,house rules,$(BIN)/python -m pytest tests/house); \
+	exit $$failed
 
 bench: $(VENV)/.benched test-tools
 	@$(BIN)/python -m tests.bench $(ARGS)

@@ -34,10 +34,12 @@ class Lifetime:
             scope.interrupt()
 
     def enter(self, scope: "Scope") -> None:
+        """Let the end of the call interrupt `scope`; raises CallEnded if it is over already."""
         self.check()
         self._scopes.append(scope)
 
     def leave(self, scope: "Scope") -> None:
+        """Let `scope` go."""
         self._scopes.remove(scope)
 
 
@@ -47,13 +49,17 @@ class Scope:
     def __init__(self, lifetime: Lifetime) -> None:
         self._lifetime = lifetime
         self._interrupted = False
+        self._cancelled = False
         self._cancelling = 0
         self.task: asyncio.Task[object] | None = None
 
     def interrupt(self) -> None:
-        """Wake the task out of whatever it waits for."""
-        if self.task is not None and not self._interrupted:
-            self._interrupted = True
+        """Wake the task out of whatever it waits for; one that ended the call itself is not waiting."""
+        if self._interrupted or self.task is None:
+            return
+        self._interrupted = True
+        if self.task is not asyncio.current_task():
+            self._cancelled = True
             self.task.cancel()
 
     def __enter__(self) -> None:
@@ -68,5 +74,6 @@ class Scope:
         if not self._interrupted or self.task is None:
             return
         # As asyncio.timeout does: only a cancellation that is ours becomes CallEnded; one from outside passes.
-        if self.task.uncancel() <= self._cancelling and (kind is None or kind is asyncio.CancelledError):
+        ours = not self._cancelled or self.task.uncancel() <= self._cancelling
+        if ours and (kind is None or kind is asyncio.CancelledError):
             self._lifetime.check()

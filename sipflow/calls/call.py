@@ -190,7 +190,7 @@ class Call(ABC):
         """Send DTMF digits as telephone-event packets (RFC 4733), one after the other; returns when the last has left.
 
         Raises:
-            LocalProtocolError: not digits, or the far end takes no telephone-event.
+            MediaError: not digits, or the far end takes no telephone-event.
             CallEnded: the call ended meanwhile.
         """
         with self._lifetime.scope():

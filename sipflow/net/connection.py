@@ -207,16 +207,18 @@ class Connection(asyncio.Protocol):
     def check(self, *, now: float, held: bool) -> None:
         """Look whether a time is up; `held` is whether somebody wants it kept open."""
         limits = self._limits
-        last = max(self._heard_at, self._sent_at) if self.accepted else self._message_at
         if self._transport is None or self._left:
             return  # connecting and shaking hands have time-outs of their own
         if self._partial_since is not None and now - self._partial_since >= limits.partial_message_s:
             self.close(f"a message stayed incomplete for {limits.partial_message_s:g} s")
         elif self.accepted and not self._spoke and now - self._since >= limits.partial_message_s:
             self.close(f"the peer connected and said nothing for {limits.partial_message_s:g} s")
-        elif not held and now - last >= limits.idle_s:
-            self.close(f"idle for {limits.idle_s:g} s")
-        elif not self.accepted:
+        elif self.accepted:
+            if not held and now - max(self._heard_at, self._sent_at) >= limits.idle_s:
+                self.close(f"idle for {limits.idle_s:g} s")
+        elif not held and now - self._message_at >= limits.unused_s:
+            self.close(f"unused for {limits.unused_s:g} s")
+        else:
             self._ping(now)
 
     def _ping(self, now: float) -> None:

@@ -208,7 +208,13 @@ class Endpoint:
         self._busy = True
         try:
             while queue:
-                self._carry_out(queue.popleft())
+                output = queue.popleft()
+                if type(output) is Transmit:
+                    self._transmit(output)
+                elif type(output) is Resolve:
+                    self._resolve(output)
+                else:
+                    self._tell_event(output)
         finally:
             self._busy = False
         if self._timer is not None:
@@ -309,16 +315,11 @@ class Endpoint:
 
     # What goes
 
-    def _carry_out(self, output: object) -> None:
-        if type(output) is Transmit:
-            self._transmit(output)
-        elif type(output) is Resolve:
-            self._resolve(output)
-        else:
-            try:
-                self._on_event(output)
-            except Exception as error:  # noqa: BLE001  (one call's fault must not keep the others' messages back)
-                self._rarely.failed("fault while handling an event", error, output=type(output).__name__)
+    def _tell_event(self, event: object) -> None:
+        try:
+            self._on_event(event)
+        except Exception as error:  # noqa: BLE001  (one call's fault must not keep the others' messages back)
+            self._rarely.failed("fault while handling an event", error, output=type(event).__name__)
 
     def _transmit(self, output: Transmit) -> None:
         if self._closed:

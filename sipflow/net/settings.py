@@ -111,8 +111,10 @@ class StreamSettings:
         handshake_s: the same for the TLS handshake that follows.
         partial_message_s: how long a message may stay incomplete, and how long one who connects may say nothing at
             all; 64*T1, for nobody waits longer for what it belongs to.
-        idle_s: a connection that a peer opened is closed after so long without an octet either way, one that we opened
-            after so long without a message (pings do not count). A call outlives it: its next request opens another.
+        idle_s: a connection that a peer opened is closed after so long without an octet either way. Calls outlive it:
+            their next request opens another.
+        unused_s: a connection that we opened is closed after so long without a message (pings do not count), unless
+            somebody wants it open. Longer than calls last, for behind NAT the peer can reach us by no other.
         pong_s: how long a peer that answers pings may take (RFC 5626 §4.4.1).
         write_buffer_bytes: a peer that leaves so much unread is dropped; also what may wait for a connection to open.
         connections_per_source: connections that one address may hold open to us; a site behind one NAT is one address.
@@ -124,6 +126,7 @@ class StreamSettings:
     handshake_s: float = 5.0
     partial_message_s: float = 32.0
     idle_s: float = 600.0
+    unused_s: float = 14400.0
     pong_s: float = 10.0
     write_buffer_bytes: int = 1_048_576
     connections_per_source: int = 256

@@ -1,29 +1,33 @@
 """What we call ourselves in Via, Contact and Record-Route: bound, advertised and per-trunk addresses apart."""
 
+import re
 from dataclasses import dataclass, field
 
 from sipflow.errors import LocalProtocolError
 from sipflow.sip.hop import Hop
 
+_PORT = re.compile(r"[0-9]{1,5}")
 DEFAULT_PORTS = {"udp": 5060, "tcp": 5060, "tls": 5061}  # RFC 3261 §19.1.2
 
 
 def split_host_port(text: str) -> tuple[str, int]:
-    """Split `host`, `host:port`, `[v6]` or `[v6]:port`; the port is 0 when there is none.
+    """Split `host`, `host:port`, `[v6]` or `[v6]:port`; the port is 0 when there is none. IPv6 may lack its brackets.
 
     Raises:
-        LocalProtocolError: the port is not a number from 1 to 65535.
+        LocalProtocolError: brackets are not closed, or the port is not a number from 1 to 65535.
     """
     if text.startswith("["):
-        host, _, rest = text[1:].partition("]")
-        port = rest.removeprefix(":")
+        host, closed, rest = text[1:].partition("]")
+        sign, port = rest[:1], rest[1:]
+        if not closed or sign not in ("", ":"):
+            raise LocalProtocolError(f"not host or host:port: {text!r}")
     elif text.count(":") == 1:
-        host, _, port = text.partition(":")
+        host, sign, port = text.partition(":")
     else:
-        host, port = text, ""
-    if not port:
+        host, sign, port = text, "", ""
+    if not sign:
         return host, 0
-    if not (port.isascii() and port.isdigit() and len(port) < 6 and 0 < int(port) < 65536):
+    if not (_PORT.fullmatch(port) and 0 < int(port) < 65536):
         raise LocalProtocolError(f"not host or host:port: {text!r}")
     return host, int(port)
 
@@ -62,13 +66,28 @@ class Addressing:
         return f"SIP/2.0/{hop.transport.upper()} {join_host_port(host, port)};branch={branch};rport"
 
     def contact_uri(
-        self, hop: Hop, user: str = "", params: tuple[tuple[str, str | None], ...] = (), override: str = ""
+        self,
+        hop: Hop,
+        user: str = "",
+        params: tuple[tuple[str, str | None], ...] = (),
+        override: str = "",
+        *,
+        secure: bool = False,
     ) -> str:
-        """Write the URI at which the peer reaches us for the rest of the dialog (RFC 3261 §8.1.1.8)."""
+        """Write the URI at which the peer reaches us for the rest of the dialog (RFC 3261 §8.1.1.8).
+
+        Args:
+            hop: what the message uses.
+            user: user part, escaped.
+            params: URI parameters.
+            override: a trunk's own advertised address.
+            secure: whether the dialog is one of SIPS URIs, and ours must be one too (§8.1.1.8, §12.1.1).
+        """
         host, port = self.own(hop, override)
-        text = f"sip:{user}@" if user else "sip:"
+        scheme = "sips" if secure else "sip"
+        text = f"{scheme}:{user}@" if user else f"{scheme}:"
         text += join_host_port(host, port)
-        if hop.transport != "udp":
+        if hop.transport != "udp" and not secure:
             text += f";transport={hop.transport}"
         for name, value in params:
             text += f";{name}" if value is None else f";{name}={value}"

@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+from sipflow.errors import RemoteProtocolError
+from sipflow.sip.body import ACCEPT, SDP, sdp_of
 from sipflow.sip.headers.content import accepts
 from sipflow.sip.message import Request
 from sipflow.sip.uri import OtherUri
@@ -12,8 +14,8 @@ KNOWN_METHODS = frozenset(
 )
 ALLOW = ", ".join(SUPPORTED_METHODS)
 SUPPORTED_EXTENSIONS: frozenset[str] = frozenset()
-SDP = "application/sdp"
 _BODY_METHODS = frozenset({"INVITE", "UPDATE"})
+_LONGEST_WHY = 200  # characters; a datagram must hold it beside everything else
 
 
 class Refusal(NamedTuple):
@@ -25,14 +27,17 @@ class Refusal(NamedTuple):
 
 
 def refuse(request: Request) -> Refusal | None:
-    """Say why a well-formed request cannot be served, or None if it can."""
+    """Say why a well-formed request cannot be served, or None if it can. Never raises, whatever a peer wrote."""
     method = request.method
     if method not in SUPPORTED_METHODS:
         status = 405 if method in KNOWN_METHODS else 501  # §8.2.1, §21.5.2
         return Refusal(status, f"{method} is not served here", (("Allow", ALLOW),))
     if isinstance(request.request_uri, OtherUri):
         return Refusal(416, f"Request-URI scheme {request.request_uri.scheme} is not sip, sips or tel")  # §8.2.2.1
-    return _refuse_extensions(request) or _refuse_body(request)
+    try:
+        return _refuse_extensions(request) or _refuse_body(request)
+    except RemoteProtocolError as error:  # a quote of Require or Accept is not closed, say
+        return Refusal(error.status, str(error))
 
 
 def _refuse_extensions(request: Request) -> Refusal | None:
@@ -48,19 +53,37 @@ def _refuse_extensions(request: Request) -> Refusal | None:
 def _refuse_body(request: Request) -> Refusal | None:
     if request.method not in _BODY_METHODS:
         return None
-    headers = request.headers
-    encoding = headers.get("Content-Encoding")
-    if encoding is not None and encoding.lower() != "identity":
-        return Refusal(415, f"Content-Encoding {encoding} is not understood", (("Accept-Encoding", "identity"),))
-    if request.body and request.content_type not in (SDP, None) and not _optional_body(request):
-        return Refusal(415, f"Content-Type {request.content_type} is not understood", (("Accept", SDP),))  # §8.2.3
-    accept = headers.all("Accept")
+    if request.body and not _optional_body(request):
+        refusal = _refuse_content(request)
+        if refusal is not None:
+            return refusal
+    accept = request.headers.all("Accept")
     if accept and not accepts(accept, SDP):
         return Refusal(406, f"the caller accepts only {', '.join(accept)}")  # §21.4.7
     return None
+
+
+def _refuse_content(request: Request) -> Refusal | None:
+    """Refuse a body that is not, and does not hold, a session description as it stands (§8.2.3)."""
+    encoding = request.headers.get("Content-Encoding")
+    if encoding is not None and encoding.lower() != "identity":
+        return Refusal(415, f"Content-Encoding {encoding} is not understood", (("Accept-Encoding", "identity"),))
+    if sdp_of(request):
+        return None
+    return Refusal(415, f"Content-Type {request.content_type} is not understood", (("Accept", ACCEPT),))
 
 
 def _optional_body(request: Request) -> bool:
     """Whether the sender marked its body as one that may be ignored (§20.11)."""
     disposition = request.headers.get("Content-Disposition") or ""
     return "handling=optional" in disposition.replace(" ", "").lower()
+
+
+def warning(why: str) -> tuple[str, str]:
+    """Write a Warning line that says why, in one line of at most 200 characters and whatever it quotes (§20.43)."""
+    return ("Warning", f'399 sipflow "{one_line(why)}"')
+
+
+def one_line(text: str) -> str:
+    """Make text safe inside a quoted string: no quotes, backslashes or control characters (§25.1), and not long."""
+    return "".join([c if c.isprintable() and c not in '"\\' else "'" for c in text[:_LONGEST_WHY]])

@@ -4,7 +4,7 @@ from sipflow.errors import LocalProtocolError, RemoteProtocolError
 from sipflow.sip.headers.address import NameAddr
 from sipflow.sip.hop import Hop
 from sipflow.sip.ids import MAGIC_COOKIE
-from sipflow.sip.message import Request, Response
+from sipflow.sip.message import Headers, Request, Response
 from sipflow.sip.uri import SipUri
 
 DialogId = tuple[str, str, str]  # Call-ID, local tag, remote tag
@@ -24,9 +24,11 @@ class Dialog:
         routes: Route values in the order they are sent (§12.1.1, §12.1.2).
         contact_user: user part of our Contact for the whole dialog.
         flow: what the dialog's first message came on; reused by streams.
+        secure: whether our Contact must be a SIPS URI (§12.1.1, §12.1.2).
     """
 
     __slots__ = (
+        "_first_route",
         "call_id",
         "contact_user",
         "flow",
@@ -37,6 +39,7 @@ class Dialog:
         "remote_cseq",
         "remote_tag",
         "routes",
+        "secure",
         "target",
     )
 
@@ -54,7 +57,13 @@ class Dialog:
         routes: list[str],
         contact_user: str,
         flow: Hop,
+        secure: bool = False,
     ) -> None:
+        """Put a dialog together.
+
+        Raises:
+            RemoteProtocolError: the first route is no SIP URI, so that nothing could ever be sent (status 400).
+        """
         self.call_id = call_id
         self.contact_user = contact_user
         self.local = local
@@ -66,6 +75,8 @@ class Dialog:
         self.target = target
         self.routes = routes
         self.flow = flow
+        self.secure = secure
+        self._first_route = _sip_uri(NameAddr.parse(routes[0]), "Record-Route") if routes else None
 
     @property
     def id(self) -> DialogId:
@@ -85,16 +96,11 @@ class Dialog:
             return
         contact = message.contact
         if contact is not None and isinstance(contact.uri, SipUri):
-            self.target = contact.uri
+            self.target = _as_request_uri(contact.uri)
 
     def next_hop_uri(self) -> SipUri:
         """Say where a request goes first: the top route, or the target (§12.2.1.1)."""
-        if not self.routes:
-            return self.target
-        uri = NameAddr.parse(self.routes[0]).uri
-        if not isinstance(uri, SipUri):
-            raise RemoteProtocolError(f"route {self.routes[0]!r} is not a SIP URI")
-        return uri
+        return self._first_route or self.target
 
     def next_cseq(self) -> int:
         """Take the number of our next request; a request retried with credentials takes another (§22.2)."""
@@ -119,24 +125,25 @@ class Dialog:
         return request
 
     def _strict_or_loose(self) -> tuple[str, list[str]]:
-        if not self.routes:
-            return str(self.target), []
-        first = self.next_hop_uri()
-        if first.has_param("lr"):
+        first = self._first_route
+        if first is None or first.has_param("lr"):
             return str(self.target), self.routes
         # A strict router wants itself in the Request-URI and the target at the end (§12.2.1.1).
-        return str(first), [*self.routes[1:], f"<{self.target}>"]
+        return str(_as_request_uri(first)), [*self.routes[1:], f"<{self.target}>"]
 
 
 def uas_dialog(request: Request, local_tag: str, flow: Hop) -> Dialog:
     """Make the dialog of a request that we answer (§12.1.1).
 
     Raises:
-        RemoteProtocolError: the request has no usable Contact (status 400).
+        RemoteProtocolError: the request has no usable Contact or Record-Route (status 400).
     """
     from_ = request.from_
     to = request.to
-    return Dialog(
+    target = _contact_of(request)
+    routes = request.headers.values("Record-Route") if "record-route" in request.headers else []
+    uri = request.request_uri
+    dialog = Dialog(
         call_id=request.call_id,
         local=str(to) if to.tag else f"{to};tag={local_tag}",
         local_tag=local_tag,
@@ -144,31 +151,50 @@ def uas_dialog(request: Request, local_tag: str, flow: Hop) -> Dialog:
         remote_tag=from_.tag or "",
         local_cseq=0,
         remote_cseq=request.cseq.number,
-        target=_contact_of(request),
-        routes=request.headers.values("Record-Route"),
-        contact_user=uri.user or "" if isinstance(uri := request.request_uri, SipUri) else "",
+        target=target,
+        routes=routes,
+        contact_user=uri.user or "" if isinstance(uri, SipUri) else "",
         flow=flow,
     )
+    # §12.1.1: SIPS in the Request-URI, else in what the peer's requests and ours go to first.
+    dialog.secure = "sips" in (getattr(uri, "scheme", ""), dialog.next_hop_uri().scheme)
+    return dialog
 
 
 def uac_dialog(request: Request, response: Response, flow: Hop, contact_user: str) -> Dialog:
     """Make the dialog of a response to our request (§12.1.2).
 
     Raises:
-        RemoteProtocolError: the response has no usable Contact; the caller hangs up.
+        RemoteProtocolError: the response has no usable Contact or Record-Route; see `stopgap_dialog`.
     """
+    return _uac_dialog(request, response, flow, contact_user, _contact_of(response), response.headers)
+
+
+def stopgap_dialog(request: Request, response: Response, flow: Hop, contact_user: str) -> Dialog:
+    """Make the dialog of a 2xx that says nowhere to go on: enough for ACK and BYE to go where the INVITE went."""
+    uri = request.request_uri
+    target = _as_request_uri(uri) if isinstance(uri, SipUri) else SipUri("sip", None, None, flow.host, flow.port)
+    return _uac_dialog(request, response, flow, contact_user, target, None)
+
+
+def _uac_dialog(
+    request: Request, response: Response, flow: Hop, contact_user: str, target: SipUri, routed: Headers | None
+) -> Dialog:
+    from_, to = request.from_, response.to
+    routes = routed.values("Record-Route")[::-1] if routed is not None and "record-route" in routed else []
     return Dialog(
         call_id=request.call_id,
-        local=str(request.from_),
-        local_tag=request.from_.tag or "",
-        remote=str(response.to),
-        remote_tag=response.to.tag or "",
+        local=str(from_),
+        local_tag=from_.tag or "",
+        remote=str(to),
+        remote_tag=to.tag or "",
         local_cseq=request.cseq.number,
         remote_cseq=None,
-        target=_contact_of(response),
-        routes=response.headers.values("Record-Route")[::-1],
+        target=target,
+        routes=routes,
         contact_user=contact_user,
         flow=flow,
+        secure=request.uri[:5].lower() == "sips:",
     )
 
 
@@ -178,9 +204,20 @@ def _contact_of(message: Request | Response) -> SipUri:
         contact = message.from_  # RFC 2543 §6.22: a caller of those days without Contact is reached by its From
     if contact is None:
         raise RemoteProtocolError("a message that makes a dialog needs a Contact (RFC 3261 §12.1.1)")
-    if not isinstance(contact.uri, SipUri):
-        raise RemoteProtocolError(f"Contact {contact} is not a SIP URI")
-    return contact.uri
+    return _as_request_uri(_sip_uri(contact, "Contact"))
+
+
+def _sip_uri(address: NameAddr, header: str) -> SipUri:
+    if not isinstance(address.uri, SipUri):
+        raise RemoteProtocolError(f"{header} {str(address)[:80]} is not a SIP URI")
+    return address.uri
+
+
+def _as_request_uri(uri: SipUri) -> SipUri:
+    """Leave out what may not stand in a Request-URI: headers and the method parameter (§19.1.1 table 1)."""
+    if not uri.headers and not uri.has_param("method"):
+        return uri
+    return uri.without_params("method")._replace(headers="")
 
 
 def dialog_id_of(request: Request) -> DialogId:

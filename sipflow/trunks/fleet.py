@@ -103,7 +103,8 @@ class Fleet(Generic[M]):
         self._next_start = 0.0
         self._due: list[tuple[float, int, M]] = []
         self._order = count()
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None
+        self._timer_at = 0.0
         self._quiet: asyncio.Event | None = None
         self._stopped = False
         self._loop = asyncio.get_running_loop()
@@ -217,9 +218,10 @@ class Fleet(Generic[M]):
             return
         at = self._due[0][0]
         if self._timer is not None:
-            if self._timer.when() <= at and not self._timer.cancelled():
+            if self._timer_at <= at:
                 return
             self._timer.cancel()
+        self._timer_at = at
         self._timer = self._loop.call_at(at, self._wake)
 
     def _wake(self) -> None:

@@ -10,18 +10,10 @@ from sipflow.sip.plan import Outcome, RequestPlan
 from sipflow.sip.uri import SipUri
 from sipflow.trunks.grant import Sought, read_grant, read_seen_as
 from sipflow.trunks.outputs import Output, RegistrationState, Send, StateChanged
+from sipflow.trunks.pauses import Pauses
 from sipflow.trunks.redirect import Redirects
-from sipflow.trunks.settings import RegisterSettings
 from sipflow.trunks.trunk import TOKEN_PARAM, Trunk
 from sipflow.trunks.verdict import Ruling, explain, judge, min_expires_s, retry_after_s
-
-# Refreshed at 65 to 75 % of what was granted: 500 trunks registered together drift apart, and what is left (75 s and
-# more of 300) holds two whole time-outs of 32 s before calls are lost.
-_REFRESH_LATEST = 0.75
-_REFRESH_SPREAD = 0.10
-_FIRST_PAUSE_S = 1.0  # once a trunk has been registered
-_SECOND_CHANCE_S = 30.0  # a registrar that took us until now and refuses has perhaps just been restarted
-_LONGEST_DOUBLING = 20  # 2**20 times the first pause is above every limit
 
 _State = RegistrationState
 
@@ -49,9 +41,9 @@ class Registration:
     """
 
     __slots__ = (
-        "_aor", "_call_id", "_cseq", "_domain", "_expires_s", "_failures", "_flight", "_home", "_jitter", "_redirects",
-        "_rejections", "_settings", "_tag", "_token", "_too_brief", "_wanted", "_was_registered", "answered_by",
-        "doubt", "last_error", "registered_until", "retry_at", "seen_as", "state", "trunk",
+        "_aor", "_call_id", "_cseq", "_domain", "_expires_s", "_flight", "_home", "_pauses", "_redirects", "_tag",
+        "_token", "_too_brief", "_wanted", "answered_by", "doubt", "last_error", "registered_until", "retry_at",
+        "seen_as", "state", "trunk",
     )  # fmt: skip
 
     def __init__(self, trunk: Trunk, *, call_id: str, tag: str, token: str, jitter: Callable[[], float]) -> None:
@@ -79,18 +71,14 @@ class Registration:
         self.seen_as: tuple[str, int] | None = None
         self.answered_by: Hop | None = None
         self._domain, self._aor, self._home = domain, aor, destination
-        self._settings: RegisterSettings = settings
         self._call_id, self._tag, self._token = call_id, tag, token
-        self._jitter = jitter
+        self._pauses = Pauses(settings, jitter)
         self._redirects = Redirects(destination)
         self._expires_s = settings.expires
         self._cseq = 0
         self._flight = _Flight.NOTHING
         self._wanted = False
-        self._was_registered = False
         self._too_brief = False
-        self._failures = 0
-        self._rejections = 0
 
     @property
     def name(self) -> str:
@@ -116,7 +104,7 @@ class Registration:
         if self._wanted:
             return []
         self._wanted = True
-        self._failures = self._rejections = 0
+        self._pauses.forget()
         if self._flight is not _Flight.NOTHING:
             return []  # what is on the wire ends first, then we register (RFC 3261 §10.2)
         return [self._enter(_State.REGISTERING, f"trunk {self.name}: registering at {self._home}"), self._register()]
@@ -138,8 +126,8 @@ class Registration:
         """
         if not self._wanted or self._flight is not _Flight.NOTHING:
             return []
-        self._failures = self._rejections = 0
-        at = now + within_s * self._jitter()
+        self._pauses.forget()
+        at = now + self._pauses.chance(within_s)
         if at <= now:
             return [self._register()]
         self.retry_at = at if self.retry_at is None else min(at, self.retry_at)
@@ -183,8 +171,6 @@ class Registration:
         recovered, doubted = bool(self.last_error), self.doubt
         self._note_grant(outcome, now)
         self.last_error = ""
-        self._was_registered = True
-        self._failures = self._rejections = 0
         if self.state is _State.REGISTERED and not recovered and self.doubt == doubted:
             return []
         return [self._enter(_State.REGISTERED, self._success(outcome, now), trouble=bool(self.doubt))]
@@ -196,7 +182,7 @@ class Registration:
         if outcome.response is not None:
             expires_s, self.doubt = read_grant(outcome.response, sought)
         self.registered_until = now + expires_s
-        self.retry_at = now + expires_s * (_REFRESH_LATEST - _REFRESH_SPREAD * self._jitter())
+        self.retry_at = now + self._pauses.until_refresh(expires_s)
 
     def _success(self, outcome: Outcome, now: float) -> str:
         where = f" at {outcome.hop.host}" if outcome.hop is not None else ""
@@ -222,24 +208,11 @@ class Registration:
         return [self._send(self._expires_s)]
 
     def _rejected(self, error: str, outcome: Outcome, now: float) -> list[Output]:
-        self._rejections += 1
-        settings = self._settings
-        if self._bound(now) and self._rejections == 1:
-            pause_s = _SECOND_CHANCE_S * (1 + 0.25 * self._jitter())
-        else:
-            doubled = settings.rejected_retry_s * 2.0 ** min(self._rejections - 1, _LONGEST_DOUBLING)
-            longest = max(settings.rejected_retry_s, settings.longest_rejected_retry_s)
-            pause_s = min(doubled, longest) * (1 + 0.25 * self._jitter())  # never earlier than the pause
-        return self._fall(_State.REJECTED, error, max(pause_s, retry_after_s(outcome.response)), now)
+        pause_s = self._pauses.after_rejection(bound=self._bound(now), asked_s=retry_after_s(outcome.response))
+        return self._fall(_State.REJECTED, error, pause_s, now)
 
     def _failed(self, error: str, outcome: Outcome, now: float) -> list[Output]:
-        asked_s = retry_after_s(outcome.response)
-        first_s = _FIRST_PAUSE_S if self._was_registered else self._settings.first_retry_s
-        doubled = first_s * 2.0 ** min(self._failures, _LONGEST_DOUBLING)
-        pause_s = min(doubled, self._settings.longest_retry_s) * (0.75 + 0.25 * self._jitter())
-        self._failures += 1
-        if asked_s:  # RFC 3261 §20.33; all that were turned away are told the same, so they do not come back as one
-            pause_s = asked_s * (1 + 0.1 * self._jitter())
+        pause_s = self._pauses.after_failure(asked_s=retry_after_s(outcome.response))
         return self._fall(_State.FAILED, error, pause_s, now)
 
     def _fall(self, state: RegistrationState, error: str, pause_s: float, now: float) -> list[Output]:
@@ -259,7 +232,7 @@ class Registration:
 
     def _expire(self) -> StateChanged:
         self.registered_until = None
-        state = _State.REJECTED if self._rejections else _State.FAILED
+        state = _State.REJECTED if self._pauses.rejections else _State.FAILED
         why = self.last_error or f"trunk {self.name}: no answer to the refresh"
         return self._enter(state, f"{why} (the registration has run out)", trouble=True)
 

@@ -9,7 +9,8 @@ EMPTY_WORDS = frozenset(
 )
 EMPTY_ENDINGS = ("Manager", "Helper", "Utils", "Util")
 UNFINISHED = re.compile(r"\b(?:" + "|".join(("TO" + "DO", "FIX" + "ME", "XX" + "X", "HA" + "CK")) + r")\b")
-MACHINE_PATHS = re.compile(r"(?<![\w.$}/-])/(?:work|home|root|Users|tmp)/[\w.-]")
+MACHINE_PATHS = re.compile(r"(?<![\w.$}/-])/(?:work|home|root|Users)/[\w.-]")
+SCRATCH_PATHS = re.compile(r"(?<![\w.$}/-])/tmp/[\w.-]")  # a person may be told to use it; code asks for a folder
 
 
 def test_no_module_or_folder_has_an_empty_name() -> None:
@@ -49,7 +50,7 @@ def test_no_file_names_a_folder_of_somebodys_machine() -> None:
         f"{path}:{number} {line.strip()[:120]}"
         for path, text in text_files()
         for number, line in enumerate(text.splitlines(), 1)
-        if MACHINE_PATHS.search(line)
+        if MACHINE_PATHS.search(line) or (not path.endswith(".md") and SCRATCH_PATHS.search(line))
     ]
 
     assert found == []

@@ -75,7 +75,6 @@ class Kamailio:
                 "DB": str(folder / "users.sqlite"),
                 "TLS_CFG": str(folder / "tls.cfg"),
                 "MODULES": str(modules),
-                "RUNTIME": str(folder),
                 "ALGORITHM": algorithm,
             },
         )

@@ -205,7 +205,7 @@ async def test_one_who_connects_and_says_nothing_is_closed() -> None:
         assert await closed(reader) == b""
 
 
-async def test_an_idle_connection_is_closed_unless_somebody_wants_it_open() -> None:
+async def test_an_idle_connection_is_closed_and_one_of_ours_only_long_after() -> None:
     proxy = Proxy()
     async with (
         proxy.running() as hop,
@@ -216,16 +216,36 @@ async def test_an_idle_connection_is_closed_unless_somebody_wants_it_open() -> N
         endpoint.perform([transmit(request(), hop)])
         await proxy.connected()
         await core.until_received(1)
-        endpoint.keep_alive(hop)
         now = time.monotonic()
 
         endpoint.check_times(now=now + 599)
         assert endpoint.counts["connections"] == 2
         endpoint.check_times(now=now + 601)
         assert (await closed(quiet), endpoint.counts["connections"]) == (b"", 1)
-        endpoint.forget(hop)
-        endpoint.check_times(now=now + 601)
+        endpoint.check_times(now=now + 14_401)
         assert endpoint.counts["connections"] == 0
+
+
+async def test_a_connection_that_somebody_wants_open_is_not_closed() -> None:
+    proxy = Proxy()
+    async with (
+        proxy.running() as hop,
+        running("tcp:127.0.0.1:0") as (endpoint, core),
+        phone(endpoint) as (_, writer),
+    ):
+        writer.write(request())
+        endpoint.perform([transmit(request(), hop)])
+        await proxy.connected()
+        await core.until_received(1)
+        for one in (hop, core.received[0][1]):
+            endpoint.keep_alive(one)
+        now = time.monotonic()
+
+        endpoint.check_times(now=now + 99_999)
+        assert endpoint.counts["connections"] == 2
+        endpoint.forget(hop)
+        endpoint.check_times(now=now + 99_999)
+        assert endpoint.counts["connections"] == 1
 
 
 async def test_a_connection_of_ours_is_pinged_and_given_up_if_its_peer_stops_answering() -> None:

@@ -2,6 +2,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 
+import uvloop
 from structlog.testing import capture_logs
 
 from sipflow.errors import TransportError
@@ -107,6 +108,20 @@ def test_trunks_that_nobody_answers_do_not_keep_the_others_waiting() -> None:
         await ships.stop(0.0)
 
     run(scenario)
+
+
+def test_it_runs_on_uvloop_in_real_time_too() -> None:
+    async def scenario() -> None:
+        wire = Wire(delay_s=0.001)
+        ships = fleet(wire)
+        ships.apply(trunk(f"t{number}") for number in range(50))
+        await asyncio.sleep(0.3)
+
+        assert [machine.state for machine in ships.machines.values()] == ["registered"] * 50
+        await ships.stop(2.0)
+        assert [machine.state for machine in ships.machines.values()] == []
+
+    uvloop.run(scenario())
 
 
 def test_refreshes_come_by_themselves() -> None:

@@ -1,4 +1,8 @@
+from itertools import pairwise
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from sipflow.errors import LocalProtocolError
 from sipflow.sip.digest import Account
@@ -7,18 +11,7 @@ from sipflow.sip.hop import Hop
 from sipflow.sip.plan import Outcome, RequestPlan
 from sipflow.sip.uri import parse_uri
 from sipflow.trunks.outputs import RegistrationState, Send, StateChanged
-from sipflow.trunks.settings import RegisterSettings
-from tests.trunks.registrar import (
-    TOKEN,
-    Answer,
-    Play,
-    answered,
-    granted,
-    pbx,
-    registration,
-    silence,
-    states,
-)
+from tests.trunks.registrar import TOKEN, Answer, Play, answered, granted, pbx, registration, silence, states
 
 SENT = "REGISTER 300 to sip:pbx.example.com"
 
@@ -98,13 +91,6 @@ def test_a_registration_is_refreshed_before_it_ends_and_says_so_once() -> None:
         (450.0, SENT),
         (675.0, SENT),
     ]
-
-
-@pytest.mark.parametrize(("jitter", "refreshes"), [(0.0, 225.0), (0.5, 210.0), (1.0, 195.0)])
-def test_refreshes_are_spread_between_65_and_75_percent_of_the_expiry(jitter: float, refreshes: float) -> None:
-    play = Play(registration(jitter=jitter), accept).start(until=250.0)
-
-    assert play.times() == [0.0, refreshes]
 
 
 def test_the_call_id_stays_and_cseq_grows_past_those_that_challenges_took() -> None:
@@ -234,12 +220,6 @@ def test_a_refusal_is_explained_and_never_retried_earlier_than_its_pause() -> No
     assert (machine.state, machine.last_error, machine.retry_at) == (RegistrationState.REJECTED, error, 375.0)
 
 
-def test_a_refusal_with_a_long_retry_after_waits_that_long() -> None:
-    play = Play(registration(jitter=0.0), refuse(403, ("Retry-After", "7200"))).start(until=7200.0)
-
-    assert play.times() == [0.0, 7200.0]
-
-
 # Failed
 
 
@@ -249,12 +229,6 @@ def test_a_failure_at_start_is_retried_quickly_then_ever_more_slowly_up_to_5_min
 
     assert play.times() == [0.0, 0.5, 1.5, 3.5, 7.5, 15.5, 31.5, 63.5, 127.5, 255.5, 511.5, 811.5, 1111.5]
     assert play.changes() == [(0.0, "registering"), (0.0, "failed")]
-
-
-def test_jitter_only_shortens_pauses() -> None:
-    play = Play(registration(jitter=0.0), refuse(503)).start(until=3.0)
-
-    assert play.times() == [0.0, 0.375, 1.125, 2.625]
 
 
 def test_silence_is_a_failure_and_its_pause_counts_from_the_time_out() -> None:
@@ -271,25 +245,6 @@ def test_silence_is_a_failure_and_its_pause_counts_from_the_time_out() -> None:
         (32.5, SENT),
         (65.5, SENT),
     ]
-
-
-@pytest.mark.parametrize(
-    ("retry_after", "jitter", "next_at"),
-    [("60", 0.0, 60.0), ("60", 1.0, 66.0), ("9999999", 0.0, 86_400.0), ("0", 1.0, 0.5), ("soon", 1.0, 0.5)],
-)
-def test_retry_after_is_honoured_up_to_a_day(retry_after: str, jitter: float, next_at: float) -> None:
-    machine = registration(jitter=jitter)
-
-    Play(machine, refuse(503, ("Retry-After", retry_after))).start()
-
-    assert machine.retry_at == next_at
-
-
-def test_a_thousand_failures_overflow_nothing() -> None:
-    play = Play(registration(), refuse(503)).start(until=300.0 * 1100)
-
-    assert len(play.plans) > 1000
-    assert play.plans[-1].cseq == len(play.plans)
 
 
 def test_another_reason_for_failing_is_told_and_the_same_is_not() -> None:
@@ -604,21 +559,36 @@ def test_starting_twice_sends_once() -> None:
     assert machine.start(now=0.0) == []
 
 
-def test_pauses_follow_the_settings() -> None:
-    settings = RegisterSettings(expires=60, first_retry_s=2.0, longest_retry_s=5.0, rejected_retry_s=10.0)
-
-    failing = Play(registration(pbx(register=settings)), refuse(503)).start(until=20.0)
-    rejected = Play(registration(pbx(register=settings), jitter=0.0), refuse(403)).start(until=80.0)
-
-    assert failing.times() == [0.0, 2.0, 6.0, 11.0, 16.0]
-    assert rejected.times() == [0.0, 10.0, 30.0, 70.0]
-
-
 def test_trouble_is_marked() -> None:
     machine = registration()
-    outputs = machine.start(now=0.0)
-    plan = next(output.plan for output in outputs if isinstance(output, Send))
+    (plan,) = [output.plan for output in machine.start(now=0.0) if isinstance(output, Send)]
 
-    changes = [output for output in machine.outcome(silence(plan), now=0.0) if isinstance(output, StateChanged)]
+    (change,) = machine.outcome(silence(plan), now=0.0)
 
-    assert [(change.state, change.trouble) for change in changes] == [(RegistrationState.FAILED, True)]
+    assert isinstance(change, StateChanged)
+    assert change.trouble
+
+
+ODDITIES = st.tuples(
+    st.sampled_from(["Contact", "Expires", "Min-Expires", "Retry-After"]),
+    st.sampled_from(["<sip:10.0.0.6>", f"<sip:a@b;line={TOKEN}>;expires=0", "*", '"<', "-1", "0", "3600", "9" * 5000]),
+)
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.integers(200, 699), st.lists(ODDITIES, max_size=3)), max_size=15), st.floats(0, 1))
+def test_whatever_a_registrar_answers_the_trunk_goes_on_without_hammering(
+    answers: list[tuple[int, list[tuple[str, str]]]], jitter: float
+) -> None:
+    machine = registration(jitter=jitter)
+    left = [lambda plan, now, it=it: answered(plan, it[0], *it[1]) for it in answers]
+
+    play = Play(machine, script(*left, accept)).start(until=20_000.0)
+
+    starts = sorted(set(play.times()))
+    assert all(later - earlier >= 0.374 for earlier, later in pairwise(starts))
+    assert max(play.times().count(at) for at in starts) <= 8  # five redirections, one 423
+    cseqs = [plan.cseq for plan in play.plans]
+    assert cseqs == sorted(set(cseqs))
+    assert machine.retry_at is not None
+    assert (machine.state == "registered") == (machine.registered_until is not None)
