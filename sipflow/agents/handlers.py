@@ -57,7 +57,7 @@ def load(spec: AgentSpec) -> Handler:
 def _import(agent: str, module_name: str, function_name: str) -> Handler:
     try:
         module = importlib.import_module(module_name)
-    except Exception as error:
+    except Exception as error:  # a user's module may raise anything while it is imported
         raise AgentError(f"agent {agent}: cannot import {module_name}: {type(error).__name__}: {error}") from error
     handler = getattr(module, function_name, None)
     if not inspect.iscoroutinefunction(handler):

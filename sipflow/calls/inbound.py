@@ -82,6 +82,7 @@ class InboundCall(Call):
         self._switchboard.apply(self._invite.reject(status, reason, now=self._switchboard.now, headers=lines, why=why))
 
     def end(self, why: str, *, headers: tuple[tuple[str, str], ...] = (), status: int = 603) -> None:
+        """Refuse the call with `status` if it is not answered, else send BYE."""
         now = self._switchboard.now
         if self._invite.pending:
             self._switchboard.apply(self._invite.reject(status, now=now, headers=headers, why=why))
@@ -100,6 +101,7 @@ class InboundCall(Call):
             self._confirmed.set_result(None)
 
     def has_ended(self, ending: Ending) -> None:
+        """Also let go of whoever waits for the ACK."""
         super().has_ended(ending)
         if self._confirmed is not None:
             self._confirmed.cancel()

@@ -53,6 +53,7 @@ class OutboundCall(Call):
         await asyncio.shield(self._answer)
 
     def end(self, why: str, *, headers: tuple[tuple[str, str], ...] = (), status: int = 603) -> None:  # noqa: ARG002
+        """Send CANCEL, or BYE once it is answered; `status` means nothing for a call of ours."""
         now = self._switchboard.now
         if self.answered:
             self._switchboard.apply(self._calling.bye(now=now, headers=headers, why=why))
@@ -87,6 +88,7 @@ class OutboundCall(Call):
         return True
 
     def has_ended(self, ending: Ending) -> None:
+        """Also tell whoever waits for the answer that there will be none."""
         super().has_ended(ending)
         if not self._answer.done():
             status = ending.status if ending.status >= 300 else 487

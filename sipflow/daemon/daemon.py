@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Iterable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import structlog
@@ -162,6 +163,9 @@ class Daemon:
             log.error("the configuration was not reloaded: it cannot be used as written", why=str(error))
             return
         found = changes(self.configuration, fresh)
+        # What is read at start only stays as it was, so that the next reload still says what waits for a restart.
+        started = self.configuration
+        fresh = replace(fresh, sip=started.sip, media=started.media, calls=started.calls, log=started.log)
         self._table.replace(fresh.trunks.values(), owner=_owner_in(fresh.numbers))
         self._router.numbers = fresh.numbers
         self.configuration = fresh

@@ -110,7 +110,7 @@ class Inbound:
         Raises:
             MediaError: a codec was agreed that sipflow has not.
         """
-        receivable = agreed.receivable or ((agreed.receive_payload_type, agreed.codec),)
+        receivable = ((agreed.receive_payload_type, agreed.codec), *agreed.receivable)
         codecs = {number: find_codec(codec.name, codec.clock_rate_hz) for number, codec in receivable}
         self._rtcp_mux = agreed.rtcp_mux
         self._codecs = codecs if agreed.receives else {}

@@ -13,8 +13,9 @@ from sipflow.media.sounds import SoundCache
 Source = bytes | Frame | str | os.PathLike[str] | AsyncIterable[Frame | bytes]
 
 AHEAD_MS = 200  # a stream is asked for no more while this much of it waits
-CUSHION_MS = 40  # of a live source: two packets of 20 ms, so that jitter of one does not break it up
+CUSHION_MS = 40  # of a live source, and two packets at least, so that jitter of one does not break it up
 RATE_HZ = 8000
+_HALF_MS_BYTES = 8  # at 8 kHz; as many half milliseconds are twice the packet's time
 
 _SOUNDS = SoundCache()
 
@@ -100,7 +101,8 @@ async def _feed_live(session: MediaSession, frames: FrameReader) -> None:
     """Enqueue what comes at its own pace."""
     enqueue = session.enqueue
     async for frame in frames:
-        enqueue(frame.pcm, cushion_ms=CUSHION_MS)
+        pcm = frame.pcm
+        enqueue(pcm, cushion_ms=max(len(pcm) // _HALF_MS_BYTES, CUSHION_MS))
 
 
 def _samples(piece: object) -> bytes:

@@ -243,8 +243,8 @@ class MediaSession:
     def _agree(self, agreed: Agreed) -> None:
         now = monotonic()
         remote = self._remote(agreed)
+        self._inbound.agree(agreed)  # refuses what we have no codec for, before anything has changed
         self._outbound.agree(agreed, sends=agreed.sends and remote is not None)
-        self._inbound.agree(agreed)
         if remote is not None:
             self._latch.expect(remote, now=now)
         if self.agreed is None or not (self.agreed.sends and self.agreed.receives):

@@ -74,8 +74,8 @@ class Endpoint:
             `perform`; what that brings is carried out after everything that was returned before.
         tracer: sees every message; None logs them if debug lines are written at all (asked at `start`).
         tls_context: gives the TLS context of one hop; without it, or where it gives None, that of `settings` serves.
-        on_flow_lost: told when a connection that `keep_alive` asked for is gone, and why: whoever registered over it
-            should do so again at once (RFC 5626 §4.5).
+        on_flow_lost: told when a path that `keep_alive` asked for is gone, and why: its connection ended, or a ping
+            found nobody there. Whoever registered over it should do so again at once (RFC 5626 §4.5).
         admit: asked about the source address of every datagram and every new connection; False drops it unread.
 
     Attributes:
@@ -186,13 +186,13 @@ class Endpoint:
         """How many exceptions were caught that nobody expected; each place that raises is logged with its traceback."""
         return self._rarely.errors + self.tasks.failures
 
-    def reload_certificates(self) -> None:
+    async def reload_certificates(self) -> None:
         """Use renewed certificate files for the connections to come.
 
         Raises:
             TransportError: a file cannot be used; the old certificates stay in use.
         """
-        self._contexts.reload()
+        await self._contexts.reload()
 
     # What the calls above use
 
@@ -248,8 +248,7 @@ class Endpoint:
 
     def _datagram(self, data: bytes, hop: Hop) -> None:
         try:
-            if self._admit is not None and not self._admit(hop.host):
-                self.dropped += 1
+            if self._admit is not None and not self._admitted(hop.host):
                 return
             if self._tracer is not None:
                 self._tracer.received(data, hop)
@@ -278,11 +277,19 @@ class Endpoint:
             tracer.received(bytes(message), hop)
 
     def _accepted(self, sock: socket.socket, host: str, port: int, listener: ListenAddress) -> None:
-        if self._admit is not None and not self._admit(host):
-            self.dropped += 1
+        if self._admitted(host):
+            self._streams.accept(sock, host, port, listener)
+        else:
             sock.close()
-            return
-        self._streams.accept(sock, host, port, listener)
+
+    def _admitted(self, host: str) -> bool:
+        try:
+            admitted = self._admit is None or self._admit(host)
+        except Exception as error:  # noqa: BLE001  (who cannot judge must not lock out the world)
+            self._rarely.failed("fault while admitting a source", error, host=host)
+            return True
+        self.dropped += not admitted
+        return admitted
 
     def _due(self, now: float) -> None:
         try:
@@ -378,25 +385,32 @@ class Endpoint:
         self.perform(outputs)
 
     def _undelivered(self, output: Transmit, why: str) -> None:
-        self._note(output.hop, why)
-        self._rarely.say("message not sent", key=str(output.hop), hop=str(output.hop), why=why)
+        hop = output.hop
+        if not hop.reliable:
+            why = f"cannot send to {hop}: {why}"
+        self._note(hop, why)
+        self._rarely.say("message not sent", key=str(hop), hop=str(hop), why=why)
         if output.transaction is not None:
             self._tell(self._core.transport_failed, output.transaction)
 
     def _unreachable(self, hop: Hop, why: str) -> None:
-        self._note(hop, why)
+        why = f"{hop} cannot be reached: {why}"
         self._rarely.say("peer unreachable", key=str(hop), hop=str(hop), why=why)
-        self._tell(self._core.hop_failed, hop)
+        self._hop_failed(hop, why)
 
     def _connection_lost(self, hop: Hop, why: str) -> None:
-        self._note(hop, why)
         _log.debug("connection ended", hop=str(hop), connection=hop.connection, why=why)
+        self._hop_failed(hop, why)
+
+    def _hop_failed(self, hop: Hop, why: str) -> None:
+        self._note(hop, why)
         self._tell(self._core.hop_failed, hop)
-        if self._on_flow_lost is not None and hop in self._keepalives:
-            try:
-                self._on_flow_lost(hop, why)
-            except Exception as error:  # noqa: BLE001  (this is called by the loop, which would close other sockets)
-                self._rarely.failed("fault after a lost connection", error, hop=str(hop))
+        if self._on_flow_lost is None or hop not in self._keepalives:
+            return
+        try:
+            self._on_flow_lost(hop, why)
+        except Exception as error:  # noqa: BLE001  (this is called by the loop, which would close other sockets)
+            self._rarely.failed("fault after a lost flow", error, hop=str(hop))
 
     def _exhausted(self, error: OSError) -> None:
         self._rarely.say("connections have to wait", why=f"{error.strerror}: raise the limit of open files (ulimit -n)")

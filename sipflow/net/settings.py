@@ -94,6 +94,8 @@ class TlsSettings:
             raise LocalProtocolError(
                 f"tls.minimum_version is {self.minimum_version!r}; it can be 1.2 or 1.3 (RFC 8996 forbids older ones)"
             )
+        if self.verify_client and not self.ca:
+            raise LocalProtocolError("tls.verify_client needs tls.ca: the authority of the certificates to be shown")
         for name, certificate, key in (
             ("", self.certificate, self.key),
             ("client_", self.client_certificate, self.client_key),

@@ -65,14 +65,15 @@ class TlsContexts:
             self._server = server_context(self._settings)
         return self._server
 
-    def reload(self) -> None:
+    async def reload(self) -> None:
         """Read renewed certificates for the connections to come; those that are open keep theirs.
 
         Raises:
             TransportError: a file cannot be used; the old certificates stay in use.
         """
-        server = server_context(self._settings) if self._server is not None else None
-        client = client_context(self._settings) if self._client is not None else None
+        settings = self._settings
+        server = await asyncio.to_thread(server_context, settings) if self._server is not None else None
+        client = await asyncio.to_thread(client_context, settings) if self._client is not None else None
         self._server, self._client = server, client
 
 

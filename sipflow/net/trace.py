@@ -18,6 +18,7 @@ _OTHER_CREDENTIALS = re.compile(
 )
 _URI_PASSWORD = re.compile(r"""(?i)\b(sips?:[^\s:@<>"]{1,128}:)[^\s@<>"]{1,128}@""")
 _SDP_KEY = re.compile(r"(?im)^(k=(?:clear|base64|uri):)[^\r\n]*|(\binline:)[^\s|;]+|^(a=key-mgmt:[!-~]+[ \t])[^\r\n]*")
+_CALL_ID = re.compile(r"(?im)^(?:call-id|i)[ \t]*:[ \t]*([!-~]{1,256})")
 
 
 def mask(text: str) -> str:
@@ -52,7 +53,9 @@ class LogTracer:
 
     def _line(self, event: str, data: bytes, hop: Hop) -> None:
         text = data.decode("utf-8", "backslashreplace")
-        self._log.debug(event, hop=str(hop), size_bytes=len(data), message=mask(text))
+        call_id = _CALL_ID.search(text)
+        known = {"call_id": call_id[1]} if call_id is not None else {}
+        self._log.debug(event, hop=str(hop), size_bytes=len(data), message=mask(text), **known)
 
 
 def log_tracer() -> LogTracer | None:

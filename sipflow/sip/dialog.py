@@ -23,7 +23,8 @@ class Dialog:
         target: the peer's Contact (§12.1); where requests finally go.
         routes: Route values in the order they are sent (§12.1.1, §12.1.2).
         contact_user: user part of our Contact for the whole dialog.
-        flow: what the dialog's first message came on; reused by streams.
+        flow: where the dialog's first message came from; `connection` is that of a stream which the peer opened, and 0
+            where we did: the shell finds that by its address.
         secure: whether our Contact must be a SIPS URI (§12.1.1, §12.1.2).
     """
 
@@ -193,7 +194,7 @@ def _uac_dialog(
         target=target,
         routes=routes,
         contact_user=contact_user,
-        flow=flow,
+        flow=flow._replace(connection=0),
         secure=request.uri[:5].lower() == "sips:",
     )
 

@@ -43,7 +43,7 @@ class Resolve(NamedTuple):
 
 
 class InviteReceived(NamedTuple):
-    """A new call wants in. Answer, ring or reject through `usage`."""
+    """A new call wants in. Answer, ring or reject through `usage`; its SDP is `usage.offer_in`."""
 
     usage: "UasInvite"
     request: Request
@@ -68,10 +68,15 @@ class Refused(NamedTuple):
 
 
 class Progressed(NamedTuple):
-    """Our call rings or has early media: a provisional response other than 100."""
+    """Our call rings or has early media: a provisional response other than 100.
+
+    Attributes:
+        body: its SDP, b"" if none.
+    """
 
     usage: "UacInvite"
     response: Response
+    body: bytes = b""
 
 
 class Confirmed(NamedTuple):

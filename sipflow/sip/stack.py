@@ -1,14 +1,16 @@
 """What every usage of the user agent shares: transactions, dialogs, ids, names of ours, timers."""
 
-import heapq
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from ipaddress import ip_address
 from itertools import count
 
 from sipflow.sip.addressing import DEFAULT_PORTS, Addressing
-from sipflow.sip.admission import ALLOW, SDP
+from sipflow.sip.admission import ALLOW
+from sipflow.sip.alarms import Alarms
+from sipflow.sip.body import ACCEPT, SDP
 from sipflow.sip.client_request import ClientRequest
 from sipflow.sip.dialog import Dialog, DialogId
 from sipflow.sip.digest import Account, DigestClient
@@ -21,9 +23,11 @@ from sipflow.sip.timers import DEFAULT_TIMERS, Timers
 from sipflow.sip.transaction.layer import ClientTransaction, ServerTransaction, TransactionLayer
 from sipflow.sip.uri import SipUri
 from sipflow.sip.usage.invite import InviteUsage
+from sipflow.sip.usage.uac import UacInvite
 
 _TCP_REFUSED_S = 60.0  # how long a peer that took no TCP is sent big requests by UDP; short, for it must not stick
 _MAX_REMEMBERED = 4096  # accounts with live nonces, and peers that refuse TCP: one per trunk is normal
+_IDENTITY = ("Via", "From", "Call-ID", "CSeq")  # what the repetitions of a request have in common
 Lines = Sequence[tuple[str, str]]
 
 
@@ -53,6 +57,7 @@ class Stack:
         layer: the transactions.
         ids: the only randomness.
         dialogs: INVITE usages by dialog.
+        callers: calls of ours that are over but may still be answered by a late fork, by Call-ID and From tag.
         listen_ports: our listening port per transport; a transport without one is missing.
     """
 
@@ -62,9 +67,11 @@ class Stack:
         self.ids = ids
         self.layer = TransactionLayer(timers=settings.timers, max_transactions=settings.max_transactions)
         self.dialogs: dict[DialogId, InviteUsage] = {}
+        self.callers: dict[tuple[str, str | None], UacInvite] = {}
         self.listen_ports: dict[str, int] = {}
+        self._tag_key = ids.token(16).encode()
         self._server_line = (("Server", settings.user_agent),) if settings.user_agent else ()
-        self._timers: list[tuple[float, int, InviteUsage]] = []
+        self._alarms: Alarms[InviteUsage] = Alarms()
         self._order = count()
         self._waiting: dict[int, ClientRequest | _WaitingAck] = {}
         self._digests: OrderedDict[tuple[tuple[Account, ...], str], DigestClient] = OrderedDict()
@@ -82,26 +89,32 @@ class Stack:
             self.dialogs.pop(usage.dialog.id, None)
 
     def schedule(self, usage: InviteUsage) -> None:
-        """Note the usage's deadline; one that it no longer has is skipped when it comes up."""
-        if usage.deadline is not None:
-            heapq.heappush(self._timers, (usage.deadline, next(self._order), usage))
+        """Take over the deadline that the usage has now."""
+        self._alarms.note(usage)
 
     @property
     def deadline(self) -> float | None:
         """The next moment of `due`; monotonic seconds."""
-        while self._timers and self._timers[0][2].deadline is None:
-            heapq.heappop(self._timers)
-        return self._timers[0][0] if self._timers else None
+        return self._alarms.next()
 
     def due(self, *, now: float) -> list[Output]:
         """Run the usages whose time has come."""
         outputs: list[Output] = []
-        while self._timers and self._timers[0][0] <= now:
-            usage = heapq.heappop(self._timers)[2]
-            if usage.deadline is not None and usage.deadline <= now:
-                outputs += usage.handle_timer(now=now)
-            self.schedule(usage)
+        for usage in self._alarms.due(now):
+            outputs += usage.handle_timer(now=now)
+            self._alarms.note(usage)
         return outputs
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """How many entries each index has, for gauges and tests; all zero when nothing is going on."""
+        return {
+            **self.layer.sizes,
+            "dialogs": len(self.dialogs),
+            "callers": len(self.callers),
+            "alarms": len(self._alarms),
+            "look_ups": len(self._waiting),
+        }
 
     def below(self, limit: int) -> int:
         """A random number from 0 to `limit` - 1."""
@@ -159,9 +172,10 @@ class Stack:
     def local(self, hop: Hop, advertise: str) -> tuple[str, int]:
         return self.settings.addressing.own(hop, advertise)
 
-    def contact(self, hop: Hop, user: str, advertise: str) -> list[tuple[str, str]]:
-        """Our Contact line on `hop`."""
-        return [("Contact", f"<{self.settings.addressing.contact_uri(hop, user, (), advertise)}>")]
+    def contact(self, dialog: Dialog, hop: Hop, advertise: str) -> tuple[str, str]:
+        """Our Contact line in `dialog`, on `hop`."""
+        user, secure = dialog.contact_user, dialog.secure
+        return ("Contact", f"<{self.settings.addressing.contact_uri(hop, user, (), advertise, secure=secure)}>")
 
     def plan_request(self, plan: RequestPlan, hop: Hop, cseq: int) -> Request:
         """Build a request outside a dialog for one hop, without Via (RFC 3261 §8.1.1)."""
@@ -175,7 +189,9 @@ class Stack:
         headers.add("Call-ID", plan.call_id)
         headers.add("CSeq", f"{cseq} {plan.method}")
         if plan.with_contact:
-            uri = self.settings.addressing.contact_uri(hop, plan.contact_user, plan.contact_params, plan.advertise)
+            uri = self.settings.addressing.contact_uri(
+                hop, plan.contact_user, plan.contact_params, plan.advertise, secure=plan.uri.scheme == "sips"
+            )
             headers.add("Contact", f"<{uri}>{plan.contact_header_params}")
         for name, value in plan.headers:
             headers.add(name, value)
@@ -196,15 +212,25 @@ class Stack:
     def known_hops(self, dialog: Dialog) -> tuple[Hop, ...]:
         """The hop of a request inside `dialog` where no look-up is needed, else nothing.
 
-        A peer behind NAT gives a private Contact: without a route set its requests' source is the better address.
+        A connection that the peer opened serves for all that goes to its host, whatever port its URI names. Without a
+        route set the dialog's source serves too where the Contact cannot be reached from outside its own network, and
+        where the peer spoke TLS: what follows must not go in the clear.
         """
         uri, flow = dialog.next_hop_uri(), dialog.flow
-        host, port = uri.host, uri.port or DEFAULT_PORTS.get(flow.transport, 5060)
-        if transport_of(uri) == flow.transport and host == flow.host:
-            return (flow._replace(port=port),)
-        if dialog.routes or not (flow.reliable or _behind_nat(host, flow.host)):
+        if uri.param("maddr"):
+            return ()  # RFC 3263 §4: the target is elsewhere
+        transport = transport_of(uri)
+        if uri.host == flow.host:
+            port = uri.port or DEFAULT_PORTS.get(flow.transport, 5060)
+            if transport == flow.transport:
+                return (flow._replace(port=port),)
+            unsaid = uri.scheme == "sip" and not uri.param("transport")
+            if flow.reliable and unsaid and (flow.connection or port == flow.port):
+                return (flow,)
+        if dialog.routes:
             return ()
-        return (flow,)
+        downgraded = flow.transport == "tls" and transport != "tls"
+        return (flow,) if downgraded or _behind_nat(uri.host, flow.host) else ()
 
     def send_ack(self, dialog: Dialog, invite: Request, advertise: str, *, now: float) -> list[Output]:
         """Acknowledge a 2xx (§13.2.2.4): not a transaction, sent afresh for every repeat of the 2xx."""
@@ -248,13 +274,20 @@ class Stack:
         response = self.response(transaction.request, status, reason, headers=headers)
         return list(self.layer.respond(transaction, response, now=now))
 
+    def stateless_response(self, request: Request, status: int, headers: Lines) -> Response:
+        """Build a response whose To tag is the same for every repetition of the request (§8.2.7). Never raises."""
+        identity = "\n".join([value for name in _IDENTITY for value in request.headers.all(name)])
+        tag = blake2b(identity.encode("utf-8", "surrogateescape"), key=self._tag_key, digest_size=8)
+        lines = [*headers, *self._server_line]
+        return make_response(request, status, to_tag=tag.hexdigest(), headers=lines)
+
     def trying(self, transaction: ServerTransaction, *, now: float) -> list[Output]:
         """Stop the retransmissions of an INVITE (§17.2.1)."""
         return list(self.layer.respond(transaction, make_response(transaction.request, 100), now=now))
 
     def respond_options(self, transaction: ServerTransaction, *, now: float) -> list[Output]:
         """Say what we can do (§11.2)."""
-        return self.respond(transaction, 200, headers=(("Accept", SDP), ("Accept-Encoding", "identity")), now=now)
+        return self.respond(transaction, 200, headers=(("Accept", ACCEPT), ("Accept-Encoding", "identity")), now=now)
 
 
 class _WaitingAck:
@@ -286,8 +319,11 @@ def transport_of(uri: SipUri) -> str:
 
 
 def _behind_nat(contact_host: str, source_host: str) -> bool:
+    """Whether a Contact names an address that only its own network, or its own machine, can reach."""
     try:
         contact, source = ip_address(contact_host), ip_address(source_host)
     except ValueError:
         return False
-    return contact.is_private and not source.is_private
+    if contact.is_unspecified or (contact.is_loopback and not source.is_loopback):
+        return True
+    return source.is_global and not contact.is_global

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from enum import Enum, auto
 
 from sipflow.errors import RemoteProtocolError
-from sipflow.sip.admission import Refusal, refuse
+from sipflow.sip.admission import Refusal, refuse, warning
 from sipflow.sip.client_request import ClientRequest
 from sipflow.sip.dialog import dialog_id_of
 from sipflow.sip.hop import Hop
@@ -28,7 +28,8 @@ from sipflow.sip.transaction.outputs import (
     NewResponse,
     StrayResponse,
 )
-from sipflow.sip.usage.invite import ignore_provisional
+from sipflow.sip.transaction.return_path import note_source, response_hops
+from sipflow.sip.usage.invite import InviteUsage, ignore_provisional
 from sipflow.sip.usage.uac import UacInvite
 from sipflow.sip.usage.uas import UasInvite
 from sipflow.sip.validate import check_request, check_response
@@ -79,6 +80,11 @@ class UserAgent:
     def counts(self) -> dict[str, int]:
         """How much state there is; all zero when nothing is going on."""
         return {"transactions": len(self._stack.layer), "dialogs": len(self._stack.dialogs)}
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """How many entries every index has, for tests and bug reports; all zero when nothing is going on."""
+        return self._stack.sizes
 
     # What the shell tells
 
@@ -173,12 +179,9 @@ class UserAgent:
         event = Refused(request, hop, error.status, str(error))
         if request.method == "ACK" or self._gate(None, hop) is Silence.SILENCE:
             return [event]
-        lines = (("Warning", f'399 sipflow "{_one_line(str(error))}"'),)
-        try:
-            response = bytes(self._stack.response(request, error.status, headers=lines))
-        except RemoteProtocolError:
-            return [event]  # without a readable Via, From or Call-ID nobody could match an answer
-        return [Transmit(response, hop, None), event]
+        answer_to = _return_hop(request, hop)
+        response = self._stack.stateless_response(request, error.status, (warning(str(error)),))
+        return [Transmit(bytes(response), answer_to, None), event]
 
     def _route(self, outputs: list[LayerOutput], now: float) -> list[Output]:
         routed: list[Output] = []
@@ -201,26 +204,32 @@ class UserAgent:
                 case Failed(transaction):
                     if isinstance(transaction, ClientTransaction) and transaction.owner is not None:
                         routed += transaction.owner.failed("", now=now)
-                case StrayResponse():
-                    pass  # §18.1.2: no transaction, and no usage that is still waiting: discard
+                case StrayResponse(response, _):
+                    routed += self._answered_late(response, now)
         return routed
 
     def _new_request(self, new: NewRequest, now: float) -> list[Output]:
         request, transaction = new.request, new.transaction
         if request.method == "CANCEL":
-            return self._cancel(request, transaction, now)
+            return self._cancel(request, transaction, new.hop, now)
         if request.to.tag is not None:
             return self._in_dialog(request, transaction, new.hop, now)
-        verdict = self._gate(request, new.hop)
-        if verdict is Silence.SILENCE:
+        verdict = self._ask_gate(request, new.hop)
+        if isinstance(verdict, Silence):
             self._stack.layer.discard(transaction)
             return []
         if verdict is None and new.merged:
             verdict = Refusal(482, "the same request came by another path already")  # §8.2.2.2
         verdict = verdict or refuse(request)
-        if isinstance(verdict, Refusal):
+        if verdict is not None:
             return self._refuse(transaction, new.hop, verdict, now)
         return self._serve(request, transaction, new.hop, now)
+
+    def _ask_gate(self, request: Request, hop: Hop) -> Verdict:
+        try:
+            return self._gate(request, hop)
+        except RemoteProtocolError as error:  # it read a header that nobody has looked at before
+            return Refusal(error.status, str(error))
 
     def _serve(self, request: Request, transaction: ServerTransaction, hop: Hop, now: float) -> list[Output]:
         match request.method:
@@ -235,7 +244,7 @@ class UserAgent:
 
     def _invited(self, request: Request, transaction: ServerTransaction, hop: Hop, now: float) -> list[Output]:
         try:
-            usage = UasInvite(self._stack, transaction, request, hop)
+            usage = UasInvite(self._stack, transaction, request, hop, now=now)
         except RemoteProtocolError as error:
             return self._refuse(transaction, hop, Refusal(error.status, str(error)), now)
         transaction.owner = usage
@@ -255,19 +264,24 @@ class UserAgent:
             return self._refuse(transaction, hop, refusal, now)
         return usage.receive(request, transaction, now=now)
 
-    def _cancel(self, request: Request, transaction: ServerTransaction, now: float) -> list[Output]:
+    def _cancel(self, request: Request, transaction: ServerTransaction, hop: Hop, now: float) -> list[Output]:
         invite = transaction.invite
-        usage = invite.owner if invite is not None else None
-        if not isinstance(usage, UasInvite):
+        if invite is None:
+            if self._gate(None, hop) is Silence.SILENCE:
+                self._stack.layer.discard(transaction)
+                return []
             return self._stack.respond(transaction, 481, now=now)  # §9.2
+        usage = invite.owner
+        if not isinstance(usage, InviteUsage):
+            return self._stack.respond(transaction, 200, now=now)  # §9.2: it found its INVITE, already refused by us
         response = self._stack.response(request, 200, to_tag=usage.established.local_tag)  # §9.2: the INVITE's tag
         outputs: list[Output] = list(self._stack.layer.respond(transaction, response, now=now))
-        return outputs + usage.cancelled(request, now=now)
+        return outputs + usage.cancelled(invite, request, now=now)
 
     def _refuse(self, transaction: ServerTransaction, hop: Hop, refusal: Refusal, now: float) -> list[Output]:
         lines = [*refusal.headers]
         if refusal.status not in (401, 407):
-            lines.append(("Warning", f'399 sipflow "{_one_line(refusal.why)}"'))
+            lines.append(warning(refusal.why))
         outputs = self._stack.respond(transaction, refusal.status, headers=lines, now=now)
         return [*outputs, Refused(transaction.request, hop, refusal.status, refusal.why)]
 
@@ -280,7 +294,18 @@ class UserAgent:
             return [Refused(None, hop, 0, f"response dropped: {error}")]
         return self._route(self._stack.layer.receive_response(response, hop, now=now), now)
 
+    def _answered_late(self, response: Response, now: float) -> list[Output]:
+        """Find the call that a 2xx without transaction belongs to; without one it is discarded (§18.1.2)."""
+        if not 200 <= response.status < 300 or response.cseq.method != "INVITE":
+            return []
+        usage = self._stack.callers.get((response.call_id, response.from_.tag))
+        return usage.answered_late(response, now=now) if usage is not None else []
 
-def _one_line(text: str) -> str:
-    """Text that is safe inside a quoted string and says nothing of control characters (RFC 3261 §25.1)."""
-    return "".join(c if c.isprintable() and c not in '"\\' else "'" for c in text)[:200]
+
+def _return_hop(request: Request, source: Hop) -> Hop:
+    """Complete the top Via and say where the answer goes (§18.2, RFC 3581 §4); to the source if nobody can read it."""
+    try:
+        note_source(request, source)
+        return response_hops(request.via, source)[0]
+    except RemoteProtocolError:
+        return source

@@ -1,8 +1,8 @@
 """Kamailio as a small PBX: see kamailio.cfg, which is a configuration to learn from."""
 
 import json
+import re
 import sqlite3
-import time
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from tests.interop.waiting import wait_until
 from tests.net.certificates import Certificate, Certificates
 
 DOMAIN = "pbx.nowhere.invalid"  # RFC 6761 §6.4: no such name will ever resolve
-PASSWORD = "not in the logs"
+PASSWORD = "sesame-4711"
 NUMBERS = {"+12065550101": "2001", "+12065550102": "2002", "+12065550103": "2003", "+12065550104": "2004"}
 ACCOUNTS = (*NUMBERS.values(), "2101", "2102", "barred")
 
@@ -49,6 +49,7 @@ class Kamailio:
         *,
         certificate: Certificate | None = None,
         algorithm: str = "MD5",
+        nat: bool = False,
     ) -> None:
         """Write its files into `folder`.
 
@@ -57,11 +58,13 @@ class Kamailio:
             certificates: the authority it trusts, and signed by which it shows itself.
             certificate: what it shows instead.
             algorithm: of its digests.
+            nat: whether it calls phones on the connections that they opened.
         """
         self._command = require("kamailio", "kamailio")
         modules = _modules()
         self.port, self.tls_port = free_sip_port(), free_sip_port()
         self._folder = folder
+        self._nat = nat
         own = certificate or certificates.server
         _write_database(folder / "users.sqlite")
         tls = {"CERTIFICATE": own.certificate, "KEY": own.key, "CA": certificates.ca}
@@ -89,7 +92,7 @@ class Kamailio:
     def start(self) -> None:
         """Start it, again if need be, and wait until it answers."""
         command = [self._command, "-f", str(self._folder / "kamailio.cfg"), "-DD", "-E", "-m", "32", "-M", "4"]
-        command += ["-Y", str(self._folder)]
+        command += ["-Y", str(self._folder), *(["-A", "WITH_NAT"] if self._nat else [])]
         program = Program("kamailio", command, self._folder / "kamailio.log", cwd=self._folder)
         self.program = program
 
@@ -122,14 +125,19 @@ class Kamailio:
         port = self.tls_port if transport == "tls" else self.port
         return f"sip:127.0.0.1:{port};transport={transport}"
 
+    def trunk(self, account: str, transport: str, **more: Any) -> dict[str, Any]:
+        """What a configuration of sipflow says of an account here."""
+        fields = {"sip_domain": DOMAIN, "outbound_proxy": self.proxy(transport), "username": account}
+        return {**fields, "auth_username": f"{account}-auth", "password": PASSWORD, **more}
+
     @property
     def output(self) -> str:
         assert self.program is not None
         return self.program.output
 
-    def seen(self, text: str) -> list[str]:
-        """Every line of its log in which `text` stands."""
-        return [line for line in self.output.splitlines() if text in line]
+    def seen(self, pattern: str) -> list[str]:
+        """Every line of its log that matches."""
+        return [line for line in self.output.splitlines() if re.search(pattern, line)]
 
     def rpc(self, method: str, *params: str) -> Any:
         """Call a JSON-RPC command of Kamailio and return its result.

@@ -1,4 +1,7 @@
+import asyncio
+import random
 from dataclasses import replace
+from typing import Any
 
 from sipflow.audio.codecs import PCMA_CODEC, PCMU_CODEC
 from sipflow.audio.frame import Frame
@@ -185,6 +188,26 @@ async def test_more_packets_than_one_wake_up_reads_are_all_read() -> None:
             stage.peer.send(stage.port, n, speech(n))
 
         assert await waiting(reader) == [heard(n) for n in range(40)]
+
+
+async def test_no_datagram_raises_whatever_is_in_it() -> None:
+    errors: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: errors.append(context))
+    chance = random.Random(26)
+    async with Stage() as stage:
+        reader = stage.session.frames()
+        for n in range(1500):
+            start = header(chance.choice((0, 0, 101, 8, 72)), n, chance.randrange(2**32), chance.choice((7, 7, 8)))
+            data = bytearray(start + chance.randbytes(chance.choice((0, 1, 3, 4, 160, 1400))))
+            for _ in range(chance.choice((0, 0, 1, 3))):
+                data[chance.randrange(len(data))] = chance.randrange(256)
+            stage.peer.send_raw(stage.port + chance.choice((0, 0, 0, 1)), bytes(data[: chance.choice((9, 2048))]))
+            if n % 10 == 0:
+                await waiting(reader)
+        statistics = stage.session.statistics()
+
+    assert errors == []
+    assert statistics.packets_received > 100
 
 
 # The latch

@@ -20,7 +20,6 @@ from tests.net.fakes import OK, PATIENCE_S, RememberingCore, hop_to, listen, req
 from tests.net.loops import on_both_loops
 
 EVERYWHERE = ("udp:127.0.0.1:0", "udp:[::1]:0", "tcp:127.0.0.1:0", "tcp:[::1]:0")
-NOBODY_HOME = Hop("udp", "127.0.0.1", 9)
 
 
 def uri(text: str) -> SipUri:
@@ -153,7 +152,7 @@ async def test_a_udp_peer_that_is_not_there_fails_its_hop_and_the_socket_lives_o
 
         near = client.listening[0]
         assert core.failed_hops == [nobody._replace(local_host=near.host, local_port=near.port)]
-        assert client.why(nobody) == "Connection refused"
+        assert client.why(nobody) == f"{nobody} cannot be reached: Connection refused"
         assert server_core.methods == ["OPTIONS", "MESSAGE"]
 
 
@@ -173,7 +172,7 @@ async def test_what_cannot_be_sent_fails_its_transaction_at_once(hop: Hop, size:
         endpoint.perform([transmit(request(padding=size), hop, "transaction 1")])
 
         assert core.failed_transactions == ["transaction 1"]
-        assert endpoint.why(hop) == why
+        assert endpoint.why(hop).removeprefix(f"cannot send to {hop}: ") == why
 
 
 @pytest.mark.parametrize("port", [9, 99999, 0])
@@ -308,6 +307,23 @@ async def test_losing_a_connection_that_is_kept_alive_is_told_at_once() -> None:
         assert [(hop[:3], why) for hop, why in lost] == [(registrar[:3], "the peer closed the connection")]
 
 
+async def test_a_ping_that_finds_nobody_is_a_lost_flow_too() -> None:
+    lost: list[tuple[Hop, str]] = []
+
+    def on_flow_lost(hop: Hop, why: str) -> None:
+        lost.append((hop, why))
+        raise LookupError("of the one who is told")
+
+    async with running("udp:127.0.0.1:0", on_flow_lost=on_flow_lost) as (client, core):
+        hop = client.local_address(Hop("udp", "127.0.0.1", 9))
+        client.keep_alive(hop)
+
+        client.check_times(now=time.monotonic() + 26)
+        await core.until(lambda: bool(core.failed_hops))
+
+        assert (lost, client.faults) == ([(hop, "udp:127.0.0.1:9 cannot be reached: Connection refused")], 1)
+
+
 async def test_a_listener_that_cannot_be_opened_is_named_and_none_stays_open() -> None:
     with deaf_udp() as other:
         taken = f"udp:127.0.0.1:{other.getsockname()[1]}"
@@ -374,6 +390,18 @@ async def test_a_source_that_is_not_admitted_is_not_read(address: str) -> None:
         await asyncio.sleep(0.05)
 
         assert (core.received, refused, server.dropped) == ([], ["127.0.0.1"], 1)
+
+
+@pytest.mark.parametrize("address", ["udp:127.0.0.1:0", "tcp:127.0.0.1:0"])
+async def test_a_fault_while_admitting_locks_nobody_out(address: str) -> None:
+    def admit(host: str) -> bool:
+        raise TypeError(host)
+
+    async with running(address, admit=admit) as (server, core), running(address) as (client, _):
+        client.perform([transmit(request(), hop_to(server))])
+        await core.until_received(1)
+
+        assert server.faults == 1
 
 
 @pytest.mark.parametrize("address", ["udp:127.0.0.1:0", "tcp:127.0.0.1:0"])

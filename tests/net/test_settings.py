@@ -1,4 +1,5 @@
 from types import MappingProxyType
+from typing import Any
 
 import pytest
 
@@ -58,6 +59,7 @@ def test_a_name_to_listen_on_is_refused_with_the_remedy() -> None:
 @pytest.mark.parametrize(
     ("tls", "why"),
     [
+        ({"verify_client": True}, "tls.verify_client needs tls.ca: the authority of the certificates to be shown"),
         (
             {"minimum_version": "1.1"},
             "tls.minimum_version is '1.1'; it can be 1.2 or 1.3 (RFC 8996 forbids older ones)",
@@ -66,9 +68,9 @@ def test_a_name_to_listen_on_is_refused_with_the_remedy() -> None:
         ({"client_key": "a.key"}, "tls.client_certificate and tls.client_key belong together: set both or none"),
     ],
 )
-def test_tls_settings_that_cannot_work_are_refused(tls: dict[str, str], why: str) -> None:
+def test_tls_settings_that_cannot_work_are_refused(tls: dict[str, Any], why: str) -> None:
     with pytest.raises(LocalProtocolError) as caught:
-        TlsSettings(**tls)  # type: ignore[arg-type]
+        TlsSettings(**tls)
 
     assert str(caught.value) == why
 

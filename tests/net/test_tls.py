@@ -304,14 +304,14 @@ async def test_renewed_certificates_serve_the_next_connections(certificates: Cer
         assert "has expired" in await failure(trusting(certificates), hop)
 
         install(certificates.server)
-        server.reload_certificates()
+        await server.reload_certificates()
         async with running(settings=calling(trusting(certificates))) as (client, _):
             client.perform([transmit(request(), hop)])
             await core.until_received(1)
 
         certificate.write_text("nothing of use")
         with pytest.raises(TransportError, match="cannot use certificate"):
-            server.reload_certificates()
+            await server.reload_certificates()
         async with running(settings=calling(trusting(certificates))) as (client, _):
             client.perform([transmit(request(), hop)])
             await core.until_received(2)

@@ -66,7 +66,7 @@ def test_each_message_is_one_debug_line_without_its_secrets() -> None:
 
     with structlog.testing.capture_logs() as lines:
         tracer = LogTracer()
-        tracer.sent(b'ACK sip:a SIP/2.0\r\nAuthorization: Digest response="beef"\r\n\r\n', hop)
+        tracer.sent(b'ACK sip:a SIP/2.0\r\ni: 1@b\r\nAuthorization: Digest response="beef"\r\n\r\n', hop)
         tracer.received(b"\xff", hop)
 
     assert lines == [
@@ -74,8 +74,9 @@ def test_each_message_is_one_debug_line_without_its_secrets() -> None:
             "event": "sip sent",
             "log_level": "debug",
             "hop": "udp:192.0.2.1:5060",
-            "size_bytes": 60,
-            "message": "ACK sip:a SIP/2.0\r\nAuthorization: Digest response=***\r\n\r\n",
+            "size_bytes": 68,
+            "message": "ACK sip:a SIP/2.0\r\ni: 1@b\r\nAuthorization: Digest response=***\r\n\r\n",
+            "call_id": "1@b",
         },
         {
             "event": "sip received",

@@ -13,7 +13,7 @@ class Deadlines:
 
     A transaction has at most one live entry, never later than its deadline. A deadline that moved back is corrected
     when its entry comes up; one that moved forward gets a new entry and leaves a stale one behind. Stale entries hold
-    two numbers and no transaction, and are swept out when they outnumber the live ones.
+    two numbers and no transaction, and are swept out when new entries find them in the majority.
     """
 
     __slots__ = ("_heap", "_live", "_tickets")
@@ -44,7 +44,9 @@ class Deadlines:
         record.due = at
         self._live[record.ticket] = record
         heapq.heappush(self._heap, (at, record.ticket))
-        self._sweep()
+        if len(self._heap) > 2 * len(self._live) + _SLACK:
+            self._heap = [entry for entry in self._heap if entry[1] in self._live]
+            heapq.heapify(self._heap)
 
     def drop(self, record: Record) -> None:
         """Forget a transaction."""
@@ -52,12 +54,6 @@ class Deadlines:
             del self._live[record.ticket]
             record.ticket = 0
             record.due = NEVER
-            self._sweep()
-
-    def _sweep(self) -> None:
-        if len(self._heap) > 2 * len(self._live) + _SLACK:
-            self._heap[:] = [entry for entry in self._heap if entry[1] in self._live]
-            heapq.heapify(self._heap)
 
     def next(self) -> float | None:
         """The earliest deadline, exactly; None if there is none."""
@@ -72,8 +68,7 @@ class Deadlines:
             if at == due:
                 return due
             if at is None:
-                heapq.heappop(heap)
-                self.drop(record)
+                self.drop(record)  # its entry is stale now
             else:
                 record.due = at
                 heapq.heapreplace(heap, (at, ticket))

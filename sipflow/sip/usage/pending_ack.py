@@ -10,16 +10,26 @@ class PendingAck:
 
     Attributes:
         transaction, response: what is repeated through what.
+        offering: whether the 2xx carries our offer, so that the ACK must carry the answer (RFC 3264 §4).
         cseq: the number the ACK must carry (§13.2.2.4).
         deadline: monotonic seconds of the next `handle_timer`.
     """
 
-    __slots__ = ("_give_up_at", "_interval", "_resend_at", "_timers", "cseq", "response", "transaction")
+    __slots__ = ("_give_up_at", "_interval", "_resend_at", "_timers", "cseq", "offering", "response", "transaction")
 
-    def __init__(self, transaction: ServerTransaction, response: Response, *, now: float, timers: Timers) -> None:
+    def __init__(
+        self,
+        transaction: ServerTransaction,
+        response: Response,
+        *,
+        now: float,
+        timers: Timers,
+        offering: bool = False,
+    ) -> None:
         self.transaction = transaction
         self.response = response
-        self.cseq = response.cseq.number
+        self.offering = offering
+        self.cseq = transaction.request.cseq.number
         self._timers = timers
         self._interval = timers.t1
         self._resend_at = now + timers.t1

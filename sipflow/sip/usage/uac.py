@@ -3,17 +3,23 @@
 from typing import TYPE_CHECKING
 
 from sipflow.errors import RemoteProtocolError
+from sipflow.sip.body import sdp_of
 from sipflow.sip.client_request import ClientRequest
-from sipflow.sip.dialog import Dialog, uac_dialog
+from sipflow.sip.dialog import Dialog, DialogId, stopgap_dialog, uac_dialog
 from sipflow.sip.digest import DigestClient
+from sipflow.sip.headers.lines import write_line
 from sipflow.sip.hop import Hop
 from sipflow.sip.message import Response, make_cancel
 from sipflow.sip.outputs import Confirmed, Output, Progressed
 from sipflow.sip.plan import Outcome, RequestPlan
-from sipflow.sip.usage.invite import InviteUsage, State, ignore_outcome
+from sipflow.sip.usage.invite import InviteUsage, Lines, ignore_outcome
+from sipflow.sip.usage.state import State, earliest
 
 if TYPE_CHECKING:
     from sipflow.sip.stack import Stack
+
+_UNANSWERED = (State.CALLING, State.EARLY)
+_CHALLENGES = (401, 407)
 
 
 class UacInvite(InviteUsage):
@@ -24,15 +30,19 @@ class UacInvite(InviteUsage):
         hop: where the INVITE was last sent, None before.
     """
 
+    made_call_id = True
+
     def __init__(
         self, stack: "Stack", plan: RequestPlan, *, hops: tuple[Hop, ...], digest: DigestClient | None
     ) -> None:
         super().__init__(stack, plan.call_id, advertise=plan.advertise, digest=digest)
         self.plan = plan
         self._cancelling = False
-        self._cancel_sent = False
+        self._cancel_lines: Lines = ()
         self._give_up_at: float | None = None
-        self._last_status = 0
+        self._forget_at: float | None = None
+        self._answered_by: DialogId | None = None
+        self._hung_up: set[DialogId] = set()
         self._invite = ClientRequest(
             stack,
             destination=plan.destination,
@@ -41,6 +51,7 @@ class UacInvite(InviteUsage):
             next_cseq=self._next_cseq,
             on_provisional=self._provisional,
             on_final=self._final,
+            on_attempt=self._start_anew,
             digest=digest,
             advertise=plan.advertise,
         )
@@ -51,111 +62,192 @@ class UacInvite(InviteUsage):
         return self._invite.hop
 
     @property
+    def offering(self) -> bool:
+        return self.state in _UNANSWERED or super().offering  # §14.2: an INVITE of ours is in progress
+
+    @property
     def deadline(self) -> float | None:
-        times = [at for at in (super().deadline, self._give_up_at) if at is not None]
-        return min(times, default=None)
+        if self._give_up_at is None and self._forget_at is None:
+            return super().deadline
+        return earliest(super().deadline, self._give_up_at, self._forget_at)
 
     def _next_cseq(self) -> int:
         self._cseq += 1
         return self._cseq
 
     def start(self, *, now: float) -> list[Output]:
-        """Send the INVITE, or ask for its hops first."""
+        """Send the INVITE, or ask for its hops first.
+
+        Raises:
+            LocalProtocolError: CR, LF or NUL in what the plan holds; nothing has been sent.
+        """
         return self._invite.start(now=now)
 
-    def cancel(self, *, now: float) -> list[Output]:
-        """Stop calling (§9.1): at once if anything came back, else as soon as something does; after the answer, BYE."""
-        if self.state in (State.CONFIRMED, State.ANSWERED):
-            return self.bye(now=now)
-        if self._cancelling or self.state in (State.ENDING, State.ENDED):
+    def _start_anew(self) -> None:
+        """Forget what an earlier target said: its refusal, or its challenge, ended its early dialogs (§12.3)."""
+        self._forget_early()
+        self.state = State.CALLING
+
+    # CANCEL
+
+    def cancel(self, *, now: float, headers: Lines = ()) -> list[Output]:
+        """Stop calling (§9.1): at once if anything came back, else as soon as something does; after the answer, BYE.
+
+        Args:
+            now: monotonic seconds.
+            headers: for the CANCEL, or the BYE; such as Reason (RFC 3326).
+
+        Raises:
+            LocalProtocolError: CR, LF or NUL in `headers`; the call goes on.
+        """
+        if self.state is State.CONFIRMED:
+            return self.bye(now=now, headers=headers)
+        if self._cancelling or self.over:
             return []
+        for name, value in headers:
+            write_line(name, value)
         self._cancelling = True
+        self._cancel_lines = headers
         self._invite.give_up()
-        if self._last_status:
-            return self._send_cancel(now)
         if self._invite.sent is None:
             return self._finish("local", 487, "we gave up before the call was sent")
-        return []
+        return self._send_cancel(now) if self._invite.proceeding else []
 
     def _send_cancel(self, now: float) -> list[Output]:
         sent, hop = self._invite.sent, self._invite.hop
-        if self._cancel_sent or sent is None or hop is None:
+        if self._give_up_at is not None or sent is None or hop is None:
             return []
-        self._cancel_sent = True
         self._give_up_at = now + self._stack.timers.timeout  # §9.1: no 487 in 64*T1 is as good as one
         self._stack.schedule(self)
-        _, outputs = self._stack.layer.request(make_cancel(sent), hop, now=now)
-        return list(outputs)
+        cancel = make_cancel(sent)
+        for name, value in self._cancel_lines:
+            cancel.headers.add(name, value)
+        return list(self._stack.layer.request(cancel, hop, now=now)[1])
 
     def handle_timer(self, *, now: float) -> list[Output]:
-        """Also give up on an INVITE whose CANCEL led to nothing."""
-        if self._give_up_at is not None and now >= self._give_up_at and self.state in (State.CALLING, State.EARLY):
+        """Also give up on an INVITE whose CANCEL led to nothing, and stop waiting for late forks."""
+        outputs: list[Output] = []
+        if self._give_up_at is not None and now >= self._give_up_at:
             self._give_up_at = None
-            return self._finish("local", 487, "we gave up; the far end never confirmed")
-        return super().handle_timer(now=now)
+            self._invite.abandon()
+            self._await_late_forks(now)
+            outputs += self._finish("local", 487, "we gave up; the far end never confirmed")
+        if self._forget_at is not None and now >= self._forget_at:
+            self._forget_at = None
+            self._stack.callers.pop(self._caller_id, None)
+        return outputs + super().handle_timer(now=now)
 
-    def _provisional(self, response: Response, hop: Hop, now: float) -> list[Output]:
-        if self.state not in (State.CALLING, State.EARLY):
+    # What comes back
+
+    def _provisional(self, response: Response, hop: Hop, now: float) -> list[Output]:  # noqa: ARG002
+        if self.state not in _UNANSWERED:
             return []
-        self._last_status = response.status
         if self._cancelling:
             return self._send_cancel(now)
         if response.status == 100:
             return []
         self.state = State.EARLY
-        if response.to.tag and response.contact is not None:
-            self._take_early_dialog(response, hop)
-        return [Progressed(self, response)]
+        self._take_early_dialog(response)
+        return [Progressed(self, response, sdp_of(response))]
 
-    def _take_early_dialog(self, response: Response, hop: Hop) -> None:
-        sent = self._invite.sent
-        if sent is None:
+    def _take_early_dialog(self, response: Response) -> None:
+        sent, home = self._invite.sent, self._invite.home
+        if response.to.tag is None or sent is None or home is None:
             return
-        dialog = uac_dialog(sent, response, hop, self.plan.contact_user)
-        if self.dialog is not None and self.dialog.id == dialog.id:
-            return
-        self._stack.forget(self)  # of several early dialogs the last to speak is the one that is shown
-        self.dialog = dialog
-        self._stack.remember(self)
+        try:
+            dialog = uac_dialog(sent, response, home, self.plan.contact_user)
+        except RemoteProtocolError:
+            return  # it rings all the same; only a 2xx must say where to go on
+        if self.dialog is None or self.dialog.id != dialog.id:
+            self._forget_early()  # of several early dialogs the last to speak is the one that is shown
+            self.dialog = dialog
+            self._stack.remember(self)
+
+    def _forget_early(self) -> None:
+        if self.dialog is not None:
+            self._stack.forget(self)
+            self.dialog = None
 
     def _final(self, outcome: Outcome, now: float) -> list[Output]:
         response = outcome.response
-        if response is not None and response.status < 300:
-            return self._answered(response, outcome.hop or self._invite.hop, now)
-        if self.state not in (State.CALLING, State.EARLY):
-            return []
         self._give_up_at = None
+        if response is not None and response.status < 300:
+            return self._answered(response, now)
+        self._await_late_forks(now)
+        if self.state not in _UNANSWERED:
+            return []
+        if self._cancelling and (response is None or response.status in _CHALLENGES):
+            return self._finish("local", 487, f"we gave up ({outcome.reason})", response)
         by = "local" if self._cancelling else "remote" if response is not None else "system"
         return self._finish(by, outcome.status, outcome.reason, response)
 
-    def _answered(self, response: Response, hop: Hop | None, now: float) -> list[Output]:
+    def _answered(self, response: Response, now: float) -> list[Output]:
         """Acknowledge a 2xx: the first makes the call, its repeats are acknowledged again, other forks are hung up."""
-        sent = self._invite.sent
-        if hop is None or sent is None:
+        sent, home = self._invite.sent, self._invite.home
+        if sent is None or home is None:
             return []
+        why = ""
         try:
-            dialog = uac_dialog(sent, response, hop, self.plan.contact_user)
+            dialog = uac_dialog(sent, response, home, self.plan.contact_user)
         except RemoteProtocolError as error:
-            # Without a Contact there is nowhere to send ACK or BYE: the far end gives up after 64*T1.
-            return self._finish("system", 400, str(error), response)
-        if self.state is State.CONFIRMED and self.dialog is not None and self.dialog.id == dialog.id:
-            return self._stack.send_ack(self.dialog, sent, self._advertise, now=now)
-        acknowledged = self._stack.send_ack(dialog, sent, self._advertise, now=now)
-        if self.state not in (State.CALLING, State.EARLY):
-            return acknowledged + self._hang_up_fork(dialog, now)  # §13.2.2.4: another fork, or after our CANCEL
-        self._stack.forget(self)
+            why = str(error)
+            dialog = stopgap_dialog(sent, response, home, self.plan.contact_user)
+        if dialog.id == self._answered_by:
+            return self.acknowledge(sent, now=now)  # its ACK was lost
+        outputs = self._stack.send_ack(dialog, sent, self._advertise, now=now)
+        if self.state in _UNANSWERED and not why:
+            return outputs + self._confirm(dialog, response, now)
+        outputs += self._hang_up_fork(dialog, now)  # §13.2.2.4: another fork, or after the end
+        if self.state in _UNANSWERED:
+            outputs += self._finish("system", 400, why, response)
+        return outputs
+
+    def _confirm(self, dialog: Dialog, response: Response, now: float) -> list[Output]:
+        if self.dialog is not None and self.dialog.id == dialog.id:
+            dialog.remote_cseq = self.dialog.remote_cseq  # §13.2.2.4: of an early dialog only the route set is new
+        self._forget_early()
         self.dialog = dialog
         self.state = State.CONFIRMED
-        self._give_up_at = None
+        self._answered_by = dialog.id
         self._stack.remember(self)
         if self._cancelling:  # §9.1: the CANCEL came too late
-            return acknowledged + self.bye(now=now, why="we gave up as the far end answered")
-        return [*acknowledged, Confirmed(self, response, response.body)]
+            return self.bye(now=now, headers=self._cancel_lines, why="we gave up as the far end answered")
+        return [Confirmed(self, response, sdp_of(response))]
 
     def _hang_up_fork(self, dialog: Dialog, now: float) -> list[Output]:
-        if self.dialog is not None and self.dialog.id == dialog.id:
-            return []  # a repeated 2xx of the call that we are hanging up already
+        if dialog.id in self._hung_up:
+            return []
+        self._hung_up.add(dialog.id)
         fork = InviteUsage(self._stack, self.call_id, advertise=self._advertise, digest=self._digest)
         fork.dialog = dialog
         fork.state = State.ENDING
         return fork.send("BYE", on_final=ignore_outcome, now=now)
+
+    # After the end
+
+    @property
+    def _caller_id(self) -> tuple[str, str | None]:
+        return (self.call_id, self.plan.from_.tag)
+
+    def _await_late_forks(self, now: float) -> None:
+        """Stay known for 64*T1: a proxy may still pass on a 2xx of another fork (§16.7 step 5)."""
+        if self._invite.sent is not None:
+            self._forget_at = now + self._stack.timers.timeout
+            self._stack.callers[self._caller_id] = self
+            self._stack.schedule(self)
+
+    def answered_late(self, response: Response, *, now: float) -> list[Output]:
+        """Acknowledge and hang up a 2xx that came when the call was over (§13.2.2.4)."""
+        sent = self._invite.sent
+        if not self.over or sent is None or response.cseq.number != sent.cseq.number:
+            return []
+        return self._answered(response, now)
+
+    def _close_invites(self, now: float) -> list[Output]:
+        """Also CANCEL an INVITE whose early dialog the far end has ended: other forks may still ring (§15)."""
+        outputs = super()._close_invites(now)
+        if self.state in _UNANSWERED and not self._cancelling:
+            self._cancelling = True
+            self._invite.give_up()
+            outputs += self._send_cancel(now)
+        return outputs

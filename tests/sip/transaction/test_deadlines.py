@@ -67,6 +67,20 @@ def test_a_transaction_without_a_deadline_loses_its_entry() -> None:
     assert (deadlines.next(), len(deadlines)) == (None, 0)
 
 
+def test_a_transaction_that_had_no_deadline_for_a_while_gets_an_entry_again() -> None:
+    deadlines = Deadlines()
+    invite = ClientTransaction(request(), UDP, ("z9hG4bK-1", "INVITE"), DEFAULT_TIMERS)
+    invite.machine.start(now=0.0)
+    deadlines.note(invite)
+    invite.machine.receive(response(invite.request, 180), now=0.1)
+    assert deadlines.next() is None
+
+    invite.machine.receive(response(invite.request, 200), now=1.0)  # timer M
+    deadlines.note(invite)
+
+    assert deadlines.next() == 33.0
+
+
 def test_a_dropped_transaction_is_forgotten_at_once_and_may_be_dropped_again() -> None:
     deadlines = Deadlines()
     record = options(at=0.0)
@@ -106,13 +120,13 @@ def test_stale_entries_are_swept_out_before_they_outgrow_the_live_ones() -> None
     assert deadlines.pop_due(5000.0) == kept
 
 
-def test_a_sweep_while_deadlines_are_read_loses_none() -> None:
+def test_one_reading_passes_over_any_number_of_stale_entries() -> None:
     deadlines = Deadlines()
     records = [options(at=float(number)) for number in range(300)]
     for record in records:
         deadlines.note(record)
     for record in records[:299]:
-        record.machine.terminate()  # each is found stale, one by one, in one reading
+        record.machine.terminate()
 
     assert (deadlines.next(), len(deadlines)) == (299.5, 1)
     assert deadlines.pop_due(299.5) == records[299:]

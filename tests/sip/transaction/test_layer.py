@@ -323,6 +323,27 @@ def test_a_2xx_after_an_acknowledged_refusal_is_a_stray_that_wants_ack_and_bye()
     assert layer.receive_response(ok, UDP, now=1.1) == [StrayResponse(ok, UDP)]
 
 
+@pytest.mark.parametrize("status", [300, 486, 603])
+def test_a_repeated_refusal_gets_its_ack_again_and_is_not_handed_up(status: int) -> None:
+    layer = TransactionLayer()
+    transaction = place(layer, request())
+    refusal = response(transaction.request, status)
+    layer.receive_response(refusal, UDP, now=1.0)
+
+    assert layer.receive_response(refusal, UDP, now=1.5) == [
+        Transmit(bytes(make_ack(transaction.request, refusal)), UDP, transaction)
+    ]
+
+
+def test_a_repeated_final_response_to_another_request_is_absorbed() -> None:
+    layer = TransactionLayer()
+    transaction = place(layer, request("OPTIONS"))
+    ok = response(transaction.request, 200)
+    layer.receive_response(ok, UDP, now=1.0)
+
+    assert layer.receive_response(ok, UDP, now=1.5) == []
+
+
 def test_an_unanswered_request_expires() -> None:
     layer = TransactionLayer()
     transaction, outputs = layer.request(request("REGISTER"), TCP, now=0.0)
@@ -392,6 +413,25 @@ def test_a_lost_ack_to_a_refusal_ends_the_transaction_without_a_word() -> None:
     layer.receive_response(response(transaction.request, 486), UDP, now=0.1)
 
     assert layer.transport_failed(transaction, now=0.1) == []
+    assert set(layer.sizes.values()) == {0}
+
+
+def test_a_refusal_that_cannot_be_sent_on_udp_is_tried_again_by_timer_g() -> None:
+    layer = TransactionLayer()
+    transaction = accept(layer, request())
+    busy = response(transaction.request, 486)
+    layer.respond(transaction, busy, now=0.0)
+
+    assert layer.transport_failed(transaction, now=0.1) == [Failed(transaction)]
+    assert layer.handle_timer(now=0.5) == [Transmit(bytes(busy), UDP, transaction)]
+
+
+def test_a_request_whose_response_cannot_be_sent_on_udp_is_over() -> None:
+    layer = TransactionLayer()
+    transaction = accept(layer, request("OPTIONS"))
+    layer.respond(transaction, response(transaction.request, 200), now=0.0)
+
+    assert layer.transport_failed(transaction, now=0.1) == [Failed(transaction)]
     assert set(layer.sizes.values()) == {0}
 
 

@@ -134,11 +134,20 @@ def test_an_rfc2543_ack_with_another_to_tag_is_not_ours() -> None:
     assert transaction.state is State.COMPLETED
 
 
+def test_an_rfc2543_ack_is_matched_with_the_response_that_was_sent_and_not_one_that_was_dropped() -> None:
+    layer = TransactionLayer()
+    transaction = accept(layer, request(branch=LEGACY))
+    layer.respond(transaction, response(transaction.request, 486, tag="bob"), now=0.1)
+    layer.respond(transaction, response(transaction.request, 603, tag="dropped"), now=0.1)
+
+    assert layer.receive_request(request("ACK", branch=LEGACY, to_tag="bob"), UDP, now=0.2) == []
+    assert transaction.state is State.CONFIRMED
+
+
 def test_an_rfc2543_ack_to_a_2xx_is_the_dialogs() -> None:
     layer = TransactionLayer()
     transaction = accept(layer, request(branch=LEGACY))
     layer.respond(transaction, response(transaction.request, 200, tag="bob"), now=0.1)
-    layer.respond(transaction, response(transaction.request, 486, tag="dropped"), now=0.1)
     ack = request("ACK", branch=LEGACY, to_tag="bob")
 
     assert layer.receive_request(ack, UDP, now=0.2) == [Ack(ack, UDP)]

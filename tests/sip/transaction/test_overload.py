@@ -78,11 +78,16 @@ def test_calls_can_still_end_while_new_ones_are_refused() -> None:
     for number in range(16):
         accept(layer, request(branch=f"z9hG4bK-{number}", call_id=f"call-{number}"))
 
+    (refused,) = layer.receive_request(request(branch="z9hG4bK-new", call_id="new"), UDP, now=0.1)
+    assert isinstance(refused, Transmit)
     accept(layer, request("CANCEL", branch="z9hG4bK-3", call_id="call-3"))
     accept(layer, request("BYE", branch="z9hG4bK-bye", to_tag="bob"))
-    (refused,) = layer.receive_request(request("BYE", branch="z9hG4bK-bye-2", to_tag="bob"), UDP, now=0.1)
+    outputs = [
+        *layer.receive_request(request(branch="z9hG4bK-new", call_id="new"), UDP, now=0.1),
+        *layer.receive_request(request("BYE", branch="z9hG4bK-bye-2", to_tag="bob"), UDP, now=0.1),
+    ]
 
-    assert isinstance(refused, Transmit)
+    assert [type(output) for output in outputs] == [Transmit, Transmit]
     assert len(layer) == 18
 
 

@@ -252,7 +252,9 @@ def take(peer: Peer, step: tuple[object, ...]) -> None:
             peer.now += seconds
             layer.handle_timer(now=peer.now)
         case (str(what), int(which), *rest) if peer.seen:
-            record = peer.seen[which % len(peer.seen)]
+            alive = list(peer.live())
+            pool = alive if alive and which % 4 else peer.seen  # mostly what still listens
+            record = pool[which % len(pool)]
             match what, rest:
                 case "respond", [int(status)] if isinstance(record, ServerTransaction):
                     peer.respond(record, status)

@@ -1,0 +1,19 @@
+"""Where a call stands."""
+
+from enum import Enum, auto
+
+
+class State(Enum):
+    """Where an INVITE usage stands."""
+
+    CALLING = auto()  # no answer of any kind, or no provisional of ours, yet
+    EARLY = auto()  # a provisional response made an early dialog (§12.1)
+    ANSWERED = auto()  # 2xx sent, ACK not seen: no BYE may be sent yet (§15)
+    CONFIRMED = auto()  # both sides agree that the call is up
+    ENDING = auto()  # our BYE is on its way
+    ENDED = auto()
+
+
+def earliest(*times: float | None) -> float | None:
+    """The first of several moments, None where there is none."""
+    return min([at for at in times if at is not None], default=None)

@@ -1,0 +1,35 @@
+"""Agents of a user's own, as the daemon loads them: what they see is in its log."""
+
+from dataclasses import asdict
+
+from sipflow.audio.tones import sine
+from sipflow.calls.inbound import InboundCall
+
+
+async def hang_up_soon(call: InboundCall) -> None:
+    """Answer, play half a second of sound, and hang up."""
+    await call.answer()
+    await call.play(sine(440, 500))
+
+
+async def measured_echo(call: InboundCall) -> None:
+    """Echo, and write the packets into the log."""
+    await call.answer()
+    try:
+        await call.play(call.audio)
+    finally:
+        statistics = call.statistics
+        if statistics is not None:
+            call.log.info("heard", **asdict(statistics))
+
+
+async def spell(call: InboundCall) -> None:
+    """Answer, read digits up to #, write them into the log, and hang up."""
+    await call.answer()
+    digits = ""
+    while not digits.endswith("#"):
+        digit = await call.read_digit(timeout=20)
+        if digit is None:
+            break
+        digits += digit
+    call.log.info("digits read", digits=digits)
