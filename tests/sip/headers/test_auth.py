@@ -228,11 +228,11 @@ def test_reading_time_grows_with_length_only(piece: str) -> None:
     def seconds(length: int) -> float:
         value = "Digest " + piece * (length // len(piece))
         best = float("inf")
-        for _ in range(3):
-            start = time.perf_counter()
+        for _ in range(5):
+            start = time.process_time()
             with suppress(RemoteProtocolError):
                 Challenge.parse_all(value)
-            best = min(best, time.perf_counter() - start)
+            best = min(best, time.process_time() - start)
         return best
 
-    assert seconds(64_000) < 40 * seconds(4_000) + 0.005
+    assert seconds(64_000) < 80 * seconds(4_000) + 0.02  # linear: 16 times; quadratic: 256 times
