@@ -55,7 +55,7 @@ def run(
 ) -> None:
     """Run the edge until it is told to stop.
 
-    SIGTERM or Ctrl-C: take no more calls, wait for live ones (drain_s), un-register, exit 0; a second one does not wait.
+    SIGTERM or Ctrl-C: take no more calls, wait for live ones (drain_s), un-register, exit 0; a second does not wait.
     SIGHUP: read trunks, numbers and agents again without touching live calls.
 
     Example: sipflow run config/sipflow.yaml

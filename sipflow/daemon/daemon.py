@@ -21,7 +21,7 @@ from sipflow.daemon.build import build
 from sipflow.daemon.greeting import greet
 from sipflow.daemon.loading import load_configuration
 from sipflow.daemon.logs import set_up_logs
-from sipflow.errors import AgentError, ConfigError
+from sipflow.errors import AgentError, ConfigError, TransportError
 from sipflow.numbers.inventory import Inventory
 from sipflow.sip.hop import Hop
 from sipflow.tasks import Tasks
@@ -170,8 +170,14 @@ class Daemon:
         self._router.numbers = fresh.numbers
         self.configuration = fresh
         self._apply_trunks(fresh)
-        self.edge.endpoint.reload_certificates()
+        self.edge.tasks.spawn(self._reload_certificates(), name="reload of certificates")
         log.info("configuration reloaded", changes=str(found))
+
+    async def _reload_certificates(self) -> None:
+        try:
+            await self.edge.endpoint.reload_certificates()
+        except TransportError as error:
+            log.error("the certificates were not reloaded; the old ones stay in use", why=str(error))
 
     # The end
 

@@ -24,6 +24,7 @@ class RequestPlan:
         contact_header_params: text after the `>` of our Contact, such as `;expires=300`.
         with_contact: whether there is a Contact at all.
         accounts: what may answer a challenge.
+        allow_md5: whether a challenge that knows only MD5 is answered.
         advertise: "host" or "host:port" that stands in Via and Contact instead of our own address.
         routes: Route header values, outermost first.
     """
@@ -43,6 +44,7 @@ class RequestPlan:
     contact_header_params: str = ""
     with_contact: bool = True
     accounts: tuple[Account, ...] = ()
+    allow_md5: bool = True
     advertise: str = ""
     routes: tuple[str, ...] = ()
 

@@ -40,14 +40,12 @@ class Settings:
         addressing: what we advertise.
         timers: RFC 3261 table 4.
         max_transactions: beyond this, requests are refused with 503 without any state.
-        allow_md5: whether MD5 challenges are answered.
     """
 
     user_agent: str = "sipflow"
     addressing: Addressing = field(default_factory=Addressing)
     timers: Timers = DEFAULT_TIMERS
     max_transactions: int = 50_000
-    allow_md5: bool = True
 
 
 class Stack:
@@ -74,7 +72,7 @@ class Stack:
         self._alarms: Alarms[InviteUsage] = Alarms()
         self._order = count()
         self._waiting: dict[int, ClientRequest | _WaitingAck] = {}
-        self._digests: OrderedDict[tuple[tuple[Account, ...], str], DigestClient] = OrderedDict()
+        self._digests: OrderedDict[tuple[tuple[Account, ...], str, bool], DigestClient] = OrderedDict()
         self._tcp_refused: OrderedDict[tuple[str, int], float] = OrderedDict()
 
     # Usages
@@ -140,14 +138,15 @@ class Stack:
         request = self._waiting.pop(key, None) if isinstance(key, int) else None
         return request.unresolved(reason, now=now) if request is not None else []
 
-    def digest(self, accounts: tuple[Account, ...], destination: SipUri) -> DigestClient | None:
-        """The digest memory of these accounts at this destination, so that live nonces are used again."""
+    def digest(self, plan: RequestPlan) -> DigestClient | None:
+        """The digest memory of a plan's accounts at its destination, so that live nonces are used again."""
+        accounts = plan.accounts
         if not accounts:
             return None
-        key = (accounts, str(destination))
+        key = (accounts, str(plan.destination), plan.allow_md5)
         client = self._digests.get(key)
         if client is None:
-            client = DigestClient(accounts, cnonce=self.ids.token, allow_md5=self.settings.allow_md5)
+            client = DigestClient(accounts, cnonce=self.ids.token, allow_md5=plan.allow_md5)
             self._digests[key] = client
             if len(self._digests) > _MAX_REMEMBERED:
                 self._digests.popitem(last=False)

@@ -131,7 +131,7 @@ class UserAgent:
 
     def invite(self, plan: RequestPlan, *, now: float, hops: tuple[Hop, ...] = ()) -> tuple[UacInvite, list[Output]]:
         """Place a call. With `hops` no look-up is made; progress and end come as events."""
-        digest = self._stack.digest(plan.accounts, plan.destination)
+        digest = self._stack.digest(plan)
         usage = UacInvite(self._stack, plan, hops=hops, digest=digest)
         return usage, usage.start(now=now)
 
@@ -154,7 +154,7 @@ class UserAgent:
             next_cseq=next_cseq,
             on_provisional=ignore_provisional,
             on_final=finished,
-            digest=stack.digest(plan.accounts, plan.destination),
+            digest=stack.digest(plan),
             advertise=plan.advertise,
         )
         return client.start(now=now)

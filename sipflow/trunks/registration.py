@@ -307,6 +307,7 @@ class Registration:
                 contact_params=((TOKEN_PARAM, self._token),),
                 contact_header_params=f";expires={expires_s}",
                 accounts=self.trunk.accounts,
+                allow_md5=self.trunk.allow_md5,
                 advertise=self.trunk.advertise,
                 routes=self.trunk.routes if self._redirects.target is None else (),
             )

@@ -1,13 +1,17 @@
 """An app for `Node` that answers calls and hangs up, and the plan of a call to it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from sipflow.sip.headers.address import NameAddr
+from sipflow.sip.message import Request
 from sipflow.sip.outputs import Confirmed, Ended, Event, InviteReceived, OfferReceived
 from sipflow.sip.plan import RequestPlan
 from sipflow.sip.uri import SipUri, parse_uri
-from tests.support.wire import Node
+from sipflow.sip.usage.uac import UacInvite
+from tests.support.peer import Lines, Peer
+from tests.support.wire import Node, Wire
 
 SDP = b"v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n"
 
@@ -69,3 +73,39 @@ class Callee:
                 self.ended.append((usage.call_id, by, status))
             case _:
                 pass
+
+
+def offered(*, headers: Lines = (), body: bytes = SDP, without: str = "") -> tuple[Wire, Peer, Node, Request]:
+    """A call from alice (by hand, at "a") has reached our user agent at "b", which has only handed it up."""
+    wire = Wire()
+    alice, bob = Peer(wire, "a"), wire.node("b")
+    invite = alice.ask("INVITE", "b", headers=headers, body=body, without=without)
+    wire.play()
+    return wire, alice, bob, invite
+
+
+def taken(*, headers: Lines = (), body: bytes = SDP) -> tuple[Wire, Peer, Node, Request]:
+    """The same, answered and acknowledged."""
+    wire, alice, bob, invite = offered(headers=headers, body=body)
+    bob.answer(SDP)
+    wire.play()
+    alice.ack(invite, "b")
+    wire.play()
+    return wire, alice, bob, invite
+
+
+def calling(**changes: Any) -> tuple[Wire, Node, Peer, UacInvite]:
+    """Our user agent at "a" has sent an INVITE to bob (by hand, at "b"), who has not answered; `changes` to the plan."""
+    wire = Wire()
+    alice, bob = wire.node("a"), Peer(wire, "b")
+    usage = alice.place(replace(plan_to("b"), **changes))
+    wire.play()
+    return wire, alice, bob, usage
+
+
+def answered(*, headers: Lines = (), **changes: Any) -> tuple[Wire, Node, Peer, UacInvite]:
+    """The same, answered and acknowledged; `headers` of the 200."""
+    wire, alice, bob, usage = calling(**changes)
+    bob.reply(bob.request("INVITE"), 200, body=SDP, headers=headers)
+    wire.play()
+    return wire, alice, bob, usage

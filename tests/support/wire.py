@@ -1,11 +1,12 @@
 """Whole user agents on a fake clock, joined by a network that loses, repeats and reorders."""
 
 import heapq
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import count
 from random import Random
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 from sipflow.sip.hop import Hop
 from sipflow.sip.ids import Ids
@@ -20,7 +21,10 @@ from sipflow.sip.usage.uas import UasInvite
 from sipflow.sip.user_agent import Gate, UserAgent, admit_all
 
 App = Callable[["Node", Event], None]
+E = TypeVar("E")
+MOMENT = 0.02  # seconds: there and back
 EPHEMERAL_PORT = 40001  # where a stream comes from that its sender opened
+_MINTED = re.compile(r"(z9hG4bK|tag=)[a-z][0-9a-f]{16}")
 WIRES: list["Wire"] = []  # those of the running test; what checks that nothing is left closes them
 
 
@@ -94,9 +98,14 @@ class Node:
         self.perform(outputs)
         return usage
 
-    def happened(self, kind: type[Event]) -> list[Event]:
+    def happened(self, kind: type[E]) -> list[E]:
         """The events of one kind, in order."""
         return [event for event in self.events if isinstance(event, kind)]
+
+    def the(self, kind: type[E]) -> E:
+        """The only event of one kind."""
+        (event,) = self.happened(kind)
+        return event
 
     @property
     def called(self) -> UasInvite:
@@ -108,6 +117,12 @@ class Node:
 
     def answer(self, body: bytes = b"") -> None:
         self.perform(self.called.answer(body, now=self.wire.now))
+
+    def reject(self, status: int, why: str = "") -> None:
+        self.perform(self.called.reject(status, now=self.wire.now, why=why))
+
+    def bye(self, usage: InviteUsage | None = None, **more: Any) -> None:
+        self.perform((usage or self.called).bye(now=self.wire.now, **more))
 
     def hang_up(self, usage: InviteUsage) -> None:
         """End a call, wherever it stands."""
@@ -199,8 +214,8 @@ class Wire:
         if until < 1e9:
             self.now = until
 
-    def play(self, seconds: float) -> None:
-        """Play so many seconds more."""
+    def play(self, seconds: float = MOMENT) -> None:
+        """Play so many seconds more; by default until what was said has been heard and answered."""
         self.run(until=self.now + seconds)
 
     def _next(self) -> float | None:
@@ -266,3 +281,9 @@ class Wire:
 def _word(data: bytes) -> str:
     first = data.split(b" ", 2)
     return (first[1] if first[0] == b"SIP/2.0" else first[0]).decode()
+
+
+def shown(message: Request | Response) -> list[str]:
+    """The lines of a message, with the random part of every branch and tag of ours written as `*`."""
+    head = bytes(message).partition(b"\r\n\r\n")[0].decode()
+    return _MINTED.sub(r"\1*", head).split("\r\n")
