@@ -32,7 +32,7 @@ class InboundCall(Call):
             RemoteProtocolError: the SDP is broken (400) or has nothing in common with us (488).
         """
         if self.media is not None:
-            offer = self._invite.request.body
+            offer = self._invite.offer_in
             self._answer_body = self.media.accept(offer) if offer else self.media.offer()
 
     async def ring(self, status: int = 180, *, headers: Mapping[str, str] | None = None) -> None:
@@ -63,7 +63,7 @@ class InboundCall(Call):
         outputs = self._invite.answer(self._answer_body, now=self._switchboard.now, headers=lines)
         self.was_answered()
         self._switchboard.apply(outputs)
-        if self.media is not None and self._invite.request.body:
+        if self.media is not None and self._invite.offer_in:
             self.media.commit()
         self._confirmed = asyncio.get_running_loop().create_future()
         with self._lifetime.scope():
@@ -91,7 +91,7 @@ class InboundCall(Call):
 
     def confirmed(self, body: bytes) -> None:
         """Take the ACK: with the SDP answer in it if the INVITE came empty (RFC 3261 §13.3.1)."""
-        if self.media is not None and not self._invite.request.body:
+        if self.media is not None and not self._invite.offer_in:
             try:
                 self.media.take_answer(body)
             except (RemoteProtocolError, LocalProtocolError) as error:

@@ -9,8 +9,8 @@ from sipflow.audio.codecs import AudioCodec, find_codec
 from sipflow.errors import RemoteProtocolError
 from sipflow.media.latch import Address, Latch
 from sipflow.media.reader import FrameQueue, FrameReader
-from sipflow.media.reorder import Reorder
-from sipflow.rtp.packet import HEADER_BYTES, is_rtcp, parse_packet
+from sipflow.media.reorder import Held, Reorder
+from sipflow.rtp.packet import HEADER_BYTES, RtpPacket, is_rtcp, parse_packet
 from sipflow.rtp.source import Arrival, Source
 from sipflow.rtp.telephone_event import EventReceiver
 from sipflow.sdp.agreement import Agreed
@@ -23,7 +23,6 @@ _PLAIN = 0x80
 _DATAGRAM_BYTES = 2048  # more than fits an Ethernet packet; the rest of a longer one is cut off
 _CALM_FROM_S, _CALM_TO_S = 0.004, 0.035  # wake-ups this far apart bring one packet: no second read that finds nothing
 _ONE, _MANY = range(1), range(DRAIN_PACKETS)
-_IN_ORDER = Arrival.IN_ORDER
 
 
 class Inbound:
@@ -40,14 +39,18 @@ class Inbound:
     """
 
     __slots__ = (
+        "_bytes_per_tick",
         "_codec",
         "_codecs",
+        "_count",
         "_event_type",
         "_events",
         "_expected",
         "_ipv6",
+        "_next",
         "_on_digit",
         "_payload_type",
+        "_peer",
         "_queue_frames",
         "_readers",
         "_recvfrom",
@@ -55,7 +58,7 @@ class Inbound:
         "_rtcp",
         "_rtcp_mux",
         "_ssrc",
-        "_ticks_per_byte",
+        "_told",
         "_woken_at",
         "bytes",
         "digits",
@@ -87,7 +90,7 @@ class Inbound:
         self._codecs: dict[int, AudioCodec] = {}
         self._codec = find_codec("PCMU")
         self._payload_type = self._event_type = -1
-        self._ticks_per_byte = 1.0
+        self._bytes_per_tick = 1
         self._rtcp_mux = False
         self._reorder = Reorder()
         self._events = EventReceiver()
@@ -95,6 +98,12 @@ class Inbound:
         self._expected = -1  # timestamp of the next packet
         self._woken_at = 0.0
         self.source = Source(min_sequential=1)  # the latch proves sources
+        self._count = self.source.receive
+        self._next = (
+            -1
+        )  # the next packet of a settled stream: passes if it comes from `_peer`; -1 while none is settled
+        self._told = -1  # `_next` when the latch last knew
+        self._peer: Address = ("", 0)
         self.bytes = self.malformed = self.unexpected = self.rtcp = self.digits = 0
         self.first_at: float | None = None
         self.last_at: float | None = None
@@ -131,20 +140,45 @@ class Inbound:
         for queue in readers:
             queue.end()
 
+    def expect(self, remote: Address, *, now: float) -> None:
+        """Take the peer's address from a new SDP."""
+        self._tell_latch()
+        self.latch.expect(remote, now=now)
+        self._next = self._told = -1
+
     def readable(self) -> None:
-        """Read a packet, or up to DRAIN_PACKETS if more may wait; the loop calls again while there are any."""
+        """Read a packet, or up to DRAIN_PACKETS if more may wait; the loop calls again while there are any.
+
+        Nearly every packet is the next one of the stream that is settled, and passes without the questions of `_take`.
+        """
         now = monotonic()
         since = now - self._woken_at
         self._woken_at = now
-        calm = _CALM_FROM_S < since < _CALM_TO_S
-        for _ in _ONE if calm else _MANY:
+        recvfrom = self._recvfrom
+        for _ in _ONE if _CALM_FROM_S < since < _CALM_TO_S else _MANY:
             try:
-                data, source = self._recvfrom(_DATAGRAM_BYTES)
+                data, source = recvfrom(_DATAGRAM_BYTES)
             except BlockingIOError:
                 return
             except OSError:
                 continue  # an ICMP error that was queued
-            self._take(data, source[:2] if self._ipv6 else source, now)
+            if len(data) > HEADER_BYTES:
+                first, second, sequence, timestamp, ssrc = _unpack(data)
+                if (
+                    sequence == self._next
+                    and ssrc == self._ssrc
+                    and first == _PLAIN
+                    and second & 0x7F == self._payload_type
+                    and source == self._peer
+                ):
+                    self._next = self._reorder.next = (sequence + 1) & 0xFFFF
+                    self.last_at = now
+                    self.bytes += len(data) - HEADER_BYTES
+                    self._count(sequence, timestamp, now, ssrc)
+                    if self._readers:
+                        self._deliver(timestamp, data[HEADER_BYTES:])
+                    continue
+            self._take(data, source, now)
 
     def rtcp_readable(self) -> None:
         """Read and count RTCP. Nothing in it is obeyed: anybody can send it (RFC 3550 §9)."""
@@ -163,46 +197,47 @@ class Inbound:
         else:
             self.malformed += 1
 
-    def _take(self, data: bytes, source: Address, now: float) -> None:
-        """Judge one datagram on the RTP port, and pass its audio on."""
-        if len(data) < HEADER_BYTES:
+    def _take(self, data: bytes, whence: Address, now: float) -> None:
+        """Judge one datagram on the RTP port, and pass on what is in it."""
+        try:
+            packet = parse_packet(data)
+        except RemoteProtocolError:
             self.malformed += 1
             return
-        first, second, sequence, timestamp, ssrc = _unpack(data)
-        payload_type = second & 0x7F
-        if first == _PLAIN:
-            payload = data[HEADER_BYTES:]
-        else:
-            try:
-                payload = parse_packet(data).payload
-            except RemoteProtocolError:
-                self.malformed += 1
-                return
-        if payload_type != self._payload_type and not self._expects(payload_type):
+        source = whence[:2] if self._ipv6 else whence
+        if packet.payload_type not in self._codecs and packet.payload_type != self._event_type:
             self._take_unexpected(data, source, now)
             return
-        if not self.latch.accept(source, ssrc, sequence, now=now):
+        self._tell_latch()
+        if not self.latch.accept(source, packet.ssrc, packet.sequence, now=now):
             return
         self.last_at = now
-        self.bytes += len(payload)
-        arrival = self.source.receive(sequence, timestamp, now, ssrc)
-        if ssrc != self._ssrc:
-            self._begin(ssrc, now)
-        if payload_type != self._payload_type:
-            if payload_type == self._event_type:
-                self._take_event(data, sequence, timestamp)
-                return
-            self._switch(payload_type)
-        if arrival is _IN_ORDER and self._reorder.passes(sequence):
-            if self._readers and payload:
-                self._deliver(timestamp, payload)
-        elif arrival is _IN_ORDER or arrival is Arrival.LATE:
-            for held_timestamp, held in self._reorder.push(sequence, timestamp, payload):
-                if held:
-                    self._deliver(held_timestamp, held)
+        self.bytes += len(packet.payload)
+        arrival = self._count(packet.sequence, packet.timestamp, now, packet.ssrc)
+        if packet.ssrc != self._ssrc:
+            self._begin(packet.ssrc, now)
+        if arrival is Arrival.IN_ORDER or arrival is Arrival.LATE:
+            self._pass_on(packet)
+        self._peer = whence
+        self._next = self._told = self._reorder.next if self.latch.proven and not self._reorder.held else -1
 
-    def _expects(self, payload_type: int) -> bool:
-        return payload_type in self._codecs or payload_type == self._event_type
+    def _pass_on(self, packet: RtpPacket) -> None:
+        """Put a packet in its place: audio to the readers, digits to whom they concern."""
+        if packet.payload_type == self._event_type:
+            self._take_event(packet)
+            return
+        if packet.payload_type != self._payload_type:
+            self._switch(packet.payload_type)
+        if self._reorder.passes(packet.sequence):
+            self._deliver(packet.timestamp, packet.payload)
+        else:
+            self._deliver_held(self._reorder.push(packet.sequence, packet.timestamp, packet.payload))
+
+    def _tell_latch(self) -> None:
+        """Let the latch know what passed without asking it."""
+        if self._next != self._told and self.last_at is not None:
+            self.latch.heard((self._next - 1) & 0xFFFF, now=self.last_at)
+            self._told = self._next
 
     def _take_unexpected(self, data: bytes, source: Address, now: float) -> None:
         """Count what was not agreed. From the peer, as comfort noise often is, it still is a sign of life."""
@@ -213,21 +248,25 @@ class Inbound:
         if source == self.latch.target:
             self.last_at = now
 
-    def _take_event(self, data: bytes, sequence: int, timestamp: int) -> None:
+    def _take_event(self, packet: RtpPacket) -> None:
         """Take a telephone-event packet, whose place in the sequence carries no audio."""
-        if not self._reorder.passes(sequence):
-            for held_timestamp, held in self._reorder.push(sequence, timestamp, b""):
-                if held:
-                    self._deliver(held_timestamp, held)
-        digit = self._events.receive(parse_packet(data))
+        if not self._reorder.passes(packet.sequence):
+            self._deliver_held(self._reorder.push(packet.sequence, packet.timestamp, b""))
+        digit = self._events.receive(packet)
         if digit is not None:
             self.digits += 1
             if self._on_digit is not None:
                 self._on_digit(digit)
 
+    def _deliver_held(self, held: list[Held]) -> None:
+        for timestamp, payload in held:
+            self._deliver(timestamp, payload)
+
     def _deliver(self, timestamp: int, payload: bytes) -> None:
         """Give a payload to every reader, after silence for what is missing before it."""
-        ticks = int(len(payload) * self._ticks_per_byte)
+        if not payload or not self._readers:
+            return
+        ticks = len(payload) // self._bytes_per_tick
         if timestamp != self._expected and self._expected >= 0:
             missing = (timestamp - self._expected) & 0xFFFFFFFF
             if missing < 0x80000000:
@@ -247,24 +286,19 @@ class Inbound:
         """Begin with a new synchronisation source: other sequence numbers, other timestamps."""
         if self.first_at is None:
             self.first_at = now
-        self._flush()
+        self._deliver_held(self._reorder.flush())
         self._ssrc = ssrc
         self._expected = -1
         self._reorder.restart()
 
     def _switch(self, payload_type: int) -> None:
         """Decode with another codec from here on."""
-        self._flush()
+        self._deliver_held(self._reorder.flush())
         self._payload_type = payload_type
         self._codec = codec = self._codecs[payload_type]
-        self._ticks_per_byte = codec.clock_rate_hz / (1000 * codec.payload_bytes_per_ms)
+        self._bytes_per_tick = max(1000 * codec.payload_bytes_per_ms // codec.clock_rate_hz, 1)
         for queue in self._readers:
             queue.switch(codec)
-
-    def _flush(self) -> None:
-        for timestamp, held in self._reorder.flush():
-            if held:
-                self._deliver(timestamp, held)
 
     def _detach(self, queue: FrameQueue) -> None:
         if queue in self._readers:

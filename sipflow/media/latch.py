@@ -81,6 +81,12 @@ class Latch:
         self._sdp_spoke = self.proven = False
         self._candidates.clear()
 
+    def heard(self, sequence: int, *, now: float) -> None:
+        """Take note that packets of the proven stream came, the newest with `sequence` at `now`: `accept`, in bulk."""
+        self._sequence = sequence
+        self._heard_at = now
+        self._candidates.clear()
+
     def accept(self, source: Address, ssrc: int, sequence: int, *, now: float) -> bool:
         """Say whether a valid packet comes from the peer; count it as a stray if not.
 

@@ -4,17 +4,19 @@ import os
 import socket
 from collections import deque
 from collections.abc import Iterator
+from struct import Struct
 from typing import NamedTuple, Self
 
 from sipflow.audio.codecs import find_codec
 from sipflow.errors import LocalProtocolError
 from sipflow.media.latch import Latch
 from sipflow.media.play_queue import Fate, PlayQueue
-from sipflow.rtp.packet import header
 from sipflow.rtp.telephone_event import EventPacket, encode_event
 from sipflow.sdp.agreement import Agreed
 
 _SAMPLE_BYTES = 2
+_PLAIN = 0x80
+_pack = Struct("!BBHII").pack  # RFC 3550 §5.1, as `rtp.packet.header` writes it, without the call
 
 
 class StreamStart(NamedTuple):
@@ -170,7 +172,12 @@ class Outbound:
         if packet is not None and self._event_type is not None:
             if packet.marker:
                 self._event_timestamp = timestamp  # RFC 4733 §2.1: the time line is the audio's
-            self._send(self._event_type, self._event_timestamp + packet.timestamp_offset, packet.payload, packet.marker)
+            self._send(
+                self._event_type,
+                self._event_timestamp + packet.timestamp_offset & 0xFFFFFFFF,
+                packet.payload,
+                packet.marker,
+            )
             self._gap = True
         elif self._send_silence:
             self._send(self._payload_type, timestamp, self._silence, self._gap)
@@ -184,8 +191,11 @@ class Outbound:
         self._gap = False
         sequence = self._sequence
         self._sequence = sequence + 1
+        sendto = self._sendto
         try:
-            self._sendto(header(payload_type, sequence, timestamp, self._ssrc, marker) + payload, target)
+            sendto(
+                _pack(_PLAIN, payload_type | marker << 7, sequence & 0xFFFF, timestamp, self._ssrc) + payload, target
+            )
         except OSError:  # no buffer space, unreachable, refused: a lost packet, and the next one may pass
             self.errors += 1
             return

@@ -99,7 +99,7 @@ async def _feed(session: MediaSession, pieces: AsyncIterator[Frame | bytes]) -> 
 
 async def _feed_live(session: MediaSession, frames: FrameReader) -> None:
     """Enqueue what comes at its own pace."""
-    enqueue = session.enqueue
+    enqueue = session.queue.enqueue  # after the end it is harmless, and the frames end too
     async for frame in frames:
         pcm = frame.pcm
         enqueue(pcm, cushion_ms=max(len(pcm) // _HALF_MS_BYTES, CUSHION_MS))

@@ -36,19 +36,23 @@ class FrameQueue:
             items.popleft()
             self.lost += 1
         items.append(payload)
-        if self._waiting is not None:
-            self._wake()
+        waiting = self._waiting
+        if waiting is not None:
+            self._waiting = None
+            if not waiting.done():
+                waiting.set_result(None)
 
     def switch(self, codec: AudioCodec) -> None:
         """Change the codec of the payloads to come."""
-        self.items = deque(self._frame(item) for item in self.items)
+        self.items = deque(self.frame(item) for item in self.items)
         self.codec = codec
 
     def end(self) -> None:
         """Let the reader have what waits, and then end."""
         self.ended = True
-        if self._waiting is not None:
-            self._wake()
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None and not waiting.done():
+            waiting.set_result(None)
 
     def change(self) -> asyncio.Future[None]:
         """Give a future that is done when there is something to take, or the end has come.
@@ -61,19 +65,11 @@ class FrameQueue:
         self._waiting = asyncio.get_running_loop().create_future()
         return self._waiting
 
-    def take(self) -> Frame:
-        """Take the oldest frame, of which there is one."""
-        return self._frame(self.items.popleft())
-
-    def _frame(self, item: bytes | Frame) -> Frame:
+    def frame(self, item: bytes | Frame) -> Frame:
+        """Decode one of `items`, unless that has been done."""
         if isinstance(item, Frame):
             return item
         return Frame(self.codec.decode(item), self.codec.sample_rate_hz)
-
-    def _wake(self) -> None:
-        waiting, self._waiting = self._waiting, None
-        if waiting is not None and not waiting.done():
-            waiting.set_result(None)
 
 
 class FrameReader:
@@ -104,7 +100,7 @@ class FrameReader:
             if queue.ended:
                 raise StopAsyncIteration
             await queue.change()
-        return queue.take()
+        return queue.frame(queue.items.popleft())
 
     @property
     def lost(self) -> int:

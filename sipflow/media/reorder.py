@@ -10,59 +10,62 @@ class Reorder:
 
     Attributes:
         late: packets that came after they had been given up, or twice.
+        next: sequence number of the packet that may go on at once, -1 when any may. Whoever sees that packet while
+            none is `held` may advance this instead of calling `passes`.
+        held: packets that wait for a missing one, by sequence number.
     """
 
-    __slots__ = ("_depth", "_held", "_next", "late")
+    __slots__ = ("_depth", "held", "late", "next")
 
     def __init__(self, *, depth: int = 3) -> None:
         """Start before the first packet; `depth` is how many packets wait for one that is missing."""
         self._depth = depth
-        self._held: dict[int, Held] = {}
-        self._next = -1
+        self.held: dict[int, Held] = {}
+        self.next = -1
         self.late = 0
 
     def passes(self, sequence: int) -> bool:
         """Say whether a packet is the next one with none held, and count it as passed if so: nearly every packet."""
-        if sequence != self._next or self._held:
+        if sequence != self.next or self.held:
             return False
-        self._next = (sequence + 1) & 0xFFFF
+        self.next = (sequence + 1) & 0xFFFF
         return True
 
     def push(self, sequence: int, timestamp: int, payload: bytes) -> list[Held]:
         """Take a packet that does not pass; give what may go on now, in order."""
-        ahead = (sequence - self._next) & 0xFFFF
-        if self._next < 0 or _TOO_FAR <= ahead < 0x10000 - _TOO_FAR:
+        ahead = (sequence - self.next) & 0xFFFF
+        if self.next < 0 or _TOO_FAR <= ahead < 0x10000 - _TOO_FAR:
             out = self.flush()
-            self._next = (sequence + 1) & 0xFFFF
+            self.next = (sequence + 1) & 0xFFFF
             return [*out, (timestamp, payload)]
-        if ahead >= _TOO_FAR or sequence in self._held:
+        if ahead >= _TOO_FAR or sequence in self.held:
             self.late += 1
             return []
-        self._held[sequence] = (timestamp, payload)
-        if ahead and len(self._held) >= self._depth:
+        self.held[sequence] = (timestamp, payload)
+        if ahead and len(self.held) >= self._depth:
             return self.flush()
         return self._run()
 
     def flush(self) -> list[Held]:
         """Give up what is missing: everything held, in order."""
         out = []
-        while self._held:
-            self._next = min(self._held, key=self._ahead)
+        while self.held:
+            self.next = min(self.held, key=self._ahead)
             out += self._run()
         return out
 
     def restart(self) -> None:
         """Forget the stream; the next packet begins another."""
-        self._held.clear()
-        self._next = -1
+        self.held.clear()
+        self.next = -1
 
     def _ahead(self, sequence: int) -> int:
-        return (sequence - self._next) & 0xFFFF
+        return (sequence - self.next) & 0xFFFF
 
     def _run(self) -> list[Held]:
         """Take out the packets that follow without a gap."""
         out = []
-        while (held := self._held.pop(self._next, None)) is not None:
+        while (held := self.held.pop(self.next, None)) is not None:
             out.append(held)
-            self._next = (self._next + 1) & 0xFFFF
+            self.next = (self.next + 1) & 0xFFFF
         return out

@@ -29,6 +29,7 @@ class MediaSession:
         pair: the lent ports; their numbers go into SDP.
         agreed: what was agreed last, None before `start`.
         closed: whether `close` was called.
+        queue: what waits to be played; `enqueue` and its neighbours here are what to use, but where every call counts.
         turn: held by whoever plays a stream piece by piece, so that two streams do not mix.
     """
 
@@ -69,9 +70,9 @@ class MediaSession:
         latch = Latch(None, packets=settings.latch_packets, silent_s=settings.latch_silent_s)
         self._latch = latch
         self._inbound = Inbound(pair.rtp, pair.rtcp, latch, queue_frames=settings.queue_frames, on_digit=on_digit)
-        self._queue = PlayQueue(limit_s=settings.play_queue_s)
+        self.queue = PlayQueue(limit_s=settings.play_queue_s)
         self._outbound = Outbound(
-            pair.rtp, latch, self._queue, start=start or StreamStart.random(), send_silence=settings.send_silence
+            pair.rtp, latch, self.queue, start=start or StreamStart.random(), send_silence=settings.send_silence
         )
 
     def __repr__(self) -> str:
@@ -149,22 +150,22 @@ class MediaSession:
             MediaError: half a sample, or more than `settings.play_queue_s` would be waiting.
         """
         if not self.closed:
-            self._queue.enqueue(pcm, cushion_ms=cushion_ms, continues=continues)
+            self.queue.enqueue(pcm, cushion_ms=cushion_ms, continues=continues)
 
     @property
     def queued_ms(self) -> int:
         """How long what is queued will play, in milliseconds."""
-        return self._queue.queued_ms
+        return self.queue.queued_ms
 
     @property
     def played_ms(self) -> int:
         """How many milliseconds of what was ever enqueued have been sent."""
-        return self._queue.played_ms
+        return self.queue.played_ms
 
     @property
     def clears(self) -> int:
         """How often the queue was cleared: tells a source that the rest of it is not wanted."""
-        return self._queue.clears
+        return self.queue.clears
 
     def clear(self) -> int:
         """Drop what is queued, and give how many milliseconds of it had been sent, exactly.
@@ -172,7 +173,7 @@ class MediaSession:
         *It* is everything enqueued since the queue was last empty, as far as `continues` does not say otherwise.
         The packet after this one is silent.
         """
-        return self._queue.clear()
+        return self.queue.clear()
 
     def mark(self, *, before_ms: int = 0) -> asyncio.Future[bool]:
         """Give a future for the moment when what is queued now has been sent but for its last `before_ms`.
@@ -180,7 +181,7 @@ class MediaSession:
         Its result is True when the audio was sent, False when it was cleared or the session closed.
         """
         future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self._queue.mark(_settling(future), before_ms=before_ms)
+        self.queue.mark(_settling(future), before_ms=before_ms)
         return future
 
     async def drained(self) -> bool:
@@ -235,9 +236,9 @@ class MediaSession:
             digits_received=inbound.digits,
             first_packet_at=inbound.first_at,
             last_packet_at=inbound.last_at,
-            played_ms=self._queue.played_ms,
-            dry=self._queue.dry,
-            skipped_ms=self._queue.skipped_ms,
+            played_ms=self.queue.played_ms,
+            dry=self.queue.dry,
+            skipped_ms=self.queue.skipped_ms,
         )
 
     def _agree(self, agreed: Agreed) -> None:
@@ -246,7 +247,7 @@ class MediaSession:
         self._inbound.agree(agreed)  # refuses what we have no codec for, before anything has changed
         self._outbound.agree(agreed, sends=agreed.sends and remote is not None)
         if remote is not None:
-            self._latch.expect(remote, now=now)
+            self._inbound.expect(remote, now=now)
         if self.agreed is None or not (self.agreed.sends and self.agreed.receives):
             self._silent_since = now
         self.agreed = agreed

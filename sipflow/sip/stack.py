@@ -138,15 +138,16 @@ class Stack:
         request = self._waiting.pop(key, None) if isinstance(key, int) else None
         return request.unresolved(reason, now=now) if request is not None else []
 
-    def digest(self, plan: RequestPlan) -> DigestClient | None:
-        """The digest memory of a plan's accounts at its destination, so that live nonces are used again."""
-        accounts = plan.accounts
+    def digest(
+        self, accounts: tuple[Account, ...], destination: SipUri, *, allow_md5: bool = True
+    ) -> DigestClient | None:
+        """The digest memory of these accounts at this destination, so that live nonces are used again."""
         if not accounts:
             return None
-        key = (accounts, str(plan.destination), plan.allow_md5)
+        key = (accounts, str(destination), allow_md5)
         client = self._digests.get(key)
         if client is None:
-            client = DigestClient(accounts, cnonce=self.ids.token, allow_md5=plan.allow_md5)
+            client = DigestClient(accounts, cnonce=self.ids.token, allow_md5=allow_md5)
             self._digests[key] = client
             if len(self._digests) > _MAX_REMEMBERED:
                 self._digests.popitem(last=False)

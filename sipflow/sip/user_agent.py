@@ -131,7 +131,7 @@ class UserAgent:
 
     def invite(self, plan: RequestPlan, *, now: float, hops: tuple[Hop, ...] = ()) -> tuple[UacInvite, list[Output]]:
         """Place a call. With `hops` no look-up is made; progress and end come as events."""
-        digest = self._stack.digest(plan)
+        digest = self._stack.digest(plan.accounts, plan.destination, allow_md5=plan.allow_md5)
         usage = UacInvite(self._stack, plan, hops=hops, digest=digest)
         return usage, usage.start(now=now)
 
@@ -154,7 +154,7 @@ class UserAgent:
             next_cseq=next_cseq,
             on_provisional=ignore_provisional,
             on_final=finished,
-            digest=stack.digest(plan),
+            digest=stack.digest(plan.accounts, plan.destination, allow_md5=plan.allow_md5),
             advertise=plan.advertise,
         )
         return client.start(now=now)
@@ -218,6 +218,10 @@ class UserAgent:
         if isinstance(verdict, Silence):
             self._stack.layer.discard(transaction)
             return []
+        if isinstance(verdict, Refusal) and verdict.status == 403:
+            outputs = self._refuse(transaction, new.hop, verdict, now)
+            self._stack.layer.discard(transaction)  # a stranger is told once: no 403 is repeated at a forged source
+            return outputs
         if verdict is None and new.merged:
             verdict = Refusal(482, "the same request came by another path already")  # §8.2.2.2
         verdict = verdict or refuse(request)

@@ -13,18 +13,19 @@ from typing import Any, Self
 import yaml
 
 from tests.interop.free_ports import free_media_ports, free_sip_port
-from tests.interop.programs import ROOT, Program
+from tests.interop.programs import Program
 from tests.interop.waiting import PATIENCE_S, wait_until
 
 SIPFLOW = str(Path(sys.executable).with_name("sipflow"))
 ANSWERED = "+12065550100"
-AGENTS = "tests.interop.probe_agents"
+_LEAVING_S = 3.0  # to un-register, so that the next test finds the registrar empty
+AGENTS = "tests.interop.probe_agents"  # a module of agents for `module:function`
 
 Sections = dict[str, Any]
 
 
 class Daemon:
-    """`sipflow run` with a configuration made here. A context manager: started on entry, killed on exit.
+    """`sipflow run` with a configuration made here. A context manager: started on entry, stopped on exit.
 
     Attributes:
         configuration: the YAML as Python values; change it and call `save` for a reload.
@@ -56,7 +57,7 @@ class Daemon:
             "sip": sip,
             "media": {"ports": f"{media.start}-{media.stop - 1}", "bind": "127.0.0.1", "drain_s": 0.5},
             "log": {"level": "info", "format": "json"},
-            "drain_s": 5,
+            "drain_s": 0.2,
             "trunks": {"local": {"accept_from": ["127.0.0.0/8"]}},
             "numbers": {ANSWERED: {"trunk": "local", "inbound_agent": "echo"}},
             "agents": {"echo": {"handler": "echo"}},
@@ -88,7 +89,7 @@ class Daemon:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._program is not None:
-            self._program.kill()
+            self._program.stop(_LEAVING_S)
 
     @property
     def greeting(self) -> str:
@@ -174,5 +175,3 @@ def call(folder: Path, uri: str, *options: str, password: str = "") -> CallRepor
     with Caller(folder / f"call-{len(list(folder.glob('call-*')))}.log", uri, *options, password=password) as caller:
         return caller.finish()
 
-
-__all__ = ["AGENTS", "ANSWERED", "ROOT", "CallReport", "Caller", "Daemon", "call"]

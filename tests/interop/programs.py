@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -118,6 +119,14 @@ class Program:
         """Ask it to end with SIGTERM, and wait; return the exit status."""
         self.signal(signal.SIGTERM)
         return self.wait(timeout_s)
+
+    def stop(self, timeout_s: float) -> None:
+        """Ask it to end, and kill what has not ended after `timeout_s`."""
+        if self.running:
+            self.signal(signal.SIGTERM)
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(timeout_s)
+        self.kill()
 
     def kill(self) -> None:
         """Kill it and all its children at once. May be called twice."""

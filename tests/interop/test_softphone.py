@@ -56,7 +56,7 @@ def test_a_phone_that_calls_through_a_proxy_hears_itself(
     transport: str, codec: str, pbx: Kamailio, daemon: Daemon, certificates: Certificates, tmp_path: Path
 ) -> None:
     with Phone(tmp_path, transport=transport, codec=codec, ca=certificates.ca, pbx=pbx, account="2101") as phone:
-        phone.wait_event("REGISTER_OK")
+        pbx.wait_registered("2101")
         phone.dial(f"sip:{REGISTERED}@{DOMAIN}")
         phone.wait_heard(_TWO_SECONDS)
         phone.quit()
@@ -81,7 +81,7 @@ def test_a_phone_that_is_called_hears_us_and_is_heard(codec: str, tmp_path: Path
 
 def test_a_registered_phone_is_called_through_the_proxy(pbx: Kamailio, certificates: Certificates, tmp_path: Path) -> None:
     with Phone(tmp_path / "phone", transport="tcp", pbx=pbx, account="2102") as phone:
-        phone.wait_event("REGISTER_OK")
+        pbx.wait_registered("2102")
         report = call(
             tmp_path, f"sip:2102@{DOMAIN}", "--proxy", pbx.proxy("tls"), "--ca", certificates.ca, "--from", "2101",
             "--username", "2101-auth", "--seconds", "2.5", password=PASSWORD,

@@ -95,7 +95,7 @@ def taken(*, headers: Lines = (), body: bytes = SDP) -> tuple[Wire, Peer, Node, 
 
 
 def calling(**changes: Any) -> tuple[Wire, Node, Peer, UacInvite]:
-    """Our user agent at "a" has sent an INVITE to bob (by hand, at "b"), who has not answered; `changes` to the plan."""
+    """Our user agent at "a" has called bob (by hand, at "b"), who has not answered; `changes` to the plan."""
     wire = Wire()
     alice, bob = wire.node("a"), Peer(wire, "b")
     usage = alice.place(replace(plan_to("b"), **changes))

@@ -50,7 +50,12 @@ class UasInvite(InviteUsage):
             stack.schedule(self)
 
     def adopt(
-        self, *, advertise: str = "", digest: DigestClient | None = None, accounts: tuple[Account, ...] = ()
+        self,
+        *,
+        advertise: str = "",
+        digest: DigestClient | None = None,
+        accounts: tuple[Account, ...] = (),
+        allow_md5: bool = True,
     ) -> None:
         """Learn, before anything but 100 is sent, how the trunk that owns the call names us and authenticates us.
 
@@ -58,9 +63,10 @@ class UasInvite(InviteUsage):
             advertise: "host" or "host:port" for Via and Contact.
             digest: what answers challenges to our BYE and re-INVITE.
             accounts: the same, where the stack is to keep the memory of nonces.
+            allow_md5: whether these accounts answer a challenge that knows only MD5.
         """
         self._advertise = advertise
-        self._digest = digest or self._stack.digest(accounts, self.established.next_hop_uri())
+        self._digest = digest or self._stack.digest(accounts, self.established.next_hop_uri(), allow_md5=allow_md5)
 
     @property
     def offer_in(self) -> bytes:

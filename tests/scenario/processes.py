@@ -1,0 +1,199 @@
+"""Processes under test: SIPp, our daemon, a call of ours; each keeps what it wrote, to be shown when a test fails."""
+
+import contextlib
+import json
+import os
+import re
+import socket
+import subprocess
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.scenario.catalogue import Place
+from tests.scenario.programs import ROOT, sipflow
+
+START_S = 30.0  # a slow machine may take this long to start Python
+_ENDPOINTS = re.compile(r"(udp|tcp):(\[::1\]|127\.0\.0\.1):([0-9]+)")
+_TAIL = 40
+
+
+def free_port(kind: socket.SocketKind = socket.SOCK_DGRAM) -> int:
+    """A port that nobody has at this moment, UDP or TCP."""
+    with socket.socket(socket.AF_INET, kind) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_until_bound(port: int, process: subprocess.Popen[bytes]) -> None:
+    """Wait until somebody listens on a port, or the process that should has ended; looks, and never touches it."""
+    until = time.monotonic() + START_S
+    while time.monotonic() < until and process.poll() is None and port not in _bound_ports():
+        time.sleep(0.02)
+
+
+def _bound_ports() -> set[int]:
+    """Every local port of this machine that is in use."""
+    found = set()
+    for table in ("udp", "udp6", "tcp", "tcp6"):
+        for line in _read(Path(f"/proc/net/{table}")).splitlines()[1:]:
+            local = line.split()[1]  # such as 0100007F:13C4
+            found.add(int(local.rpartition(":")[2], 16))
+    return found
+
+
+@dataclass
+class Ended:
+    """How a process ended.
+
+    Attributes:
+        status: what it returned; negative for a signal.
+        pid: its number, which SIPp writes into Call-ID.
+        texts: what it wrote, by kind.
+    """
+
+    status: int
+    pid: int
+    texts: dict[str, str] = field(default_factory=dict)
+
+
+class Process:
+    """One process with its output in files.
+
+    Args:
+        command: what to run, from the top folder of the project.
+        folder: where the files go.
+        name: of the files.
+        environment: what is different from ours.
+    """
+
+    def __init__(
+        self, command: list[str], folder: Path, name: str, environment: tuple[tuple[str, str], ...] = ()
+    ) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        self.name = name
+        self.out, self.err = folder / f"{name}.out", folder / f"{name}.err"
+        with self.out.open("wb") as out, self.err.open("wb") as err:
+            self.popen = subprocess.Popen(
+                command,
+                cwd=ROOT,
+                env={**os.environ, **dict(environment)},
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+            )
+
+    def wait(self, timeout_s: float) -> Ended:
+        """Wait for the end; a process that does not come to one is killed."""
+        try:
+            status = self.popen.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            status = self.popen.wait()
+        return Ended(status, self.popen.pid, self.texts())
+
+    def texts(self) -> dict[str, str]:
+        """What was written, by kind."""
+        return {"standard output": _read(self.out), "standard error": _read(self.err)}
+
+    def kill(self) -> None:
+        """End it at once, if it runs."""
+        if self.popen.poll() is None:
+            self.popen.kill()
+            self.popen.wait()
+
+
+class Sipp(Process):
+    """One SIPp process with its traces."""
+
+    def __init__(self, command: list[str], folder: Path, name: str, *, patience_s: int) -> None:
+        self._traces = {kind: folder / f"{name}.{kind}" for kind in ("errors", "messages", "logs")}
+        traces = [
+            *("-trace_err", "-error_file", str(self._traces["errors"])),
+            *("-trace_msg", "-message_file", str(self._traces["messages"])),
+            *("-trace_logs", "-log_file", str(self._traces["logs"])),
+        ]
+        limits = ["-nostdin", "-timeout", f"{patience_s}s", "-timeout_error"]
+        super().__init__([*command, *limits, *traces], folder, name)
+
+    def texts(self) -> dict[str, str]:
+        """Errors and messages; SIPp's screen only where there is nothing else."""
+        texts = {f"SIPp's {kind}": _read(path) for kind, path in self._traces.items()}
+        return texts if texts["SIPp's messages"] else texts | super().texts()
+
+
+class Daemon(Process):
+    """`sipflow run` on a configuration file."""
+
+    def __init__(self, config: Path, folder: Path, name: str, environment: tuple[tuple[str, str], ...] = ()) -> None:
+        super().__init__(sipflow("run", str(config)), folder, name, environment)
+
+    def wait_ready(self) -> Place:
+        """Wait for the greeting; returns the ports it names.
+
+        Raises:
+            AssertionError: it ended instead, or takes too long.
+        """
+        until = time.monotonic() + START_S
+        while time.monotonic() < until and self.popen.poll() is None:
+            greeting = _read(self.out)
+            if "is ready" in greeting and greeting.endswith("\n"):
+                return _place(greeting)
+            time.sleep(0.02)
+        raise AssertionError(f"sipflow did not start:\n{_read(self.out)}\n{_read(self.err)}")
+
+    def records(self) -> list[dict[str, Any]]:
+        """What it has logged so far, without the SIP messages."""
+        found = []
+        for line in _read(self.err).splitlines():
+            if '"message": ' not in line[:200] and line.startswith("{"):
+                with contextlib.suppress(ValueError):  # the line that is just being written
+                    found.append(json.loads(line))
+        return found
+
+    def wait_for(self, event: str, timeout_s: float) -> None:
+        """Wait until a log line says something that begins with `event`, or time is up."""
+        until = time.monotonic() + timeout_s
+        while time.monotonic() < until and self.popen.poll() is None:
+            if any(str(record.get("event")).startswith(event) for record in self.records()):
+                return
+            time.sleep(0.1)
+
+    def about(self, call_id: str) -> str:
+        """The log lines that name a Call-ID, and the last ones."""
+        lines = _read(self.err).splitlines()
+        named = [line for line in lines if call_id in line and '"message": ' not in line[:200]]
+        return "\n".join([*named, "...", *(line[:300] for line in lines[-_TAIL:])])
+
+    def faults(self) -> list[str]:
+        """Every traceback in the log but those that agents ask for, and whatever is no log line at all."""
+        found = [line for line in _read(self.err).splitlines() if line and not line.startswith("{")]
+        for record in self.records():
+            if "exception" in record and record["event"] != "the agent raised":
+                found.append(f"{record['event']}: {record['exception']}")
+            elif "background task failed" in str(record.get("event")):
+                found.append(str(record))
+        return found
+
+    def stop(self, patience_s: float = 20.0) -> int:
+        """Tell it to stop with SIGTERM; returns its exit status."""
+        self.popen.terminate()
+        return self.wait(patience_s).status
+
+
+def _place(greeting: str) -> Place:
+    ports = {(transport, host): int(port) for transport, host, port in _ENDPOINTS.findall(greeting)}
+    return Place(
+        udp=ports[("udp", "127.0.0.1")],
+        tcp=ports[("tcp", "127.0.0.1")],
+        ipv6=ports.get(("udp", "[::1]"), 0),
+    )
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return ""

@@ -1,0 +1,65 @@
+import pytest
+
+from tests.scenario.catalogue import Scenario, scenarios
+from tests.scenario.ears import Heard
+from tests.scenario.stage import Played, Stage
+
+INBOUND = scenarios("inbound")
+HELD = [each for each in INBOUND if each.run.ears and "_is_hold_" in each.name]
+MOVED = [each for each in INBOUND if "reinvite_moves_our_audio" in each.name]
+COUNTED = [each for each in INBOUND if each.run.agent_starts is not None]
+ON_THE_WAY_S = 0.1  # between our log line and the packet that was sent just before it
+
+
+@pytest.mark.parametrize("scenario", INBOUND, ids=str)
+def test_a_sipp_caller_sees_what_the_rfc_says(scenario: Scenario, stage: Stage) -> None:
+    played = stage.played(scenario)
+
+    assert played.sipp.status == 0, played.story
+
+
+@pytest.mark.parametrize("scenario", COUNTED, ids=str)
+def test_a_call_starts_its_agent_once_and_a_refusal_none(scenario: Scenario, stage: Stage) -> None:
+    played = stage.played(scenario)
+
+    assert played.agent_starts() == scenario.run.agent_starts, played.story
+
+
+@pytest.mark.parametrize("scenario", HELD, ids=str)
+def test_a_caller_on_hold_hears_nothing(scenario: Scenario, stage: Stage) -> None:
+    played = stage.played(scenario)
+    held, resumed = logged_at(played, "on hold"), logged_at(played, "resumed")
+
+    heard = [packet.at for packet in played.heard[0]]
+
+    assert (
+        any(at < held for at in heard),
+        [at - held for at in heard if held + ON_THE_WAY_S < at < resumed],
+        any(at > resumed for at in heard),
+    ) == (True, [], True), played.story
+
+
+@pytest.mark.parametrize("scenario", MOVED, ids=str)
+def test_a_caller_who_moves_hears_us_at_the_new_port_only(scenario: Scenario, stage: Stage) -> None:
+    played = stage.played(scenario)
+    first, second = played.heard
+
+    assert first, played.story
+    assert second, played.story
+    assert [packet for packet in first if packet.at > second[0].at + ON_THE_WAY_S] == []
+    assert follows(first[-1], second[0])
+
+
+def follows(last: Heard, first: Heard) -> bool:
+    """Whether it is one stream: the packet after the other, or one of the next few."""
+    return (first.sequence - last.sequence) % 65536 < 10
+
+
+def logged_at(played: Played, event: str) -> float:
+    """When the daemon logged something about the scenario's call, UTC in seconds."""
+    assert played.daemon is not None
+    records = played.daemon.records()
+    calls = {each["call"] for each in records if played.call_id in str(each.get("sip_call_id"))}
+    times = [each["timestamp"] for each in records if each.get("call") in calls and each["event"] == event]
+    assert len(times) == 1, f"{event!r} was logged {len(times)} times\n{played.story}"
+    return utc_seconds(times[0])
