@@ -1,5 +1,7 @@
 """What the daemon says when it is ready, in plain words: where it listens, which trunks are up, who answers what."""
 
+import shutil
+import sys
 from collections.abc import Iterable, Sequence
 
 from sipflow import __version__
@@ -86,4 +88,10 @@ def _how_to_call(configuration: Configuration, listening: Sequence[ListenAddress
     near = listening[0]
     where = join_host_port(_ANY.get(near.host, near.host), near.port)
     suffix = "" if near.transport == "udp" else f"';transport={near.transport}'"
-    return [f"call it:  sipflow call sip:{answered[0]}@{where}{suffix}   (or any softphone)"]
+    return [f"call it:  {_command()} call sip:{answered[0]}@{where}{suffix}   (or any softphone)"]
+
+
+def _command() -> str:
+    """How the person who started us can type our name: as it was typed, where the shell would not find it."""
+    typed = sys.argv[0]
+    return typed if typed.endswith("sipflow") and shutil.which("sipflow") is None else "sipflow"

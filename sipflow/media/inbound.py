@@ -33,7 +33,8 @@ class Inbound:
     take their place, so that the reader's time stays true. Pauses in the timestamps are filled the same way.
 
     Attributes:
-        latch: who is believed, and where to send; None until something was agreed.
+        latch: who is believed, and where to send.
+        source: loss and jitter of what the peer sends.
         first_at, last_at: when packets of the peer came; None until the first.
         bytes, malformed, unexpected, rtcp, digits: counters of `MediaStatistics`.
     """
@@ -99,9 +100,7 @@ class Inbound:
         self._woken_at = 0.0
         self.source = Source(min_sequential=1)  # the latch proves sources
         self._count = self.source.receive
-        self._next = (
-            -1
-        )  # the next packet of a settled stream: passes if it comes from `_peer`; -1 while none is settled
+        self._next = -1  # the next packet of a settled stream, which passes if it is from `_peer`; -1: none is settled
         self._told = -1  # `_next` when the latch last knew
         self._peer: Address = ("", 0)
         self.bytes = self.malformed = self.unexpected = self.rtcp = self.digits = 0

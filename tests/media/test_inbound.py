@@ -264,6 +264,43 @@ async def test_the_address_in_sdp_wins_over_an_early_stranger() -> None:
         assert (len(stage.peer.received()), stranger.received()) == (1, [])
 
 
+async def test_a_forged_ssrc_from_the_peers_own_address_is_not_heard_while_the_peer_speaks() -> None:
+    async with Stage() as stage:
+        reader = stage.session.frames()
+        for n in range(1, 20):
+            stage.peer.send(stage.port, n, speech(n))
+            stage.peer.send(stage.port, 500 + n, speech(99), ssrc=666)
+
+        assert await waiting(reader) == [heard(n) for n in range(1, 20)]
+
+
+async def test_a_peer_that_changes_its_ssrc_is_heard_again_from_its_third_packet_on() -> None:
+    async with Stage() as stage:
+        reader = stage.session.frames()
+        for n in range(1, 4):
+            stage.peer.send(stage.port, n, speech(n))
+        for n in range(500, 505):
+            stage.peer.send(stage.port, n, speech(n - 400), ssrc=8)
+
+        assert await waiting(reader) == [heard(n) for n in (1, 2, 3, 102, 103, 104)]
+
+
+async def test_a_peer_that_moved_is_found_by_its_ssrc_after_silence() -> None:
+    async with Stage(settings=Settings(latch_silent_s=0.05)) as stage:
+        moved = stage.another_peer()
+        reader = stage.session.frames()
+        for n in range(1, 5):
+            stage.peer.send(stage.port, n, speech(n))
+        await settle()
+        await asyncio.sleep(0.06)
+        for n in range(7, 11):
+            moved.send(stage.port, n, speech(n))
+
+        assert (await waiting(reader))[-2:] == [heard(9), heard(10)]
+        stage.tick()
+        assert (len(moved.received()), stage.peer.received()) == (1, [])
+
+
 # Digits and RTCP
 
 

@@ -133,6 +133,16 @@ def test_a_forged_ssrc_between_the_peers_own_packets_is_never_believed() -> None
     assert forged == [False] * 20
 
 
+def test_packets_reported_in_bulk_count_like_those_that_were_asked_about() -> None:
+    latch = behind_nat()
+    for n in range(20):
+        latch.heard(5 + n, now=1.0 + n * 0.02)
+        assert latch.accept(NAT, 666, 900 + n, now=1.0 + n * 0.02) is False
+
+    assert play(latch, MOVED, 100, 3, at=3.3) == [False] * 3
+    assert play(latch, MOVED, 103, 3, at=3.4) == [False, False, True]
+
+
 def test_a_re_invite_with_the_same_address_changes_nothing() -> None:
     latch = behind_nat()
 

@@ -91,7 +91,13 @@ def sipp_command(scenario: Scenario, place: Place) -> list[str]:
         command += [targets[run.over]]
     else:
         command += ["-p", str(place.port)]
-    command += ["-i", "::1" if run.over == "ipv6" else run.source, "-m", "1", *(["-t", "t1"] if run.over == "tcp" else [])]
+    command += [
+        "-i",
+        "::1" if run.over == "ipv6" else run.source,
+        "-m",
+        "1",
+        *(["-t", "t1"] if run.over == "tcp" else []),
+    ]
     if run.ears:
         command += ["-key", "ear", str(place.ears[0]), "-key", "other_ear", str(place.ears[1])]
     if run.auth_user:

@@ -43,9 +43,7 @@ class Run:
 # SIPp hides repeated messages and answers them by itself, unless it is told not to repeat either.
 EXPLICIT = ("-nr",)
 _LOCKED = "+12065550120"
-_BIG = tuple(
-    word for number in range(20) for word in ("--header", f"X-Filler-{number:02}: {'0123456789' * 5}")
-)
+_BIG = tuple(word for number in range(20) for word in ("--header", f"X-Filler-{number:02}: {'0123456789' * 5}"))
 
 _INBOUND = {
     "a_big_invite_over_udp_is_answered": Run(agent_starts=1),
@@ -119,6 +117,7 @@ _OUTBOUND = {
 }
 
 _REGISTRAR = {
+    "a_3xx_is_followed": Run(source="0.0.0.0"),  # it listens on the address that it redirects to, too
     "a_registration_is_taken_back_at_shutdown": Run(at_shutdown=True),
     "a_registration_over_tcp": Run(over="tcp", environment=(("REGISTRAR", "'sip:127.0.0.1:5090;transport=tcp'"),)),
     "a_shorter_expiry_that_is_granted_is_kept": Run(long=True),

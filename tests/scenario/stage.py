@@ -18,7 +18,7 @@ from tests.scenario.registrars import trunk_name, write_config
 AT_ONCE = 6  # short scenarios that run beside the long ones
 SHORT_S, LONG_S = 40, 70  # what a scenario may take on a slow machine; most need less than two seconds
 _GRACE_S = 10.0
-_ANY_PORT = (("UDP_PORT", "0"), ("TCP_PORT", "0"), ("IPV6_PORT", "0"))
+ANY_PORT = (("UDP_PORT", "0"), ("TCP_PORT", "0"), ("IPV6_PORT", "0"))
 _SHOWN = 6000  # characters of a text in the story of a failure
 
 
@@ -63,9 +63,7 @@ class Played:
     def agent_starts(self) -> int:
         """How many agents were started for the calls of this scenario."""
         records = self.daemon.records() if self.daemon is not None else []
-        return sum(
-            1 for each in records if each["event"] == "agent started" and self.call_id in each["sip_call_id"]
-        )
+        return sum(1 for each in records if each["event"] == "agent started" and self.call_id in each["sip_call_id"])
 
 
 class Stage:
@@ -132,7 +130,7 @@ class Stage:
 
     def _open(self, policies: set[str]) -> dict[str, Place]:
         for policy in sorted(policies):
-            environment = (*_ANY_PORT, ("UNKNOWN_SOURCE", policy))
+            environment = (*ANY_PORT, ("UNKNOWN_SOURCE", policy))
             daemon = Daemon(FOLDER / "inbound.yaml", self._folder, f"daemon-{policy}", environment)
             self._keep(daemon)
             self.daemons[policy] = daemon

@@ -1,3 +1,5 @@
+from datetime import datetime
+
 import pytest
 
 from tests.scenario.catalogue import Scenario, scenarios
@@ -62,4 +64,18 @@ def logged_at(played: Played, event: str) -> float:
     calls = {each["call"] for each in records if played.call_id in str(each.get("sip_call_id"))}
     times = [each["timestamp"] for each in records if each.get("call") in calls and each["event"] == event]
     assert len(times) == 1, f"{event!r} was logged {len(times)} times\n{played.story}"
-    return utc_seconds(times[0])
+    return datetime.fromisoformat(times[0]).timestamp()
+
+
+def test_the_called_daemons_are_alive_and_go_down_in_order(stage: Stage) -> None:
+    """Last of all: nothing that was called has left a traceback, and SIGTERM is obeyed."""
+    called = [name for name in ("reject", "silent") if name in stage.daemons]
+    if not called:
+        pytest.skip("no scenario that calls us was chosen")
+    stage.wait_for_callers()
+
+    alive = [stage.daemons[name].popen.poll() is None for name in called]
+    ended = [stage.daemons[name].stop() for name in called]
+
+    assert [fault for name in called for fault in stage.daemons[name].faults()] == []
+    assert (alive, ended) == ([True] * len(called), [0] * len(called))

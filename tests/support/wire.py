@@ -22,7 +22,7 @@ from sipflow.sip.user_agent import Gate, UserAgent, admit_all
 
 App = Callable[["Node", Event], None]
 E = TypeVar("E")
-MOMENT = 0.02  # seconds: there and back
+MOMENT = 0.025  # seconds: there and back
 EPHEMERAL_PORT = 40001  # where a stream comes from that its sender opened
 _MINTED = re.compile(r"(z9hG4bK|tag=)[a-z][0-9a-f]{16}")
 WIRES: list["Wire"] = []  # those of the running test; what checks that nothing is left closes them
