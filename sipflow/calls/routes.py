@@ -1,7 +1,9 @@
 """From an INVITE to an agent: trunk, then number, then agent; and why not, in words."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 
+from sipflow.errors import RemoteProtocolError
 from sipflow.numbers.inventory import Inventory, Number
 from sipflow.sip.headers.address import NameAddr
 from sipflow.sip.hop import Hop
@@ -81,7 +83,8 @@ def dialled_numbers(request: Request, trunk: Trunk) -> list[str]:
     uris: list[Uri] = [request.request_uri]
     called = request.headers.get("P-Called-Party-ID")  # RFC 7315 §4.2
     if called is not None:
-        uris.append(NameAddr.parse(called).uri)
+        with suppress(RemoteProtocolError):  # one that cannot be read says nothing; the others may
+            uris.append(NameAddr.parse(called).uri)
     uris.append(request.to.uri)
     users = [_user_of(uri) for uri in uris]
     return list(dict.fromkeys(user for user in users if user and user != trunk.username))

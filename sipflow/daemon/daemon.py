@@ -18,7 +18,7 @@ from sipflow.calls.routes import Router
 from sipflow.config.changes import changes
 from sipflow.config.configuration import Configuration
 from sipflow.daemon.build import build
-from sipflow.daemon.greeting import greet
+from sipflow.daemon.greeting import greet, health_lines
 from sipflow.daemon.loading import load_configuration
 from sipflow.daemon.logs import set_up_logs
 from sipflow.errors import AgentError, ConfigError, TransportError
@@ -91,6 +91,7 @@ class Daemon:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._asked_to_stop)
         loop.add_signal_handler(signal.SIGHUP, self.reload)
+        loop.add_signal_handler(signal.SIGUSR1, self._say_state)
         try:
             await self._greet()
             await self._stop_asked.wait()
@@ -147,9 +148,21 @@ class Daemon:
             if all(state.state is not RegistrationState.REGISTERING for state in self.registrations.states()):
                 break
             await asyncio.sleep(_GREET_STEP_S)
+        self._say(self._greeting())
+
+    def _greeting(self) -> list[str]:
         now = asyncio.get_running_loop().time()
-        for line in greet(self.configuration, self.edge.endpoint.listening, self.registrations.states(), now=now):
-            sys.stdout.write(line + "\n")
+        return greet(self.configuration, self.edge.endpoint.listening, self.registrations.states(), now=now)
+
+    def _say_state(self) -> None:
+        """Say how everything is, for whoever sends SIGUSR1."""
+        edge = self.edge
+        lines = [*self._greeting(), *(f"  {line}" for line in health_lines(self.health.states()))]
+        counts = {"calls": len(edge.switchboard.calls), **edge.ua.counts, **edge.endpoint.counts}
+        self._say([*lines, "  now: " + ", ".join(f"{count} {what}" for what, count in counts.items())])
+
+    def _say(self, lines: list[str]) -> None:
+        sys.stdout.write("\n".join(lines) + "\n")
         sys.stdout.flush()
 
     # Reload

@@ -10,7 +10,7 @@ from sipflow.net.settings import ListenAddress
 from sipflow.numbers.inventory import Number
 from sipflow.sip.addressing import join_host_port
 from sipflow.trunks.outputs import RegistrationState
-from sipflow.trunks.runner import RegistrationStatus
+from sipflow.trunks.runner import HealthStatus, RegistrationStatus
 from sipflow.trunks.trunk import Trunk
 
 _MANY = 10  # trunks or numbers beyond this are counted, not listed
@@ -73,6 +73,18 @@ def _state_line(state: RegistrationStatus, now: float) -> str:
         again = f", next try in {state.retry_at - now:.0f} s" if state.retry_at is not None else ""
         return f"{state.last_error.removeprefix(f'trunk {state.trunk}: ')}{again}"
     return state.state.value
+
+
+def health_lines(states: Iterable[HealthStatus]) -> list[str]:
+    """Say how the far end of each trunk is that is asked with OPTIONS."""
+    lines = []
+    for state in states:
+        took = f", answered in {1000 * state.round_trip_s:.0f} ms" if state.round_trip_s is not None else ""
+        lines.append(
+            f"trunk {state.trunk}: far end {state.state.value}{took}"
+            + (f" ({state.last_error})" if state.last_error else "")
+        )
+    return _some(lines, "trunks asked with OPTIONS") if lines else []
 
 
 def _number_line(number: Number) -> str:

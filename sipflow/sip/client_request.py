@@ -148,11 +148,14 @@ class ClientRequest:
         """Take the hops of the destination, best first."""
         if self._given_up:
             return self._end(487, "Request Terminated", None, now)
-        tried = self.hop[:3] if self.hop is not None else None
-        self._hops = [self._on_open_flow(hop) for hop in hops if hop[:3] != tried]
+        if self.hop is None:
+            self._hops = [self._on_open_flow(hop) for hop in hops]
+        else:  # the open flow was tried before anything was looked up, and failed
+            tried = self.hop[:3]
+            self._hops = [hop for hop in hops if hop[:3] != tried]
         if self._hops:
             return self._try_next(now)
-        return self.unresolved(f"no {'other ' if tried else ''}address for {self._destination.host}", now=now)
+        return self.unresolved(f"no {'other ' if self.hop else ''}address for {self._destination.host}", now=now)
 
     def unresolved(self, reason: str, *, now: float) -> list[Output]:
         """End: the destination has no address."""

@@ -229,8 +229,12 @@ class Stack:
                 return (flow,)
         if dialog.routes:
             return ()
-        downgraded = flow.transport == "tls" and transport != "tls"
-        return (flow,) if downgraded or _behind_nat(uri.host, flow.host) else ()
+        return (flow,) if _downgraded(uri, flow) or _behind_nat(uri.host, flow.host) else ()
+
+    def destination(self, dialog: Dialog) -> SipUri:
+        """What to look up for a request inside `dialog`: its next hop; over TLS if the dialog came over TLS."""
+        uri = dialog.next_hop_uri()
+        return uri.with_params(("transport", "tls")) if _downgraded(uri, dialog.flow) else uri
 
     def send_ack(self, dialog: Dialog, invite: Request, advertise: str, *, now: float) -> list[Output]:
         """Acknowledge a 2xx (§13.2.2.4): not a transaction, sent afresh for every repeat of the 2xx."""
@@ -243,7 +247,7 @@ class Stack:
         hops = self.known_hops(dialog)
         if hops:
             return waiting.resolved(hops, now=now)
-        return [Resolve(self.await_hops(waiting), dialog.next_hop_uri())]
+        return [Resolve(self.await_hops(waiting), self.destination(dialog))]
 
     # Responses of ours
 
@@ -316,6 +320,11 @@ def transport_of(uri: SipUri) -> str:
     if uri.scheme == "sips":
         return "tls"
     return asked or "udp"
+
+
+def _downgraded(uri: SipUri, flow: Hop) -> bool:
+    """Whether going by `uri` alone would carry a call that came over TLS in the clear."""
+    return flow.transport == "tls" and transport_of(uri) != "tls"
 
 
 def _behind_nat(contact_host: str, source_host: str) -> bool:

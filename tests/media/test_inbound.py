@@ -269,7 +269,8 @@ async def test_a_forged_ssrc_from_the_peers_own_address_is_not_heard_while_the_p
         reader = stage.session.frames()
         for n in range(1, 20):
             stage.peer.send(stage.port, n, speech(n))
-            stage.peer.send(stage.port, 500 + n, speech(99), ssrc=666)
+            if n >= 3:
+                stage.peer.send(stage.port, 500 + n, speech(99), ssrc=666)
 
         assert await waiting(reader) == [heard(n) for n in range(1, 20)]
 
@@ -293,10 +294,10 @@ async def test_a_peer_that_moved_is_found_by_its_ssrc_after_silence() -> None:
             stage.peer.send(stage.port, n, speech(n))
         await settle()
         await asyncio.sleep(0.06)
-        for n in range(7, 11):
+        for n in range(7, 12):
             moved.send(stage.port, n, speech(n))
 
-        assert (await waiting(reader))[-2:] == [heard(9), heard(10)]
+        assert (await waiting(reader))[-3:] == [heard(9), heard(10), heard(11)]
         stage.tick()
         assert (len(moved.received()), stage.peer.received()) == (1, [])
 

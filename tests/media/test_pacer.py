@@ -67,7 +67,7 @@ async def test_a_packet_time_of_its_own() -> None:
 
     await ticks(slow, 3)
 
-    assert len(quick.ticked) >= 12
+    assert len(quick.ticked) + quick.skipped >= 12
     pacer.close()
 
 
@@ -100,7 +100,7 @@ async def test_a_stream_that_fails_is_reported_and_silences_no_other() -> None:
     await ticks(sound, 2)
     pacer.close()
 
-    assert pacer.failed >= 2
+    assert pacer.failed >= 1
     assert isinstance(reported[0]["exception"], ValueError)
     assert reported[0]["message"].startswith("a media stream failed to send: ")
 

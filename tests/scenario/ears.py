@@ -47,5 +47,5 @@ def _arrival(ancillary: list[tuple[int, int, bytes]]) -> float:
     for level, kind, value in ancillary:
         if (level, kind) == (socket.SOL_SOCKET, _SO_TIMESTAMP):
             seconds, microseconds = _TIMESTAMP.unpack(value)
-            return float(seconds) + microseconds / 1e6
+            return int(seconds) + int(microseconds) / 1e6
     raise AssertionError("the system does not say when a packet came")

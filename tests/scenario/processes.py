@@ -55,7 +55,7 @@ class Ended:
 
     status: int
     pid: int
-    texts: dict[str, str] = field(default_factory=dict)
+    texts: dict[str, str] = field(default_factory=dict, repr=False)
 
 
 class Process:
@@ -108,15 +108,14 @@ class Process:
 class Sipp(Process):
     """One SIPp process with its traces."""
 
-    def __init__(self, command: list[str], folder: Path, name: str, *, patience_s: int) -> None:
+    def __init__(self, command: list[str], folder: Path, name: str) -> None:
         self._traces = {kind: folder / f"{name}.{kind}" for kind in ("errors", "messages", "logs")}
         traces = [
             *("-trace_err", "-error_file", str(self._traces["errors"])),
             *("-trace_msg", "-message_file", str(self._traces["messages"])),
             *("-trace_logs", "-log_file", str(self._traces["logs"])),
         ]
-        limits = ["-nostdin", "-timeout", f"{patience_s}s", "-timeout_error"]
-        super().__init__([*command, *limits, *traces], folder, name)
+        super().__init__([*command, "-nostdin", *traces], folder, name)
 
     def texts(self) -> dict[str, str]:
         """Errors and messages; SIPp's screen only where there is nothing else."""

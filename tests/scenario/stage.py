@@ -17,6 +17,7 @@ from tests.scenario.registrars import trunk_name, write_config
 
 AT_ONCE = 6  # short scenarios that run beside the long ones
 SHORT_S, LONG_S = 40, 70  # what a scenario may take on a slow machine; most need less than two seconds
+MESSAGE_S = 20  # what a message may take to come, in a scenario that is not about waiting
 _GRACE_S = 10.0
 ANY_PORT = (("UDP_PORT", "0"), ("TCP_PORT", "0"), ("IPV6_PORT", "0"))
 _SHOWN = 6000  # characters of a text in the story of a failure
@@ -148,7 +149,10 @@ class Stage:
     def _sipp(self, scenario: Scenario, place: Place) -> Sipp:
         name = scenario.name.partition("/")[2]
         folder = self._folder / scenario.folder
-        sipp = Sipp(sipp_command(scenario, place), folder, name, patience_s=_patience(scenario))
+        limits = ["-timeout", f"{_patience(scenario)}s", "-timeout_error"]
+        if not scenario.run.long and not scenario.run.at_shutdown:
+            limits += ["-recv_timeout", str(1000 * MESSAGE_S)]
+        sipp = Sipp([*sipp_command(scenario, place), *limits], folder, name)
         self._keep(sipp)
         return sipp
 
@@ -190,7 +194,7 @@ class Stage:
             if scenario.run.at_shutdown:
                 daemon.wait_for(f"trunk {trunk_name(scenario)}: registered", SHORT_S)
         daemon.stop()
-        for scenario, (place, sipp) in waiting.items():
+        for scenario, (_, sipp) in waiting.items():
             if scenario.run.at_shutdown:
                 ended[scenario] = sipp.wait(_GRACE_S)
         return {

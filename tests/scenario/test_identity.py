@@ -24,7 +24,7 @@ class Caller:
         self._socket.settimeout(ANSWER_S)
         self._socket.bind(("127.0.0.1", 0))
         self._socket.connect(("127.0.0.1", port))
-        self._here = "127.0.0.1:{}".format(self._socket.getsockname()[1])
+        self._here = f"127.0.0.1:{self._socket.getsockname()[1]}"
         self.uri = f"sip:{number}@sipflow.example"
 
     def close(self) -> None:

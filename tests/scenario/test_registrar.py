@@ -6,9 +6,7 @@ from tests.scenario.special import PASSWORD
 from tests.scenario.stage import Stage
 
 REGISTRARS = scenarios("registrar")
-CHALLENGING = [
-    each for each in REGISTRARS if "answers" in each.name and "call_to" not in each.name or "nonce" in each.name
-]
+CHALLENGING = [each for each in REGISTRARS if "challenge" in each.name or "_with_" in each.name or "nonce" in each.name]
 
 
 @pytest.mark.parametrize("scenario", REGISTRARS, ids=str)

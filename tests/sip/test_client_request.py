@@ -302,9 +302,20 @@ def test_a_big_request_that_neither_tcp_nor_udp_carries_goes_to_the_next_target(
 # Connections that have gone
 
 
-def test_a_bye_whose_connection_is_gone_looks_its_target_up_and_goes_there() -> None:
+@pytest.mark.parametrize(
+    ("transport", "contact", "reached_by"),
+    [
+        ("tcp", "sip:alice@a", "udp"),
+        ("tcp", "sip:alice@a;transport=tcp", "tcp"),
+        ("tls", "sip:alice@phone", "tls"),  # never in the clear
+        ("tls", "sip:alice@phone;transport=tcp", "tls"),
+    ],
+)
+def test_a_bye_whose_connection_is_gone_looks_its_target_up_and_goes_there(
+    transport: str, contact: str, reached_by: str
+) -> None:
     wire = Wire()
-    alice, bob = Peer(wire, "a", contact="<sip:alice@phone>", transport="tls"), wire.node("b")
+    alice, bob = Peer(wire, "a", contact=f"<{contact}>", transport=transport), wire.node("b")
     invite = alice.ask("INVITE", "b", body=SDP)
     wire.play()
     bob.answer(SDP)
@@ -312,11 +323,13 @@ def test_a_bye_whose_connection_is_gone_looks_its_target_up_and_goes_there() -> 
     alice.ack(invite, "b")
     wire.play()
 
-    wire.unreachable.add(("tls", "a"))
+    wire.gone.add(7)
     bob.bye()
     wire.play()
 
-    assert (wire.hops[-1].transport, wire.hops[-1].host) == ("udp", "phone")
+    host = "phone" if "phone" in contact else "a"
+    assert wire.hops[-1] == Hop(reached_by, host, 5060, "b", 5060)
+    assert wire.request("b BYE").via.transport == reached_by.upper()
     assert str(wire.request("b BYE").cseq) == "1 BYE"
 
 

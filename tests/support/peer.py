@@ -25,7 +25,7 @@ class Peer:
         self.contact = f"<sip:{host}@{host}>" if contact is None else contact
         self.transport = transport
         self.heard: list[Request | Response] = []
-        self.sources: list[Hop] = []
+        self._sources: dict[int, str] = {}
         self._branches = count(1)
         wire.stations[host] = self
 
@@ -33,7 +33,7 @@ class Peer:
         message = parse_datagram(data)
         assert isinstance(message, Request | Response), message
         self.heard.append(message)
-        self.sources.append(hop)
+        self._sources[id(message)] = hop.host
 
     def said(self, word: str) -> Request | Response:
         """The last message heard that is `word`: a method or a status."""
@@ -131,7 +131,7 @@ class Peer:
         response = make_response(
             request, status, to_tag=tag, headers=lines, body=body, content_type="application/sdp" if body else None
         )
-        self.tell(response, request.via.host)
+        self.tell(response, self._sources.get(id(request), request.via.host))
         return response
 
     def tell(self, message: Request | Response | bytes, to: str) -> None:

@@ -142,12 +142,14 @@ class Wire:
     Attributes:
         dropped: may swallow chosen messages: it sees (from, data) and says True to lose it.
         unreachable: (transport, host) pairs that nothing can be sent to.
+        gone: numbers of connections that are closed.
     """
 
     seed: int = 1
     weather: Weather = field(default_factory=Weather)
     dropped: Callable[[str, bytes], bool] = lambda _host, _data: False
     unreachable: set[tuple[str, str]] = field(default_factory=set)
+    gone: set[int] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.now = 0.0
@@ -176,7 +178,10 @@ class Wire:
 
     def send(self, sender: Node, transmit: Transmit) -> None:
         hop = transmit.hop
-        if (hop.transport, hop.host) in self.unreachable:
+        if hop.connection in self.gone:
+            hop = hop._replace(connection=0)  # as the shell does: a new one, to the same address
+        lost = hop.reliable and hop.port == EPHEMERAL_PORT and not hop.connection  # where nobody listens
+        if lost or (hop.transport, hop.host) in self.unreachable:
             self.at(self.now, lambda: sender.perform(sender.ua.transport_failed(transmit.transaction, now=self.now)))
             return
         if self.keep_sent:

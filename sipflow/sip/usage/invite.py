@@ -295,7 +295,7 @@ class InviteUsage:
 
         return ClientRequest(
             self._stack,
-            destination=dialog.next_hop_uri(),
+            destination=self._stack.destination(dialog),
             hops=self._stack.known_hops(dialog),
             build=build,
             next_cseq=dialog.next_cseq,

@@ -1,0 +1,176 @@
+"""The media of one leg: offers, answers, hold, versions, and addresses that are refused."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from sipflow.calls.media import LegMedia
+from sipflow.errors import LocalProtocolError, RemoteProtocolError
+from sipflow.media.desk import MediaDesk
+from sipflow.media.settings import Settings
+from sipflow.sdp.offer_answer import PCMA, PCMU, Capabilities
+from tests.calls.stage import staged
+
+OURS = "127.0.0.1"
+BOTH = Capabilities(codecs=(PCMU, PCMA))
+
+
+@pytest.fixture
+async def desk() -> Iterator[MediaDesk]:  # type: ignore[misc]  # the mode of pytest-asyncio knows what to do with it
+    made = MediaDesk(Settings(port_low=42000, port_high=42020, bind_host=OURS, drain_s=0.0))
+    yield made
+    made.close()
+
+
+def leg(desk: MediaDesk, address: str = OURS) -> LegMedia:
+    return LegMedia(desk, address=address, capabilities=BOTH, session_id=7, on_digit=lambda _digit: None)
+
+
+def sdp(host: str = OURS, *, direction: str = "sendrecv", port: int = 4000, formats: str = "0 8") -> bytes:
+    family = "IP6" if ":" in host else "IP4"
+    return (
+        f"v=0\r\no=- 1 1 IN {family} {host}\r\ns=-\r\nc=IN {family} {host}\r\nt=0 0\r\n"
+        f"m=audio {port} RTP/AVP {formats}\r\na={direction}\r\n"
+    ).encode()
+
+
+def version(body: bytes) -> int:
+    found = re.search(rb"^o=\S+ 7 ([0-9]+) ", body, re.MULTILINE)
+    assert found is not None, body
+    return int(found[1])
+
+
+async def test_accepted_offer_takes_effect_only_when_it_is_committed(desk: MediaDesk) -> None:
+    media = leg(desk)
+    body = media.accept(sdp())
+    before = media.agreed
+    media.commit()
+
+    assert before is None
+    assert media.agreed is not None
+    assert (media.agreed.codec, media.agreed.remote_host, media.agreed.remote_rtp_port) == (PCMU, OURS, 4000)
+    assert f"m=audio {media.session.pair.port} RTP/AVP 0\r\n".encode() in body
+    media.close()
+
+
+async def test_our_offer_and_its_answer_start_the_stream(desk: MediaDesk) -> None:
+    media = leg(desk)
+    offer = media.offer()
+    media.take_answer(sdp(formats="8"))
+
+    assert f"m=audio {media.session.pair.port} RTP/AVP 0 8 101\r\n".encode() in offer
+    assert media.agreed is not None
+    assert media.agreed.codec == PCMA
+    media.close()
+
+
+@pytest.mark.parametrize(
+    "hold",
+    [sdp(direction="sendonly"), sdp(direction="inactive"), sdp("0.0.0.0")],
+    ids=["sendonly", "inactive", "0.0.0.0"],
+)
+async def test_hold_in_every_form_and_back(desk: MediaDesk, hold: bytes) -> None:
+    media = leg(desk)
+    held = []
+    for offer in (sdp(), hold, sdp()):
+        media.accept(offer)
+        media.commit()
+        held.append(media.held)
+
+    assert held == [False, True, False]
+    media.close()
+
+
+async def test_every_description_of_ours_is_one_version_newer(desk: MediaDesk) -> None:
+    media = leg(desk)
+    versions = [version(media.accept(sdp()))]
+    media.commit()
+    versions += [version(media.accept(sdp(direction="sendonly"))), version(media.offer()), version(media.accept(sdp()))]
+
+    assert versions == [1, 2, 3, 4]
+    media.close()
+
+
+async def test_refused_offer_changes_nothing(desk: MediaDesk) -> None:
+    media = leg(desk)
+    media.accept(sdp())
+    media.commit()
+    agreed = media.agreed
+    with pytest.raises(RemoteProtocolError) as refused:
+        media.accept(sdp(formats="18"))
+    media.commit()
+
+    assert refused.value.status == 488
+    assert media.agreed == agreed
+    media.close()
+
+
+@pytest.mark.parametrize(
+    ("address", "theirs", "why"),
+    [
+        (OURS, "::1", "media at ::1, signalling at 127.0.0.1: not one family"),
+        ("::1", OURS, "media at 127.0.0.1, signalling at ::1: not one family"),
+        (OURS, "media.example.com", "media address 'media.example.com' is not an IP address"),
+    ],
+)
+async def test_media_where_we_cannot_or_will_not_send_is_refused(
+    desk: MediaDesk, address: str, theirs: str, why: str
+) -> None:
+    offered, answered = leg(desk, address), leg(desk, address)
+    answered.offer()
+    with pytest.raises(RemoteProtocolError) as by_offer:
+        offered.accept(sdp(theirs))
+    with pytest.raises(RemoteProtocolError) as by_answer:
+        answered.take_answer(sdp(theirs))
+
+    assert [(error.value.status, str(error.value)) for error in (by_offer, by_answer)] == [(488, why)] * 2
+    assert (offered.agreed, answered.agreed) == (None, None)
+    offered.close()
+    answered.close()
+
+
+async def test_hold_by_the_unspecified_address_is_no_mismatch_of_families(desk: MediaDesk) -> None:
+    media = leg(desk)
+    media.accept(sdp())
+    media.commit()
+    media.accept(sdp("::"))
+    media.commit()
+
+    assert media.held
+    media.close()
+
+
+async def test_empty_answer_is_no_answer(desk: MediaDesk) -> None:
+    media = leg(desk)
+    media.offer()
+    with pytest.raises(LocalProtocolError, match="without SDP"):
+        media.take_answer(b"")
+    media.close()
+
+
+async def test_closing_twice_gives_the_ports_back_once(desk: MediaDesk) -> None:
+    media = leg(desk)
+    media.close()
+    media.close()
+
+    assert [counts.lent for counts in desk.counts()] == [0]
+
+
+@pytest.mark.parametrize("host", ["::1", "media.example.com"])
+async def test_caller_with_media_that_cannot_be_reached_gets_488_and_its_ports_come_back(host: str) -> None:
+    async with staged() as stage:
+        board = stage.caller.switchboard
+        place = board.ua.invite
+
+        def invite(plan: object, **details: object) -> object:
+            object.__setattr__(plan, "body", sdp(host))
+            return place(plan, **details)  # type: ignore[arg-type]
+
+        board.ua.invite = invite  # type: ignore[method-assign, assignment]
+        call = await board.placed(stage.plan()) if hasattr(board, "placed") else await board.place(stage.plan())
+        ending = await call.ended()
+        await stage.quiet()
+        lent = [counts.lent for counts in stage.callee.desk.counts()]
+
+    assert (ending.status, lent, stage.kept.records) == (488, [0], [])

@@ -1,0 +1,16 @@
+"""What an operator can set about calls, and what is so when nothing is said."""
+
+from dataclasses import asdict
+
+from sipflow import __version__
+from sipflow.calls.settings import Settings
+
+
+def test_without_a_word_strangers_are_refused_and_calls_are_bounded() -> None:
+    assert asdict(Settings()) == {
+        "unknown_source": "reject",
+        "drain_s": 30.0,
+        "max_calls": 1000,
+        "answer_timeout_s": 180.0,
+        "user_agent": f"sipflow/{__version__}",
+    }
