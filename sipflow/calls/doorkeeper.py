@@ -33,7 +33,8 @@ class Doorkeeper:
             return self._stranger("") if not self.router.trunks.knows(hop) else None
         match = self.router.match(request, hop)
         if match.trunk is None:
-            return self._stranger("; ".join(match.why))
+            why = "; ".join(match.why)
+            return Refusal(404, why) if match.candidates else self._stranger(why)
         if match.trunk.inbound_auth is not None and request.method == "INVITE":
             return self._challenge(match.trunk, request)
         return None

@@ -18,7 +18,14 @@ from sipflow.calls.record import CallRecord, RecordStore
 from sipflow.calls.routes import NoRoute, Route
 from sipflow.calls.settings import Settings
 from sipflow.calls.variables import party, printable
-from sipflow.errors import LocalProtocolError, PortsExhausted, RemoteProtocolError, TransportError
+from sipflow.errors import (
+    LocalProtocolError,
+    MediaError,
+    PortsExhausted,
+    RemoteProtocolError,
+    SipflowError,
+    TransportError,
+)
 from sipflow.media.desk import MediaDesk
 from sipflow.net.endpoint import Endpoint
 from sipflow.sdp.offer_answer import PCMA, PCMU, Capabilities, Codec
@@ -111,6 +118,7 @@ class Switchboard:
         Raises:
             TransportError: the destination has no address, or we are going down.
             PortsExhausted: no RTP port is free.
+            LocalProtocolError: a header of the plan cannot be written.
         """
         if self.draining:
             raise TransportError("sipflow is going down and places no more calls")
@@ -127,8 +135,11 @@ class Switchboard:
             started_at=datetime.now(UTC),
         )
         media = self._media(hops[0], trunk, record.id, codecs=codecs or (trunk.codecs if trunk is not None else ()))
-        offered = _with_body(plan, media.offer())
-        usage, outputs = self.ua.invite(offered, now=self.now, hops=hops)
+        try:
+            usage, outputs = self.ua.invite(_with_body(plan, media.offer()), now=self.now, hops=hops)
+        except SipflowError:  # a header of the plan cannot be written
+            media.close()
+            raise
         call = OutboundCall(self, usage, record, media)
         self.calls[call.id] = call
         self.apply(outputs)
@@ -185,6 +196,8 @@ class Switchboard:
             self._turn_away(usage, 503, str(error), (_RETRY_AFTER,))
         except RemoteProtocolError as error:
             self._turn_away(usage, error.status, str(error))
+        except MediaError as error:
+            self._turn_away(usage, 500, str(error))
         else:
             self.agents.start(call, route.agent)
 
@@ -205,7 +218,9 @@ class Switchboard:
             agent=route.agent,
             started_at=datetime.now(UTC),
         )
-        usage.adopt(advertise=route.trunk.advertise)
+        # Challenges to our BYE are answered only where the operator named the realm: whoever calls us could ask.
+        accounts = route.trunk.accounts if route.trunk.realm else ()
+        usage.adopt(advertise=route.trunk.advertise, accounts=accounts)
         media = self._media(hop, route.trunk, record.id, codecs=route.trunk.codecs)
         call = InboundCall(self, usage, record, media)
         try:

@@ -17,6 +17,7 @@ class Peer:
     Attributes:
         heard: what came, in order.
         contact: value of its Contact; "" sends none.
+        answers: status by method, for what it answers by itself at once.
     """
 
     def __init__(self, wire: Wire, host: str, *, contact: str | None = None, transport: str = "udp") -> None:
@@ -25,6 +26,7 @@ class Peer:
         self.contact = f"<sip:{host}@{host}>" if contact is None else contact
         self.transport = transport
         self.heard: list[Request | Response] = []
+        self.answers: dict[str, int] = {}
         self._sources: dict[int, str] = {}
         self._branches = count(1)
         wire.stations[host] = self
@@ -34,6 +36,8 @@ class Peer:
         assert isinstance(message, Request | Response), message
         self.heard.append(message)
         self._sources[id(message)] = hop.host
+        if isinstance(message, Request) and message.method in self.answers:
+            self.reply(message, self.answers[message.method])
 
     def said(self, word: str) -> Request | Response:
         """The last message heard that is `word`: a method or a status."""

@@ -18,7 +18,7 @@ def pending(timers: Timers = DEFAULT_TIMERS, *, now: float = 0.0, offering: bool
 
 def repeats(ack: PendingAck) -> list[float]:
     """The moments at which the 2xx goes out again, and at last the one at which it is given up."""
-    played = []
+    played: list[float] = []
     while True:
         now = ack.deadline
         if ack.lost(now=now):
