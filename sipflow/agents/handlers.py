@@ -57,11 +57,21 @@ def load(spec: AgentSpec) -> Handler:
 def _import(agent: str, module_name: str, function_name: str) -> Handler:
     try:
         module = importlib.import_module(module_name)
-    except Exception as error:  # a user's module may raise anything while it is imported
+    except (Exception, SystemExit) as error:  # a user's module may raise, or exit, while it is imported
         raise AgentError(f"agent {agent}: cannot import {module_name}: {type(error).__name__}: {error}") from error
     handler = getattr(module, function_name, None)
     if not inspect.iscoroutinefunction(handler):
         what = "has no" if handler is None else "must be `async def`:"
         raise AgentError(f"agent {agent}: module {module_name} {what} {function_name}")
+    if not _takes_a_call(handler):
+        raise AgentError(f"agent {agent}: {module_name}:{function_name} must take one argument, the call")
     checked: Handler = handler
     return checked
+
+
+def _takes_a_call(handler: Callable[..., object]) -> bool:
+    try:
+        inspect.signature(handler).bind(None)
+    except TypeError:
+        return False
+    return True

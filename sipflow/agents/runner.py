@@ -48,7 +48,7 @@ class Runner:
             await handler(call)
         except CallEnded:
             pass  # the far end hung up while the agent waited: the quiet end
-        except Exception as error:  # an agent may raise anything; it ends its own call and no other
+        except (Exception, SystemExit) as error:  # an agent may raise, or exit; it ends its own call and no other
             call.log.exception("the agent raised", agent=call.record.agent)
             call.end_for(Word.AGENT_FAILED, f"the agent raised {type(error).__name__}", status=500)
         finally:

@@ -13,8 +13,10 @@ class AgentSpec:
         name: what numbers refer to.
         handler: a built-in handler (`echo`, `announce`) or `module:function`.
         options: every other key of the agent; never shown, for there may be secrets in it.
+        line: where the configuration names the handler, for errors; 0 where there is none.
     """
 
     name: str
     handler: str
     options: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}), repr=False)
+    line: int = field(default=0, compare=False)

@@ -122,7 +122,8 @@ def call(
 
     Example: sipflow call sip:+12065550100@127.0.0.1:5060 --seconds 3
     """
-    from sipflow.cli.call import CallOptions, run_call
+    from sipflow.cli.call import run_call
+    from sipflow.cli.plan import CallOptions
 
     wanted = CallOptions(
         uri=uri,
@@ -133,8 +134,8 @@ def call(
         proxy=proxy,
         username=username,
         listen=listen,
-        codecs=tuple(codec or ()),
-        digits=digits,
+        codecs=tuple(name.upper() for name in codec or ()),
+        digits=digits.upper(),
         headers=tuple(header or ()),
         record=record,
         ring_s=ring_s,

@@ -40,7 +40,7 @@ def agent_spec(section: Section, name: str) -> AgentSpec | None:
             options["file"] = str(section.folder / file)
         if not section.attempt(partial(_accepts, built_in, options)):
             return None
-    return AgentSpec(name, model.handler, MappingProxyType(options))
+    return AgentSpec(name, model.handler, MappingProxyType(options), section.line_of("handler"))
 
 
 def _accepts(built_in: BuiltIn, options: Mapping[str, object]) -> bool:

@@ -70,7 +70,10 @@ async def _play_stream(session: MediaSession, source: AsyncIterable[Frame | byte
     pieces: AsyncIterator[Frame | bytes] = aiter(source)
     try:
         if isinstance(source, FrameReader):
-            await _feed_live(session, source)
+            enqueue = session.queue.enqueue  # every call counts here; after the end it is harmless, and frames end too
+            async for frame in source:
+                pcm = frame.pcm
+                enqueue(pcm, cushion_ms=max(len(pcm) // _HALF_MS_BYTES, CUSHION_MS))
         else:
             await _feed(session, pieces)
         await session.drained()
@@ -95,14 +98,6 @@ async def _feed(session: MediaSession, pieces: AsyncIterator[Frame | bytes]) -> 
         continues = True
         if session.queued_ms > AHEAD_MS and not await session.mark(before_ms=AHEAD_MS // 2):
             return
-
-
-async def _feed_live(session: MediaSession, frames: FrameReader) -> None:
-    """Enqueue what comes at its own pace."""
-    enqueue = session.queue.enqueue  # after the end it is harmless, and the frames end too
-    async for frame in frames:
-        pcm = frame.pcm
-        enqueue(pcm, cushion_ms=max(len(pcm) // _HALF_MS_BYTES, CUSHION_MS))
 
 
 def _samples(piece: object) -> bytes:

@@ -79,7 +79,7 @@ def _parts(body: bytes, content_type: str) -> list[_Part]:
     boundary = MediaType.parse(content_type).param("boundary") or ""
     if _BOUNDARY.fullmatch(boundary) is None:
         return []
-    pieces = (b"\r\n" + body).split(b"\r\n--" + boundary.encode(), _MOST_PARTS + 2)
+    pieces = (b"\r\n" + body).split(b"\r\n--" + boundary.encode(), _MOST_PARTS + 1)
     closing = next((index for index, piece in enumerate(pieces) if index and piece[:2] == b"--"), 0)
     parts = [_read_part(piece) for piece in pieces[1:closing]]
     return [part for part in parts if part is not None]

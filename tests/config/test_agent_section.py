@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from sipflow.agents.spec import AgentSpec
+from sipflow.audio.wav import wav_header
 from sipflow.config.agent_section import agent_spec
 from tests.config.sections import section_of, told
 
@@ -31,7 +32,7 @@ def test_a_function_gets_every_other_key_as_an_option() -> None:
 
 
 def test_the_file_of_an_announcement_is_found_beside_the_configuration(tmp_path: Path) -> None:
-    (tmp_path / "a.wav").write_bytes(b"")
+    (tmp_path / "a.wav").write_bytes(wav_header(0))
 
     spec, problems = read("handler: announce\nfile: a.wav\nrepeat: 2\n", tmp_path)
 

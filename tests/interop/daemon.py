@@ -119,6 +119,13 @@ class Daemon:
         assert found is not None
         return found
 
+    def state(self) -> str:
+        """Ask it how everything is (SIGUSR1), and return what it says."""
+        before = self.program.mark
+        self.program.signal(signal.SIGUSR1)
+        end = self.program.wait_for(r"^  now: .*$", after=before)
+        return self.program.output[before : end.end()]
+
     def reload(self) -> None:
         """Have the configuration file read again (SIGHUP); returns when that is done."""
         before = len(self.said("configuration"))
@@ -174,4 +181,3 @@ def call(folder: Path, uri: str, *options: str, password: str = "") -> CallRepor
     """Place a call with `sipflow call`, and wait for its end."""
     with Caller(folder / f"call-{len(list(folder.glob('call-*')))}.log", uri, *options, password=password) as caller:
         return caller.finish()
-

@@ -20,7 +20,7 @@ from tests.interop.waiting import PATIENCE_S, wait_until
 TONE_HZ, TONE_DBFS = 1000, -12.0
 _RATE_HZ = 8000
 _TONE_MS = 60_000  # longer than any call of a test
-_ATTACK_SAMPLES = _RATE_HZ // 2  # what is heard before the echo has settled
+_ATTACK_SAMPLES = _RATE_HZ * 3 // 10  # what is heard before the echo has settled
 _NETSTRING = re.compile(rb"([0-9]{1,6}):")
 _MODULE_FOLDERS = ("usr/lib/baresip/modules", "usr/lib/*/baresip/modules", "usr/local/lib/baresip/modules")
 
@@ -212,7 +212,7 @@ class Phone:
         self._program.wait()
 
     def recorded(self) -> bytes:
-        """What it has heard in its first call, 8 kHz s16le, but for the first half second. After `quit`."""
+        """What it has heard in its first call, 8 kHz s16le, but for its beginning. After `quit`."""
         files = sorted(self._folder.glob("dump-*-dec.wav"))
         assert files, f"baresip has recorded nothing\n{self.tail()}"
         sound = read_wav(files[0].read_bytes())

@@ -1,7 +1,7 @@
 """A phone made of pjsua2, in a process of its own: `python -m tests.interop.pjsua2_phone FOLDER [URI]`.
 
-It plays FOLDER/tone.wav and records FOLDER/heard.wav. With a URI it calls, and hangs up once it has heard enough; without
-one it says where it listens, and answers the first call.
+It plays FOLDER/tone.wav and records FOLDER/heard.wav. With a URI it calls, and hangs up once it has heard enough;
+without one it says where it listens, and answers the first call.
 """
 
 import importlib
@@ -47,8 +47,9 @@ class Phone:
 
     def _make_account(self) -> Any:
         phone = self
+        base: Any = self._pj.Account
 
-        class Account(self._pj.Account):  # type: ignore[misc]
+        class Account(base):  # type: ignore[misc]
             def onIncomingCall(self, incoming: Any) -> None:  # noqa: N802  (pjsua2's name)
                 phone.take(incoming.callId)
 
@@ -60,8 +61,9 @@ class Phone:
 
     def _make_call(self, *number: int) -> Any:
         phone = self
+        base: Any = self._pj.Call
 
-        class Call(self._pj.Call):  # type: ignore[misc]
+        class Call(base):  # type: ignore[misc]
             def onCallState(self, _change: Any) -> None:  # noqa: N802
                 phone.note(self.getInfo())
 
@@ -102,12 +104,13 @@ class Phone:
     def run(self, *, hang_up_after_s: float | None) -> None:
         """Go on until the call is over."""
         until = time.monotonic() + _PATIENCE_S
+        leaves = False
         while not self.over and time.monotonic() < until:
             self._endpoint.libHandleEvents(10)
-            if hang_up_after_s is not None and self.answered_at is not None:
-                if time.monotonic() > self.answered_at + hang_up_after_s:
-                    self._call.hangup(self._pj.CallOpParam(True))
-                    hang_up_after_s = None
+            answered, after = self.answered_at, hang_up_after_s
+            if not leaves and answered is not None and after is not None and time.monotonic() > answered + after:
+                self._call.hangup(self._pj.CallOpParam(True))
+                leaves = True
 
     def close(self) -> None:
         """Give everything back, in the order that pjsua2 wants."""

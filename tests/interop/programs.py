@@ -130,10 +130,8 @@ class Program:
 
     def kill(self) -> None:
         """Kill it and all its children at once. May be called twice."""
-        try:
+        with suppress(ProcessLookupError):  # all of them are gone
             os.killpg(self._process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass  # all of them are gone
         self._process.wait()
 
     def __enter__(self) -> Self:

@@ -1,4 +1,4 @@
-"""Calls that reach the daemon by its registrations: Kamailio challenges the caller, record-routes, and passes them on."""
+"""Calls that reach the daemon by its registrations: Kamailio challenges the caller, record-routes, passes them on."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,9 +14,7 @@ UDP, TCP, TLS, LEAVING = "+12065550101", "+12065550102", "+12065550103", "+12065
 
 
 @pytest.fixture(scope="module")
-def daemon(
-    pbx: Kamailio, certificates: Certificates, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Daemon]:
+def daemon(pbx: Kamailio, certificates: Certificates, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
     """Registered four times. Its trunk `local` has the same source, so only the registration tells the trunk."""
     daemon = Daemon(
         tmp_path_factory.mktemp("daemon"),
@@ -47,7 +45,9 @@ def call_through(pbx: Kamailio, folder: Path, number: str, transport: str, *opti
     return call(folder, target, *who, "--seconds", "1.5", *options, password=PASSWORD)
 
 
-@pytest.mark.parametrize(("transport", "number", "trunk"), [("udp", TLS, "tls"), ("tcp", UDP, "udp"), ("tls", TCP, "tcp")])
+@pytest.mark.parametrize(
+    ("transport", "number", "trunk"), [("udp", TLS, "tls"), ("tcp", UDP, "udp"), ("tls", TCP, "tcp")]
+)
 def test_a_caller_who_proves_who_he_is_hears_his_tone_come_back(
     transport: str, number: str, trunk: str, pbx: Kamailio, daemon: Daemon, certificates: Certificates, tmp_path: Path
 ) -> None:
@@ -88,13 +88,13 @@ def test_requests_within_a_call_follow_the_route_set_from_the_callee(
     assert pbx.seen("routed BYE within a dialog, from 127.0.0.1:[0-9]+ over tls")
 
 
-def test_our_own_caller_understands_a_goodbye_through_the_proxy(
-    pbx: Kamailio, daemon: Daemon, certificates: Certificates, tmp_path: Path
+@pytest.mark.parametrize("transport", ["udp", "tcp", "tls"])
+def test_a_goodbye_reaches_our_own_caller_through_the_proxy(
+    transport: str, pbx: Kamailio, daemon: Daemon, certificates: Certificates, tmp_path: Path
 ) -> None:
-    report = call_through(pbx, tmp_path, LEAVING, "tls", "--ca", certificates.ca, "--seconds", "20")
+    report = call_through(pbx, tmp_path, LEAVING, transport, "--ca", certificates.ca, "--seconds", "4")
 
     assert (report.exit_status, report.status, report.why) == (0, 200, "the far end hung up")
-    assert report.talk_s < 10
 
 
 def test_a_caller_with_a_wrong_password_is_told_so(pbx: Kamailio, daemon: Daemon, tmp_path: Path) -> None:

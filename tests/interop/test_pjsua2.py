@@ -34,7 +34,10 @@ def heard_dbfs(folder: Path, hz: int) -> float:
 
 def test_a_pjsua2_phone_that_calls_hears_itself(tmp_path: Path) -> None:
     agents = {"echo": {"handler": f"{AGENTS}:measured_echo"}}
-    with Daemon(tmp_path, agents=agents) as daemon, phone(tmp_path, f"sip:{ANSWERED}@127.0.0.1:{daemon.port}") as caller:
+    with (
+        Daemon(tmp_path, agents=agents) as daemon,
+        phone(tmp_path, f"sip:{ANSWERED}@127.0.0.1:{daemon.port}") as caller,
+    ):
         assert caller.wait() == 0, caller.tail()
         (heard,) = daemon.wait_said("^heard")
 

@@ -1,4 +1,4 @@
-"""sipflow as a user of somebody else's registrar: Kamailio, through an outbound proxy, for a domain that no DNS knows."""
+"""sipflow as a user of somebody else's registrar, through an outbound proxy, for a domain that no DNS knows."""
 
 import re
 import time

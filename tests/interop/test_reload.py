@@ -3,58 +3,64 @@
 import re
 from pathlib import Path
 
-from tests.interop.daemon import Caller, Daemon, call
-from tests.interop.kamailio import Kamailio
+import pytest
 
-_TALK = ("--seconds", "6")
+from tests.interop.daemon import AGENTS, ANSWERED, Daemon, call
+from tests.interop.kamailio import Kamailio
+from tests.interop.phone import TONE_DBFS, Phone
+
+NEW = "+12065550150"
+_MEASURED = {"echo": {"handler": f"{AGENTS}:measured_echo"}}
 
 
 def test_a_reload_adds_and_removes_trunks_and_numbers_under_a_live_call(pbx: Kamailio, tmp_path: Path) -> None:
-    with (
-        Daemon(tmp_path) as daemon,
-        Caller(tmp_path / "live.log", daemon.uri(), *_TALK) as live,
-    ):
-        daemon.wait_said("^call in")
-        new = daemon.uri(number="+12065550150")
-        assert call(tmp_path, new).status == 404
+    with Daemon(tmp_path, agents=_MEASURED) as daemon, Phone(tmp_path / "phone") as phone:
+        phone.dial(f"sip:{ANSWERED}@127.0.0.1:{daemon.port}")
+        assert call(tmp_path, daemon.uri(number=NEW)).status == 404
 
         daemon.configuration["trunks"]["pbx"] = pbx.trunk("2001", "tcp")
-        daemon.configuration["numbers"]["+12065550150"] = {"trunk": "local", "inbound_agent": "echo"}
+        daemon.configuration["numbers"][NEW] = {"trunk": "local", "inbound_agent": "echo"}
         daemon.save()
         daemon.reload()
         pbx.wait_registered("2001")
-        assert call(tmp_path, new, "--seconds", "0.3").status == 200
+        assert call(tmp_path, daemon.uri(number=NEW), "--seconds", "0.3").status == 200
 
         del daemon.configuration["trunks"]["pbx"]
-        del daemon.configuration["numbers"]["+12065550150"]
+        del daemon.configuration["numbers"][NEW]
         daemon.save()
         daemon.reload()
         pbx.wait_registered("2001", count=0)
-        assert call(tmp_path, new).status == 404
+        assert call(tmp_path, daemon.uri(number=NEW)).status == 404
 
-        report = live.finish()
-    assert (report.exit_status, report.status, report.why) == (0, 200, "we hung up"), report
-    assert (report.media["lost"], report.media["duplicates"]) == (0, 0)
-    assert -12.5 < report.tone_dbfs < -11.5
+        phone.wait_heard(25)
+        phone.quit()
+        heard = daemon.wait_said("^heard", count=2)[-1]
+        assert phone.heard_dbfs() == pytest.approx(TONE_DBFS, abs=0.5)
+    assert (heard["lost"], heard["strays"]) == (0, 0)
 
 
-def test_a_broken_file_is_told_by_line_and_changes_nothing(pbx: Kamailio, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("good", "broken", "advice"),
+    [("agents:", "agents: [", "not YAML"), ("    username:", "    usrname:", "did you mean username?")],
+)
+def test_a_broken_file_is_told_by_line_and_changes_nothing(
+    good: str, broken: str, advice: str, pbx: Kamailio, tmp_path: Path
+) -> None:
     daemon = Daemon(tmp_path)
     daemon.configuration["trunks"]["pbx"] = pbx.trunk("2002", "udp")
-    with daemon, Caller(tmp_path / "live.log", daemon.uri(), "--seconds", "4") as live:
-        daemon.wait_said("^call in")
+    with daemon, Phone(tmp_path / "phone") as phone:
         pbx.wait_registered("2002")
+        phone.dial(f"sip:{ANSWERED}@127.0.0.1:{daemon.port}")
         text = daemon.file.read_text(encoding="utf-8")
+        assert text.count(good) == 1
 
-        for broken, line in ((text + "numbers: [\n", None), (text.replace("username:", "usrname:"), "usrname")):
-            daemon.file.write_text(broken, encoding="utf-8")
-            daemon.reload()
-            (*_, said) = daemon.said("not reloaded")
-            assert re.search(rf"{re.escape(str(daemon.file))}[:,] ?(line )?[0-9]+", said["why"]), said
-            assert line is None or line in said["why"]
+        daemon.file.write_text(text.replace(good, broken), encoding="utf-8")
+        daemon.reload()
 
+        (said,) = daemon.said("not reloaded")
+        assert said["level"] == "error"
+        assert re.match(rf"{re.escape(str(daemon.file))}:[0-9]+: ", said["why"]), said["why"]
+        assert advice in said["why"]
         assert call(tmp_path, daemon.uri(), "--seconds", "0.3").status == 200
         assert len(pbx.bindings("2002")) == 1
-        report = live.finish()
-    assert (report.exit_status, report.media["lost"]) == (0, 0)
-
+        phone.wait_heard(25)

@@ -1,6 +1,8 @@
 """A far end on loopback, a pacer moved by hand, and a session between them."""
 
 import asyncio
+import errno
+import os
 import socket
 from collections.abc import Callable
 from dataclasses import replace
@@ -193,3 +195,30 @@ async def waiting(reader: FrameReader) -> list[Frame]:
     """Take the frames that came."""
     await settle()
     return [await anext(reader) for _ in range(reader.waiting)]
+
+
+def bound(port: int) -> socket.socket:
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    try:
+        sock.bind((HOST, port))
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+def is_free(port: int) -> bool:
+    try:
+        bound(port).close()
+    except OSError:
+        return False
+    return True
+
+
+def free_ports(count: int) -> int:
+    """Give the even start of `count` ports that nobody uses, elsewhere for each process that runs these tests."""
+    for n in range(1000):
+        port = 12000 + (os.getpid() * 37 + n) % 1000 * 8
+        if all(is_free(port + other) for other in range(count)):
+            return port
+    raise OSError(errno.EADDRINUSE, f"no {count} free ports")

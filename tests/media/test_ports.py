@@ -1,4 +1,3 @@
-import errno
 import os
 import resource
 import socket
@@ -9,39 +8,17 @@ import pytest
 from sipflow.errors import MediaError, PortsExhausted
 from sipflow.media.ports import RETRY_S, PortCounts, PortPair, PortPool
 from sipflow.media.settings import Settings
-
-HOST = "127.0.0.1"
+from tests.media.stage import HOST, bound, free_ports, is_free
 
 
 def keep_order(ports: list[int]) -> None:
     """Leave the ports in order, so that a test can name them."""
 
 
-def bound(port: int) -> socket.socket:
-    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    try:
-        sock.bind((HOST, port))
-    except OSError:
-        sock.close()
-        raise
-    return sock
-
-
-def is_free(port: int) -> bool:
-    try:
-        bound(port).close()
-    except OSError:
-        return False
-    return True
-
-
 @pytest.fixture
 def low() -> int:
     """The even start of eight ports that nobody uses."""
-    for port in range(12000, 20000, 8):
-        if all(is_free(port + n) for n in range(8)):
-            return port
-    raise OSError(errno.EADDRINUSE, "no eight free ports")
+    return free_ports(8)
 
 
 @pytest.fixture

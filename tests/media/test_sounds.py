@@ -81,7 +81,7 @@ async def test_what_cannot_be_read_is_named_with_the_reason(tmp_path: Path) -> N
     for path, why in (
         (tmp_path / "none.wav", "No such file or directory"),
         (tmp_path, "Is a directory"),
-        ("nul\0.wav", "embedded null byte"),
+        ("nul\0.wav", "embedded null"),
         (text, "not a WAV file"),
         (huge, "200 MB are more than 128"),
     ):

@@ -29,11 +29,11 @@ async def answers(call: InboundCall) -> None:
 
 
 async def rings_then_answers(call: InboundCall) -> None:
-    """Ring after `rings_after_s`, answer a moment later."""
+    """Ring after `rings_after_s`, answer `answers_after_s` later."""
     _started(call)
     await asyncio.sleep(_seconds(call, "rings_after_s", 0.0))
     await call.ring()
-    await asyncio.sleep(0.3)
+    await asyncio.sleep(_seconds(call, "answers_after_s", 0.3))
     await call.answer()
     await call.ended()
 
@@ -76,8 +76,9 @@ async def fails(call: InboundCall) -> None:
 
 
 async def hangs_up(call: InboundCall) -> None:
-    """Answer, and hang up after `after_s`."""
+    """Answer after `answers_after_s`, and hang up `after_s` later."""
     _started(call)
+    await asyncio.sleep(_seconds(call, "answers_after_s", 0.0))
     await call.answer()
     await asyncio.sleep(_seconds(call, "after_s", 0.2))
 

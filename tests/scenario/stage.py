@@ -164,8 +164,8 @@ class Stage:
         command = sipflow(*call_arguments(scenario, place), "--verbose")
         call = Process(command, self._folder / "calls", name, scenario.run.environment)
         self._keep(call)
-        ended = sipp.wait(_patience(scenario) + _GRACE_S)
-        return Played(scenario, ended, place, call=call.wait(_GRACE_S))
+        called = call.wait(_patience(scenario))
+        return Played(scenario, sipp.wait(_GRACE_S), place, call=called)
 
     def _wait_for_us(self, scenario: Scenario) -> tuple[Place, Sipp]:
         """Start a SIPp that waits, on a port of its own, until we call or register."""

@@ -1,0 +1,134 @@
+"""One coroutine per call: whatever it does ends its own call and no other."""
+
+import asyncio
+import sys
+
+import pytest
+
+from sipflow.agents.echo import echo
+from sipflow.agents.runner import Runner
+from sipflow.agents.spec import AgentSpec
+from sipflow.calls.ending import Fault, Word
+from sipflow.calls.inbound import InboundCall
+from sipflow.errors import AgentError, CallEnded, CallFailed
+from sipflow.tasks import Tasks
+from tests.calls.stage import Stage, staged
+
+
+def impatient(stage: Stage, answer_timeout_s: float) -> None:
+    """Let the agents of a stage have less time."""
+    agents = stage.agent.runner._agents
+    stage.agent.runner = Runner(stage.callee.tasks, answer_timeout_s=answer_timeout_s)
+    stage.agent.runner._agents = agents
+
+
+async def failure(stage: Stage, **changes: object) -> int:
+    with pytest.raises(CallFailed) as failed:
+        await stage.call(**changes)  # type: ignore[arg-type]
+    return failed.value.status
+
+
+async def test_agent_that_never_answers_loses_the_call_with_480() -> None:
+    told: list[str] = []
+
+    async def agent(call: InboundCall) -> None:
+        try:
+            await call.read_digit(timeout=60)
+        except CallEnded as ended:
+            told.append(ended.reason)
+            raise
+
+    async with staged(agent) as stage:
+        impatient(stage, 0.1)
+        status = await failure(stage)
+        await stage.quiet()
+
+    (record,) = stage.kept.records
+    assert record.ending is not None
+    assert (status, told) == (480, ["the agent never answered"])
+    assert (record.ending.status, record.ending.word, record.ending.why) == (
+        480,
+        Word.NO_ANSWER,
+        "the agent never answered",
+    )
+
+
+async def test_agent_that_answered_in_time_keeps_the_call() -> None:
+    async with staged() as stage:
+        impatient(stage, 0.1)
+        call = await stage.call()
+        await asyncio.sleep(0.3)
+        alive = call.ending is None
+        await call.hangup()
+        await stage.quiet()
+
+    assert alive
+
+
+async def test_agent_that_exits_the_program_ends_only_its_call() -> None:
+    async def agent(call: InboundCall) -> None:
+        if call.variables.get("X-Exit"):
+            sys.exit(3)
+        await call.answer()
+        await call.ended()
+
+    async with staged(agent) as stage:
+        good = await stage.call()
+        status = await failure(stage, headers=(("X-Exit", "1"),))
+        alive = good.ending is None
+        await good.hangup()
+        await stage.quiet()
+
+    ending = stage.kept.records[0].ending
+    assert ending is not None
+    assert (status, alive) == (500, True)
+    assert (ending.word, ending.fault, ending.why) == (Word.AGENT_FAILED, Fault.LOCAL, "the agent raised SystemExit")
+
+
+async def test_agent_that_cancels_itself_ends_its_call() -> None:
+    async def agent(call: InboundCall) -> None:
+        raise asyncio.CancelledError
+
+    async with staged(agent) as stage:
+        assert await failure(stage) == 480
+
+
+async def test_agent_that_went_at_a_reload_gives_503() -> None:
+    async with staged() as stage:
+        stage.agent.runner.apply([AgentSpec("other", "echo")])
+        assert await failure(stage) == 503
+
+
+async def test_agent_that_cannot_be_loaded_replaces_none() -> None:
+    runner = Runner(Tasks())
+    runner.apply([AgentSpec("desk", "echo")])
+    before = dict(runner._agents)
+    with pytest.raises(AgentError, match=r"^agent bad: "):
+        runner.apply([AgentSpec("good", "echo"), AgentSpec("bad", "no_such_module_anywhere:x")])
+
+    assert runner._agents == before == {"desk": (AgentSpec("desk", "echo"), echo)}
+
+
+async def test_options_of_the_configuration_reach_the_agent() -> None:
+    seen: list[object] = []
+
+    async def agent(call: InboundCall) -> None:
+        seen.append(call.options)
+
+    async with staged(agent) as stage:
+        stage.agent.runner._agents = {"agent": (AgentSpec("agent", "x:y", {"greeting": "Hello"}), agent)}
+        await failure(stage)
+
+    assert seen == [{"greeting": "Hello"}]
+
+
+async def test_calls_under_way_keep_their_agent_over_a_reload() -> None:
+    async with staged() as stage:
+        call = await stage.call()
+        stage.agent.runner.apply([])
+        await asyncio.sleep(0.1)
+        alive = call.ending is None
+        await call.hangup()
+        await stage.quiet()
+
+    assert alive

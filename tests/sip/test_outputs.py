@@ -1,0 +1,34 @@
+"""Events are tuples: whoever matches them by position must go on working when one grows."""
+
+import pytest
+
+from sipflow.sip import outputs
+from sipflow.sip.message import Response
+
+
+@pytest.mark.parametrize(
+    ("name", "fields"),
+    [
+        ("Resolve", ("key", "uri")),
+        ("InviteReceived", ("usage", "request", "hop")),
+        ("RequestReceived", ("transaction", "request", "hop")),
+        ("Refused", ("request", "hop", "status", "why")),
+        ("Progressed", ("usage", "response", "body")),
+        ("Confirmed", ("usage", "message", "body")),
+        ("OfferReceived", ("usage", "transaction", "request", "body")),
+        ("OfferAnswered", ("usage", "status", "body")),
+        ("InfoReceived", ("usage", "request")),
+        ("Ended", ("usage", "by", "status", "why", "cause", "message")),
+        ("Finished", ("key", "outcome")),
+    ],
+)
+def test_the_fields_of_an_event_keep_their_order(name: str, fields: tuple[str, ...]) -> None:
+    assert getattr(outputs, name)._fields == fields
+    assert name in outputs.__all__
+
+
+def test_what_an_event_may_lack_is_empty() -> None:
+    usage = object()
+
+    assert outputs.Ended(usage, "system", 408, "why")[4:] == (None, None)  # type: ignore[arg-type]
+    assert outputs.Progressed(usage, Response(180)).body == b""  # type: ignore[arg-type]
