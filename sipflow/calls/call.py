@@ -64,8 +64,7 @@ class Call(ABC):
     @cached_property
     def log(self) -> structlog.typing.FilteringBoundLogger:
         """A logger that names the call on every line."""
-        logger: structlog.typing.FilteringBoundLogger = structlog.get_logger("sipflow.call").bind(call=self.id)
-        return logger
+        return self._switchboard.call_log.bind(call=self.id)
 
     @cached_property
     def variables(self) -> Mapping[str, str]:

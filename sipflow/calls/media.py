@@ -1,11 +1,11 @@
 """The media of one leg: from an offer and what we can do to a running RTP session."""
 
 from collections.abc import Callable
-from ipaddress import ip_address
 
 from sipflow.errors import LocalProtocolError, RemoteProtocolError
 from sipflow.media.desk import MediaDesk
 from sipflow.media.session import MediaSession
+from sipflow.net.literal import family_of
 from sipflow.sdp.offer_answer import Agreed, Capabilities, LocalMedia, answer_offer, make_offer, read_answer
 
 
@@ -56,10 +56,11 @@ class LegMedia:
         Raises:
             RemoteProtocolError: the SDP is broken (400) or has nothing in common with us (488).
         """
-        body, agreed = answer_offer(offer, self._local, self._capabilities)
+        local = self._next()
+        body, agreed = answer_offer(offer, local, self._capabilities)
         self._check_reachable(agreed)
         self._pending = agreed
-        self._sent(body)
+        self._local, self._last = local, body
         return body
 
     def commit(self) -> None:
@@ -70,15 +71,15 @@ class LegMedia:
 
     def offer(self) -> bytes:
         """Make an offer of all we can."""
-        body = make_offer(self._local, self._capabilities, after=self._last)
+        local = self._next()
+        body = make_offer(local, self._capabilities, after=self._last)
         self._open_offer = body if self._last else b""
-        self._sent(body)
+        self._local, self._last = local, body
         return body
 
-    def _sent(self, body: bytes) -> None:
-        """What is sent next is a newer version of this (RFC 3264 §8)."""
-        self._last = body
-        self._local = self._local.revised()
+    def _next(self) -> LocalMedia:
+        """What is sent next is a newer version of what was sent last, by exactly one (RFC 3264 §8)."""
+        return self._local.revised() if self._last else self._local
 
     def take_answer(self, answer: bytes) -> None:
         """Read the answer to our offer and start, or change, the stream.
@@ -95,16 +96,11 @@ class LegMedia:
 
     def _check_reachable(self, agreed: Agreed) -> None:
         """Refuse media at a name (no DNS for what strangers wrote) or in the other address family."""
-        try:
-            host = ip_address(agreed.remote_host)
-        except ValueError:
-            raise RemoteProtocolError(
-                f"media address {agreed.remote_host!r} is not an IP address", status=488
-            ) from None
-        if (host.version == 6) != (":" in self._local.address):
-            raise RemoteProtocolError(
-                f"media at {host}, signalling at {self._local.address}: not one family", status=488
-            )
+        host, ours = agreed.remote_host, self._local.address
+        if not family_of(host):
+            raise RemoteProtocolError(f"media address {host!r} is not an IP address", status=488)
+        if (":" in host) != (":" in ours):
+            raise RemoteProtocolError(f"media at {host}, signalling at {ours}: not one family", status=488)
 
     def _apply(self, agreed: Agreed) -> None:
         if self.agreed is None:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Protocol
 
 import structlog
@@ -28,7 +29,7 @@ from sipflow.errors import (
 )
 from sipflow.media.desk import MediaDesk
 from sipflow.net.endpoint import Endpoint
-from sipflow.sdp.offer_answer import PCMA, PCMU, Capabilities, Codec
+from sipflow.sdp.offer_answer import PCMA, PCMU, Capabilities
 from sipflow.sip import outputs as sip
 from sipflow.sip.addressing import split_host_port
 from sipflow.sip.hop import Hop
@@ -58,6 +59,7 @@ class Switchboard:
         calls: live calls by id.
         tasks: owner of everything that runs beside the calls.
         draining: True once the daemon is going down: no call gets in or out any more.
+        call_log: what the calls bind their ids to; made once, for that costs more than the rest of a short call's logging.
     """
 
     def __init__(
@@ -83,6 +85,7 @@ class Switchboard:
         self._records = records
         self._settings = settings
         self._clock: Callable[[], float] = asyncio.get_running_loop().time
+        self.call_log: structlog.typing.FilteringBoundLogger = structlog.get_logger("sipflow.call").bind()
         self._empty: asyncio.Future[None] | None = None
 
     @property
@@ -237,9 +240,8 @@ class Switchboard:
         return LegMedia(
             self._desk,
             address=override or self._desk.settings.advertise or hop.local_host,
-            capabilities=Capabilities(
-                codecs=_codecs(codecs),
-                ptime_ms=(trunk.ptime_ms if trunk is not None else 0) or self._desk.settings.ptime_ms,
+            capabilities=_capabilities(
+                codecs, (trunk.ptime_ms if trunk is not None else 0) or self._desk.settings.ptime_ms
             ),
             session_id=int(self.ua.ids.token(4), 16),
             on_digit=lambda digit: self._digit(call_id, digit),
@@ -302,6 +304,7 @@ class Switchboard:
         if self.calls.pop(call.id, None) is None:
             return
         call.has_ended(ending)
+        call.usage.app = None  # what stays for half a minute to absorb repetitions must not keep the whole call
         record = call.record
         call.log.info(
             "call over", by=ending.by, status=ending.status, word=ending.word, why=ending.why, talk_s=record.talk_s
@@ -329,8 +332,9 @@ class Switchboard:
             call.end("sipflow is going down", status=503)
 
 
-def _codecs(names: tuple[str, ...]) -> tuple[Codec, ...]:
-    return tuple(_CODECS[name] for name in names) or (PCMU, PCMA)
+@lru_cache(maxsize=64)  # a configuration has a handful
+def _capabilities(names: tuple[str, ...], ptime_ms: int) -> Capabilities:
+    return Capabilities(codecs=tuple(_CODECS[name] for name in names) or (PCMU, PCMA), ptime_ms=ptime_ms)
 
 
 def _with_body(plan: RequestPlan, body: bytes) -> RequestPlan:

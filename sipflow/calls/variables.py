@@ -32,7 +32,8 @@ _TITLED = {name.title(): name for name in _KEPT}
 
 def printable(text: str) -> str:
     """Cut control characters, and length, out of what strangers wrote."""
-    return "".join(c if c.isprintable() else " " for c in text[:_MAX_VALUE])
+    text = text[:_MAX_VALUE]
+    return text if text.isprintable() else "".join(c if c.isprintable() else " " for c in text)
 
 
 def party(request: Request, header: str) -> str:

@@ -8,6 +8,7 @@ from time import monotonic
 from sipflow.audio.codecs import AudioCodec, find_codec
 from sipflow.errors import RemoteProtocolError
 from sipflow.media.latch import Address, Latch
+from sipflow.media.pacer import Pacer
 from sipflow.media.reader import FrameQueue, FrameReader
 from sipflow.media.reorder import Held, Reorder
 from sipflow.rtp.packet import HEADER_BYTES, RtpPacket, is_rtcp, parse_packet
@@ -50,6 +51,7 @@ class Inbound:
         "_ipv6",
         "_next",
         "_on_digit",
+        "_pacer",
         "_payload_type",
         "_peer",
         "_queue_frames",
@@ -77,6 +79,7 @@ class Inbound:
         rtp: socket.socket,
         rtcp: socket.socket,
         latch: Latch,
+        pacer: Pacer,
         *,
         queue_frames: int,
         on_digit: Callable[[str], None] | None,
@@ -85,6 +88,7 @@ class Inbound:
         self._ipv6 = rtp.family == socket.AF_INET6
         self._rtcp = rtcp
         self.latch = latch
+        self._pacer = pacer
         self._queue_frames = queue_frames
         self._on_digit = on_digit
         self._readers: tuple[FrameQueue, ...] = ()
@@ -153,6 +157,8 @@ class Inbound:
         now = monotonic()
         since = now - self._woken_at
         self._woken_at = now
+        if now >= self._pacer.due_at:
+            self._pacer.run_due(now)
         recvfrom = self._recvfrom
         for _ in _ONE if _CALM_FROM_S < since < _CALM_TO_S else _MANY:
             try:

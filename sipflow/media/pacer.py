@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from math import inf
 
 from sipflow.media.lateness import Lateness
 from sipflow.media.schedule import Due, Paced, Schedule
@@ -12,7 +13,11 @@ class Pacer:
 
     Times are `time.monotonic()`, which is also asyncio's; uvloop's own clock stands still within a loop iteration.
 
+    A loop that has many packets to read comes to its timers late. So whoever reads one looks at `due_at` first, which
+    costs nothing, and calls `run_due` if that has passed.
+
     Attributes:
+        due_at: when the next phase is due; infinite while there is none.
         lateness: how long after its due time each packet was sent; all of a phase count as late as its last one.
         skipped: packets never sent because the loop stood still for longer than can be caught up.
         failed: ticks that raised; the loop's exception handler has been told, and the other sessions went on.
@@ -23,6 +28,7 @@ class Pacer:
         self._schedule = Schedule(phase_ms=phase_ms, catch_up=catch_up)
         self._timer: asyncio.TimerHandle | None = None
         self._armed_for = 0.0
+        self.due_at = inf
         self.lateness = Lateness()
         self.skipped = 0
         self.failed = 0
@@ -46,13 +52,22 @@ class Pacer:
 
     def close(self) -> None:
         """Cancel the timer. Sessions that are still there tick again when another is added."""
+        self.due_at = inf
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
+    def run_due(self, now: float) -> None:
+        """Tick every session whose time has come by `now`, monotonic seconds. The timer may find nothing left to do."""
+        for due in self._schedule.due(now=now):
+            self._tick_phase(due)
+        deadline = self._schedule.deadline
+        self.due_at = inf if deadline is None else deadline
+
     def _arm(self) -> None:
         """Have the timer fire at the schedule's deadline."""
         deadline = self._schedule.deadline
+        self.due_at = inf if deadline is None else deadline
         if deadline is None or (self._timer is not None and self._armed_for <= deadline):
             return
         if self._timer is not None:
@@ -62,9 +77,7 @@ class Pacer:
 
     def _fire(self) -> None:
         self._timer = None
-        now = max(time.monotonic(), self._armed_for)  # a loop may fire a little early
-        for due in self._schedule.due(now=now):
-            self._tick_phase(due)
+        self.run_due(max(time.monotonic(), self._armed_for))  # a loop may fire a little early
         self._arm()
 
     def _tick_phase(self, due: Due) -> None:

@@ -30,8 +30,10 @@ class PlayQueue:
         "_at",
         "_bytes_per_ms",
         "_cushion",
+        "_cushion_ms",
         "_filling",
         "_limit",
+        "_live_limit",
         "_patience",
         "_pieces",
         "_position",
@@ -58,7 +60,8 @@ class PlayQueue:
         self._position = 0  # of the next sample to go, in bytes
         self._run_start = 0  # `played_bytes` when the run began
         self.marks: deque[tuple[int, Fate]] = deque()  # by position
-        self._cushion = 0  # bytes a live source fills before it is played
+        self._cushion_ms = self._cushion = 0  # what a live source fills before it is played, also in bytes
+        self._live_limit = 0
         self._filling = False
         self._patience = 0
         self.queued_bytes = 0
@@ -97,9 +100,10 @@ class PlayQueue:
             MediaError: half a sample, or more than the limit would be waiting.
         """
         size = len(pcm)
+        queued = self.queued_bytes
         if size % _SAMPLE_BYTES:
             raise MediaError(f"{size} bytes are not whole 16-bit samples")
-        if self.queued_bytes + size > self._limit:
+        if queued + size > self._limit:
             raise MediaError(
                 f"{self.queued_ms / 1000:.0f} s of audio wait to be played; media.play_queue_s allows no more"
             )
@@ -107,15 +111,18 @@ class PlayQueue:
             return
         if type(pcm) is not bytes:
             pcm = bytes(pcm)  # what is waiting must not change
-        self._cushion = cushion_ms * self._bytes_per_ms
-        if not self.queued_bytes:
+        if cushion_ms != self._cushion_ms:
+            self._cushion_ms = cushion_ms
+            self._cushion = cushion_ms * self._bytes_per_ms
+            self._live_limit = self._cushion + _LIVE_SLACK_MS * self._bytes_per_ms
+        if not queued:
             if not continues:
                 self._run_start = self.played_bytes
             self._filling = cushion_ms > 0
             self._patience = _PATIENCE_TICKS
         self._pieces.append(pcm)
-        self.queued_bytes += size
-        if cushion_ms and self.queued_bytes > self._cushion + _LIVE_SLACK_MS * self._bytes_per_ms:
+        self.queued_bytes = queued + size
+        if cushion_ms and queued + size > self._live_limit:
             self.skipped_bytes += len(self._cut(self.queued_bytes - self._cushion))
 
     def take(self, size: int) -> bytes | None:

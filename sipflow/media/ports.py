@@ -10,6 +10,8 @@ from typing import NamedTuple
 from sipflow.errors import MediaError, PortsExhausted
 
 RETRY_S = 30.0  # a port that another program holds is tried again after this
+_CHOICE = 32  # rested pairs there must be before one is lent again: who saw the port of one call cannot tell the next
+_CLOSED_AT_ONCE = 8  # pairs; closing thousands after a busy hour would hold up every call
 _READ_AWAY_LIMIT = 1024  # packets; a receive buffer of 208 KiB holds under 300 small ones, so more is a flood
 _TAKEN = frozenset({errno.EADDRINUSE, errno.EACCES, errno.EPERM})
 _NO_FILES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
@@ -21,14 +23,16 @@ class PortPair:
     Attributes:
         rtp, rtcp: the sockets; whoever borrows them stops reading before giving them back, and never closes them.
         port: the even port of `rtp`; `rtcp` has the next one (RFC 3550 §11).
+        family: AF_INET or AF_INET6.
     """
 
-    __slots__ = ("port", "rtcp", "rtp")
+    __slots__ = ("family", "port", "rtcp", "rtp")
 
     def __init__(self, port: int, rtp: socket.socket, rtcp: socket.socket) -> None:
         self.port = port
         self.rtp = rtp
         self.rtcp = rtcp
+        self.family = rtp.family
 
     def __repr__(self) -> str:
         return f"PortPair({self.port})"
@@ -65,10 +69,11 @@ class PortCounts(NamedTuple):
 
 
 class PortPool:
-    """Lends the pairs of a port range, longest unused first, in an order that strangers cannot guess.
+    """Lends the pairs of a port range in an order that strangers cannot guess.
 
     Sockets are bound when first needed and then stay bound, so that no other program takes the port and stray packets
-    end in a buffer that is emptied before the next call; only beyond `idle_pairs` unused ones are closed again.
+    end in a buffer that is emptied before the next call. Those that have rested are lent again, one of many, before
+    others are bound: that costs a tenth. Only beyond `idle_pairs` unused ones are closed again.
     """
 
     def __init__(
@@ -81,8 +86,9 @@ class PortPool:
         idle_pairs: int = 512,
         dscp: int = 46,
         shuffle: Callable[[list[int]], None] = random.shuffle,
+        choose: Callable[[int], int] = random.randrange,
     ) -> None:
-        """Open nothing yet; the arguments are those of `Settings`."""
+        """Open nothing yet; the arguments are those of `Settings`, but for `shuffle` and `choose`: who picks ports."""
         self._low = low
         self._high = high
         self._bind_host = bind_host
@@ -92,8 +98,9 @@ class PortPool:
         ports = list(range(low + low % 2, high, 2))
         self._total = len(ports)
         shuffle(ports)
-        self._free = deque(ports)
-        self._idle: dict[int, PortPair] = {}  # bound and free, oldest first
+        self._choose = choose
+        self._unbound = deque(ports)
+        self._rested: list[PortPair] = []
         self._lent: dict[int, PortPair] = {}
         self._draining: deque[tuple[float, PortPair]] = deque()  # until when
         self._taken: deque[tuple[float, int]] = deque()  # tried again when
@@ -107,10 +114,10 @@ class PortPool:
     def counts(self, *, now: float) -> PortCounts:
         """Count the pairs; each of the range is in exactly one of the four."""
         self._settle(now)
-        return PortCounts(len(self._lent), len(self._draining), len(self._free), len(self._taken))
+        return PortCounts(len(self._lent), len(self._draining), self._free, len(self._taken))
 
     def lend(self, *, now: float) -> PortPair:
-        """Lend the pair that has been unused longest, with nothing queued on its sockets.
+        """Lend a pair that has rested, or was never used, with nothing queued on its sockets.
 
         Args:
             now: monotonic seconds.
@@ -122,17 +129,31 @@ class PortPool:
         if self._closed:
             raise MediaError("the port pool is closed")
         self._settle(now)
-        for _ in range(len(self._free)):
-            port = self._free.popleft()
-            pair = self._idle.pop(port, None) or self._bind(port)
-            if pair is None:
-                self._taken.append((now + RETRY_S, port))
-            elif not pair.read_away():  # somebody still floods it
-                self._draining.append((now + self._drain_s, pair))
-            else:
-                self._lent[port] = pair
+        while (pair := self._next(now)) is not None:
+            if pair.read_away():
+                self._lent[pair.port] = pair
                 return pair
+            self._draining.append((now + self._drain_s, pair))  # somebody still floods it
         raise PortsExhausted(self._why_none())
+
+    def _next(self, now: float) -> PortPair | None:
+        """Take one of the rested pairs where there are many, else bind another; None when there is neither."""
+        if len(self._rested) < _CHOICE:
+            try:
+                pair = self._bind_next(now)
+            except PortsExhausted:
+                if not self._rested:
+                    raise
+            else:
+                if pair is not None:
+                    return pair
+        return self._take_rested(self._choose(len(self._rested))) if self._rested else None
+
+    def _take_rested(self, number: int) -> PortPair:
+        """Take out one of the rested pairs; their order does not matter."""
+        rested = self._rested
+        rested[number], rested[-1] = rested[-1], rested[number]
+        return rested.pop()
 
     def give_back(self, pair: PortPair, *, now: float) -> None:
         """Take a pair back; it is lent again after `drain_s` at the earliest.
@@ -151,23 +172,37 @@ class PortPool:
     def close(self) -> None:
         """Close every socket that is not lent; those that are lent close when they are given back."""
         self._closed = True
-        for pair in self._idle.values():
+        for pair in self._rested:
             pair.close()
         for _, pair in self._draining:
             pair.close()
-        self._idle.clear()
+        self._rested.clear()
         self._draining.clear()
 
+    @property
+    def _free(self) -> int:
+        return len(self._unbound) + len(self._rested)
+
     def _settle(self, now: float) -> None:
-        """Free what has rested long enough."""
+        """Free what has rested long enough; close a few of what nobody needs."""
         while self._draining and self._draining[0][0] <= now:
-            _, pair = self._draining.popleft()
-            self._free.append(pair.port)
-            self._idle[pair.port] = pair
-        while len(self._idle) > self._idle_pairs:
-            self._idle.pop(next(iter(self._idle))).close()
+            self._rested.append(self._draining.popleft()[1])
+        for _ in range(min(len(self._rested) - self._idle_pairs, _CLOSED_AT_ONCE)):
+            pair = self._take_rested(0)
+            pair.close()
+            self._unbound.append(pair.port)
         while self._taken and self._taken[0][0] <= now:
-            self._free.append(self._taken.popleft()[1])
+            self._unbound.append(self._taken.popleft()[1])
+
+    def _bind_next(self, now: float) -> PortPair | None:
+        """Bind the next pair of the range that is not; None when there is none that nobody else holds."""
+        for _ in range(len(self._unbound)):
+            port = self._unbound.popleft()
+            pair = self._bind(port)
+            if pair is not None:
+                return pair
+            self._taken.append((now + RETRY_S, port))
+        return None
 
     def _bind(self, port: int) -> PortPair | None:
         """Open the two sockets of a pair; None when another program holds one of the ports."""
@@ -180,7 +215,7 @@ class PortPool:
                 sock.close()
             if error.errno in _TAKEN:
                 return None
-            self._free.appendleft(port)
+            self._unbound.appendleft(port)
             if error.errno in _NO_FILES:
                 raise PortsExhausted(
                     f"no socket could be opened for RTP port {port} ({error.strerror}) while {len(self._lent)} pairs "

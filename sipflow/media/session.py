@@ -69,7 +69,9 @@ class MediaSession:
         self._loop: asyncio.AbstractEventLoop | None = None
         latch = Latch(None, packets=settings.latch_packets, silent_s=settings.latch_silent_s)
         self._latch = latch
-        self._inbound = Inbound(pair.rtp, pair.rtcp, latch, queue_frames=settings.queue_frames, on_digit=on_digit)
+        self._inbound = Inbound(
+            pair.rtp, pair.rtcp, latch, pacer, queue_frames=settings.queue_frames, on_digit=on_digit
+        )
         self.queue = PlayQueue(limit_s=settings.play_queue_s)
         self._outbound = Outbound(
             pair.rtp, latch, self.queue, start=start or StreamStart.random(), send_silence=settings.send_silence

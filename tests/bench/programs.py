@@ -2,9 +2,11 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -122,14 +124,10 @@ class Program:
         """End it with SIGTERM, and with SIGKILL if that is not enough; its children too."""
         if self.running:
             self._process.terminate()
-            try:
+            with suppress(subprocess.TimeoutExpired):
                 self._process.wait(_GOODBYE_S)
-            except subprocess.TimeoutExpired:
-                pass  # killed below
-        try:
-            os.killpg(self._process.pid, 9)
-        except ProcessLookupError:
-            pass  # all of them are gone
+        with suppress(ProcessLookupError):  # all of them are gone
+            os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:

@@ -1,10 +1,12 @@
 """Other people's programs as subprocesses: found or skipped, started, watched through their output, always killed."""
 
+import ctypes
 import os
 import re
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -18,6 +20,7 @@ from tests.interop.waiting import PATIENCE_S, wait_until
 ROOT = Path(__file__).resolve().parents[2]
 _SYSTEM_FOLDERS = "/usr/local/sbin:/usr/sbin:/sbin"
 _SHOWN_BYTES = 6000
+_PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
 def require(program: str, package: str) -> str:
@@ -33,6 +36,12 @@ def require_file(file: Path, package: str) -> Path:
     if not file.exists():
         missing(f"{file.name} is not installed (Debian package {package})")
     return file
+
+
+def _end_with_parent() -> None:
+    """Have the kernel end this process with SIGTERM when the tests are killed themselves (Linux only)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def missing(why: str) -> None:
@@ -64,6 +73,7 @@ class Program:
                 cwd=cwd,
                 env={**os.environ, **(env or {})},
                 start_new_session=True,  # so that its children can be killed with it
+                preexec_fn=_end_with_parent,
             )
 
     @property

@@ -1,6 +1,9 @@
 import asyncio
+import math
 import time
 from typing import Any
+
+import pytest
 
 from sipflow.media.pacer import Pacer
 from tests.media.stage import until
@@ -69,6 +72,25 @@ async def test_a_packet_time_of_its_own() -> None:
 
     assert len(quick.ticked) + quick.skipped >= 12
     pacer.close()
+
+
+async def test_what_is_due_can_be_sent_before_the_loop_comes_to_its_timer() -> None:
+    pacer = Pacer()
+    stream = Stream()
+    assert pacer.due_at == math.inf
+    pacer.add(stream)
+
+    first = pacer.due_at
+    pacer.run_due(first - 0.001)
+    assert stream.ticked == []
+    pacer.run_due(first)
+    assert len(stream.ticked) == 1
+    assert pacer.due_at == pytest.approx(first + 0.02)
+
+    await ticks(stream, 4)
+    assert pacer.due_at > first + 0.05
+    pacer.close()
+    assert pacer.due_at == math.inf
 
 
 async def test_after_a_stall_a_few_ticks_are_caught_up_and_the_rest_skipped() -> None:
