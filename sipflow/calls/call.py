@@ -47,7 +47,7 @@ class Call(ABC):
         self._lifetime = Lifetime()
         self._digits: deque[str] = deque(maxlen=_MAX_DIGITS)
         self._digit_waiter: asyncio.Future[None] | None = None
-        self._over: asyncio.Future[Ending] | None = None
+        self._waiting_for_end: list[asyncio.Future[Ending]] = []
         self.usage = usage
         self.media: LegMedia | None = None
         self.id = record.id
@@ -220,9 +220,12 @@ class Call(ABC):
         """Wait until the call is over, and say how it ended. Never raises `CallEnded`."""
         if self.record.ending is not None:
             return self.record.ending
-        if self._over is None:
-            self._over = asyncio.get_running_loop().create_future()
-        return await asyncio.shield(self._over)
+        waiter: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
+        self._waiting_for_end.append(waiter)
+        try:
+            return await waiter
+        finally:
+            self._waiting_for_end.remove(waiter)
 
     # What the switchboard tells
 
@@ -247,8 +250,9 @@ class Call(ABC):
         if self.media is not None:
             self.media.close()
         self._lifetime.end(ending.by, ending.why)
-        if self._over is not None and not self._over.done():
-            self._over.set_result(ending)
+        for waiter in self._waiting_for_end:
+            if not waiter.done():
+                waiter.set_result(ending)
 
     @property
     def _live_media(self) -> LegMedia:

@@ -9,6 +9,7 @@ from sipflow.sip.digest import DigestServer
 from sipflow.sip.hop import Hop
 from sipflow.sip.message import Request
 from sipflow.sip.user_agent import Silence, Verdict
+from sipflow.trunks.table import Match
 from sipflow.trunks.trunk import Trunk
 
 
@@ -26,12 +27,13 @@ class Doorkeeper:
         self._secret = secret
         self._clock = clock
         self._challengers: dict[str, tuple[Trunk, DigestServer]] = {}
+        self._last: tuple[Request, Match] | None = None
 
     def __call__(self, request: Request | None, hop: Hop) -> Verdict:
         """Be the user agent's gate."""
         if request is None:
             return self._stranger("") if not self.router.trunks.knows(hop) else None
-        match = self.router.match(request, hop)
+        match = self._match(request, hop)
         if match.trunk is None:
             why = "; ".join(match.why)
             return Refusal(404, why) if match.candidates else self._stranger(why)
@@ -61,4 +63,10 @@ class Doorkeeper:
 
     def route(self, request: Request, hop: Hop) -> Route | NoRoute:
         """Find trunk, number and agent of a call that was let in."""
-        return self.router.route(request, self.router.match(request, hop))
+        return self.router.route(request, self._match(request, hop))
+
+    def _match(self, request: Request, hop: Hop) -> Match:
+        """Say which trunk a request belongs to; of each call that is let in this is asked twice."""
+        if self._last is None or self._last[0] is not request:
+            self._last = (request, self.router.match(request, hop))
+        return self._last[1]

@@ -208,13 +208,13 @@ def _finish_report(report: CallReport, call: OutboundCall) -> None:
     elif ending is not None and ending.by == "remote":
         report.exit_status = UNANSWERED if ending.status in (408, 480) else REFUSED
     elif ending is not None and (ending.status in (408, 487) or ending.by == "local"):
-        report.exit_status = REFUSED if call.answered else UNANSWERED
+        report.exit_status = SILENT if call.answered else UNANSWERED
 
 
 async def _say_goodbye(edge: Edge) -> None:
-    """Let the last BYE or CANCEL be answered, for at most two seconds."""
-    for _ in range(40):
-        if not edge.ua.counts["dialogs"]:
+    """Let the last BYE be answered, and the CANCEL be sent that waits for a first response, for at most five seconds."""
+    for _ in range(100):
+        if not edge.ua.counts["dialogs"] and not edge.switchboard.calls:
             return
         await asyncio.sleep(0.05)
 

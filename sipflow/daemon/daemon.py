@@ -36,6 +36,7 @@ _GREET_WITHIN_S = 0.8  # registrations that are quick are told as registered; th
 _GREET_STEP_S = 0.05
 _GOODBYE_S = 2.0  # for the answers to our last BYEs
 _FILES_WANTED = 65_536
+_COLLECTED_AFTER = (2_000, 10, 100)  # new objects; collections of the young; of the middle-aged before one of all
 
 
 def run_daemon(file: Path) -> None:
@@ -125,8 +126,7 @@ class Daemon:
         self.addresses = Addresses(edge.endpoint, self._table)
         self.addresses.start()
         self._apply_trunks(configuration)
-        gc.collect()
-        gc.freeze()  # what is loaded now lives as long as the process; the collector need not look at it again
+        _spare_the_collector()
 
     def _make_runner(self, tasks: Tasks) -> Runner:
         self._runner = Runner(tasks, answer_timeout_s=self.configuration.calls.answer_timeout_s)
@@ -216,6 +216,17 @@ class Daemon:
         until = asyncio.get_running_loop().time() + _GOODBYE_S
         while self.edge.ua.counts["dialogs"] and asyncio.get_running_loop().time() < until:  # noqa: ASYNC110  (pure below)
             await asyncio.sleep(_GREET_STEP_S)
+
+
+def _spare_the_collector() -> None:
+    """Keep garbage collection from holding up audio.
+
+    Finished calls leave no cycles behind. Python's own thresholds would look for some among everything that calls keep
+    for half a minute, all of it at once and every few seconds on a busy edge: pauses of a tenth of a second and more.
+    """
+    gc.collect()
+    gc.freeze()  # what is loaded now lives as long as the process
+    gc.set_threshold(*_COLLECTED_AFTER)
 
 
 def _secret_of(trunks: Iterable[Trunk]) -> bytes:

@@ -40,7 +40,7 @@ BAD_LINES = [
     "FILE:4: trunks.pbx.pasword: unknown key; did you mean password?",
     "FILE:6: numbers.+12065550100.inbound_agent: there is no agent 'ecko'; did you mean echo?",
     "FILE:7: numbers.206.trunk: there is no trunk 'pxb'; did you mean pbx?",
-    "FILE:9: agents.echo: handler echo takes no option loud",
+    "FILE:9: agents.echo.handler: handler echo takes no option loud",
 ]
 BAD_AGENTS = """
 agents:
@@ -145,7 +145,7 @@ def test_every_agent_that_cannot_be_loaded_is_told_with_its_line(sipflow: Sipflo
     ("content", "why"),
     [
         (None, "cannot be read: No such file or directory"),
-        (b"sip: [\n", ":2: "),
+        (b"sip: [\n", ":1: not YAML from here: "),
         (b"\xff\xfe\x00", "UTF-8"),
         (b"sip: 3\n", ":1: sip: "),
     ],
@@ -180,4 +180,4 @@ def test_port_that_is_taken_is_69_and_named(file: Path, transport: str) -> None:
         ended = subprocess.run([SIPFLOW, "run", str(file)], capture_output=True, text=True, timeout=30, cwd=ROOT)
 
     assert (ended.returncode, ended.stdout) == (EXIT_UNAVAILABLE, "")
-    assert re.fullmatch(rf"sipflow: cannot listen on {address}: .*in use.*\n", ended.stderr)
+    assert re.fullmatch(rf"sipflow: cannot listen on {address}: another program .* has this port; .*\n", ended.stderr)

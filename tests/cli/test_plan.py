@@ -160,17 +160,21 @@ def test_own_address_that_is_none_is_told() -> None:
 
 def test_recording_is_whole_even_if_the_call_fails(tmp_path: Path) -> None:
     file = tmp_path / "heard.wav"
-    with pytest.raises(ZeroDivisionError), recording(file) as writer:
-        assert writer is not None
-        writer.write(b"\1\0" * 100)
-        raise ZeroDivisionError
 
+    def failing() -> None:
+        with recording(file) as writer:
+            assert writer is not None
+            writer.write(b"\1\0" * 100)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        failing()
     assert read_wav(file.read_bytes()).pcm == b"\1\0" * 100
 
 
 def test_recording_into_nowhere_is_told(tmp_path: Path) -> None:
     with (
-        pytest.raises(LocalProtocolError, match="cannot be written: No such file or directory$"),
+        pytest.raises(LocalProtocolError, match=r"cannot be written: No such file or directory$"),
         recording(tmp_path / "no" / "x"),
     ):
         pass

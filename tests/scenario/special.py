@@ -46,12 +46,14 @@ _LOCKED = "+12065550120"
 _BIG = tuple(word for number in range(20) for word in ("--header", f"X-Filler-{number:02}: {'0123456789' * 5}"))
 
 _INBOUND = {
+    "a_bye_instead_of_the_ack_ends_the_call": Run(sipp=EXPLICIT),
     "a_big_invite_over_udp_is_answered": Run(agent_starts=1),
     "a_caller_of_rfc_2543_is_served": Run(agent_starts=1),
     "a_caller_over_ipv6_is_served": Run(over="ipv6"),
     "a_caller_over_tcp_is_served_on_its_connection": Run(over="tcp"),
     "a_caller_who_knows_the_password_is_let_in": Run(auth_user=_LOCKED, agent_starts=1),
     "a_lost_ack_ends_the_call_with_bye_after_32_s": Run(sipp=EXPLICIT, long=True),
+    "a_lost_ack_to_a_reinvite_ends_the_call_too": Run(sipp=EXPLICIT, long=True),
     "a_merged_request_gets_482": Run(agent_starts=1),
     "a_wrong_password_is_challenged_again": Run(auth_user=_LOCKED, agent_starts=0),
     "an_old_nonce_is_called_stale": Run(agent_starts=0),
@@ -75,6 +77,7 @@ _INBOUND = {
     "reinvite_with_inactive_is_hold_and_sendrecv_resumes": Run(ears=True),
     "reinvite_with_sendonly_is_hold_and_sendrecv_resumes": Run(ears=True),
     "retransmitted_invite_is_one_call": Run(sipp=EXPLICIT, agent_starts=1),
+    "the_200_is_repeated_over_tcp_too": Run(over="tcp", sipp=EXPLICIT),
     "the_200_is_repeated_until_the_ack": Run(sipp=EXPLICIT, agent_starts=1),
 }
 
@@ -95,6 +98,8 @@ _OUTBOUND = {
     "a_refusal_without_ringing_is_acknowledged": Run(exit_status=REFUSED),
     "a_second_fork_that_answers_is_acknowledged_and_hung_up": Run(call=("--seconds", "1.5")),
     "a_wrong_password_is_tried_once": Run(call=_USER, environment=ALICE, exit_status=REFUSED),
+    "an_answer_that_cannot_be_used_is_acknowledged_and_hung_up": Run(exit_status=SILENT),
+    "an_unknown_algorithm_is_not_answered": Run(call=_USER, environment=ALICE, exit_status=REFUSED),
     "an_unanswered_invite_is_repeated_for_32_s": Run(sipp=EXPLICIT, exit_status=UNANSWERED, long=True),
     "every_copy_of_the_200_is_acknowledged": Run(sipp=EXPLICIT, call=("--seconds", "1")),
     "loss_of_our_ack_to_a_refusal_is_mended": Run(sipp=EXPLICIT, call=_USER, environment=ALICE),

@@ -82,6 +82,9 @@ class Stage:
         self._processes: list[Process] = []
         self._registrars: Future[dict[str, Played]] | None = None
         self._pool = ThreadPoolExecutor(AT_ONCE + 1 + sum(scenario.run.long for scenario in chosen))
+        self._clock = (
+            Ear()
+        )  # while one is open the system notes when packets come; it takes its time to begin with that
         self.daemons: dict[str, Daemon] = {}
 
     def __enter__(self) -> Self:
@@ -105,6 +108,7 @@ class Stage:
         for process in self._processes:
             process.kill()
         self._pool.shutdown(wait=True)
+        self._clock.close()
 
     def played(self, scenario: Scenario) -> Played:
         """Wait until a scenario is over, and say how it went."""

@@ -6,7 +6,7 @@ from tests.scenario.special import PASSWORD
 from tests.scenario.stage import Stage
 
 OUTBOUND = scenarios("outbound")
-CHALLENGED = [each for each in OUTBOUND if "--username" in each.run.call]
+CHALLENGED = [each for each in OUTBOUND if "--username" in each.run.call and "unknown_algorithm" not in each.name]
 
 
 @pytest.mark.parametrize("scenario", OUTBOUND, ids=str)

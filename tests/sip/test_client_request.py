@@ -333,6 +333,22 @@ def test_a_bye_whose_connection_is_gone_looks_its_target_up_and_goes_there(
     assert str(wire.request("b BYE").cseq) == "1 BYE"
 
 
+@pytest.mark.parametrize(("transport", "connection"), [("tcp", 7), ("udp", 0)])
+def test_a_route_that_leads_to_the_host_of_an_open_connection_takes_it(transport: str, connection: int) -> None:
+    wire = Wire()
+    alice, bob = Peer(wire, "a", transport="tcp"), wire.node("b")
+    bob.addresses["proxy"] = (Hop(transport, "a", 5080, "b", 5060),)
+    invite = alice.ask("INVITE", "b", body=SDP, headers=(("Record-Route", "<sip:proxy;lr>"),))
+    wire.play()
+    bob.answer(SDP)
+    wire.play()
+    alice.ack(invite, "b")
+    wire.play()
+    bob.bye()
+
+    assert wire.hops[-1] == Hop(transport, "a", 5080, "b", 5060, connection)
+
+
 def test_a_bye_that_cannot_be_sent_at_all_ends_the_dialog() -> None:
     wire, alice, _, usage = answered()
     wire.unreachable.add(("udp", "b"))

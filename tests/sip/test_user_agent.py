@@ -13,6 +13,7 @@ from sipflow.sip.stack import Settings
 from sipflow.sip.transaction.outputs import Expired, Failed
 from sipflow.sip.user_agent import Gate, Silence, UserAgent, Verdict, admit_all
 from tests.support.calls import SDP, calling, plan_to, taken
+from tests.support.chaos import play_chaos
 from tests.support.peer import Lines, Peer
 from tests.support.wire import Node, Wire, shown
 
@@ -334,6 +335,18 @@ def test_a_request_without_a_mandatory_header_is_answered_400_and_no_harm_done(l
     assert bob.ua.counts == {"transactions": 0, "dialogs": 0}
 
 
+def test_a_request_cut_off_on_its_way_is_answered_400() -> None:
+    wire = Wire()
+    alice, bob = Peer(wire, "a"), wire.node("b")
+    alice.tell(
+        BROKEN.replace(b"1 BYE", b"1 INVITE").replace(b"nat:9999", b"a:5060").replace(b": 0\r\n", b": 9\r\n"), "b"
+    )
+    wire.play()
+
+    assert wire.methods() == ["a INVITE", "b 400"]
+    assert bob.the(Refused).status == 400
+
+
 def test_a_broken_ack_is_answered_with_nothing() -> None:
     wire = Wire()
     alice, bob = Peer(wire, "a"), wire.node("b")
@@ -425,6 +438,15 @@ def test_what_happens_to_transactions_of_nobody_is_told_to_nobody() -> None:
     assert alice.heard
 
 
+def test_a_transaction_may_be_answered_by_whoever_has_it() -> None:
+    wire, alice, bob = asked(body=SDP)
+
+    bob.perform(bob.ua.respond(bob.called.transaction, 404, "No Such Thing", now=wire.now, headers=(("X-Why", "x"),)))
+    wire.play()
+
+    assert (alice.response(404).reason, alice.response(404).headers.get("X-Why")) == ("No Such Thing", "x")
+
+
 def test_a_lost_connection_fails_what_was_sent_on_it() -> None:
     wire = Wire()
     alice = wire.node("a")
@@ -456,3 +478,11 @@ def test_ids_carry_the_prefix_of_their_node() -> None:
     assert [one.branch[:8] for one in (*wire.messages("a INVITE"), *wire.messages("a BYE"))] == ["z9hG4bKa"] * 2
     assert alice.ua.ids.tag().startswith("a")
     assert alice.ua.ids.call_id().startswith("a")
+
+
+# Everything at once
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_a_mad_peer_and_a_moody_app_leave_nothing_behind_and_every_call_ends_once(seed: int) -> None:
+    play_chaos(seed)

@@ -126,6 +126,7 @@ class UasInvite(InviteUsage):
         response = self._response(200, body, (self.contact_line(), *headers))
         outputs: list[Output] = list(self._stack.layer.respond(self.transaction, response, now=now))
         self.state = State.ANSWERED
+        self._provisional = None  # nothing repeats it any more
         self.expect_ack(self.transaction, response, offering=not self.offer_in, now=now)
         return outputs
 

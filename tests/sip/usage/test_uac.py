@@ -421,6 +421,19 @@ def test_cancel_after_a_challenge_waits_for_an_answer_to_the_new_invite() -> Non
     assert wire.request("a CANCEL").branch == bob.request("INVITE").branch
 
 
+def test_a_call_that_cannot_be_sent_after_cancel_ends_as_ours() -> None:
+    wire = Wire(unreachable={("udp", "t1")})
+    alice = wire.node("a")
+    usage = alice.place(plan_to("b"), hops=TARGETS)
+    assert usage.hop == TARGETS[0]
+
+    alice.perform(usage.cancel(now=wire.now))
+    wire.play()
+
+    assert wire.methods() == []
+    assert alice.the(Ended)[1:4] == ("local", 487, "we gave up (could not reach udp:t1:5060)")
+
+
 def test_no_challenge_is_answered_and_no_other_target_tried_after_cancel() -> None:
     wire, alice, bob, usage = calling(accounts=ACCOUNTS)
     alice.perform(usage.cancel(now=wire.now))
@@ -438,9 +451,12 @@ def test_a_bye_in_an_early_dialog_ends_the_call_and_cancels_what_still_rings() -
     wire.play()
 
     bob.ask("BYE", "a", from_tag="bob", to_tag="call-1", call_id="call-1")
+    wire.play()
+    bob.reply(bob.request("INVITE"), 180)
     wire.play(100.0)
 
-    assert wire.methods()[:5] == ["a INVITE", "b 180", "b BYE", "a 200", "a CANCEL"]
+    assert wire.methods()[:6] == ["a INVITE", "b 180", "b BYE", "a 200", "a CANCEL", "b 180"]
+    assert len(alice.happened(Progressed)) == 1
     assert alice.the(Ended)[1:4] == ("remote", 487, "the far end hung up before the call was answered")
     assert usage.state is State.ENDED
     assert alice.ua.deadline is None  # although no final answer ever came

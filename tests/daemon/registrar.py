@@ -1,0 +1,50 @@
+"""A registrar in a thread: it challenges once, grants 120 s, and never looks at the answer."""
+
+import re
+import socket
+import threading
+from types import TracebackType
+from typing import Self
+
+
+class Registrar:
+    """A context manager. `heard` has every request it got."""
+
+    def __init__(self) -> None:
+        self.heard: list[str] = []
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.bind(("127.0.0.1", 0))
+        self.port: int = self._socket.getsockname()[1]
+        self._thread = threading.Thread(target=self._serve)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._socket.sendto(b"end", ("127.0.0.1", self.port))
+        self._thread.join(10)
+        self._socket.close()
+
+    def _serve(self) -> None:
+        while True:
+            data, source = self._socket.recvfrom(65535)
+            if data == b"end":
+                return
+            text = data.decode()
+            self.heard.append(text)
+            self._socket.sendto(self._answer(text).encode(), source)
+
+    def _answer(self, request: str) -> str:
+        lines = [line for line in request.split("\r\n") if re.match(r"(Via|From|To|Call-ID|CSeq):", line)]
+        contact = re.search(r"^Contact: (<[^>]*>)", request, re.MULTILINE)
+        if "\r\nAuthorization:" not in request:
+            status = "401 Unauthorized"
+            lines.append('WWW-Authenticate: Digest realm="here", nonce="n", qop="auth", algorithm=SHA-256')
+        else:
+            status = "200 OK"
+            if contact is not None and "expires=0" not in request:
+                lines.append(f"Contact: {contact[1]};expires=120")
+        return "\r\n".join([f"SIP/2.0 {status}", *lines, "Content-Length: 0", "", ""])

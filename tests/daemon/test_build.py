@@ -1,0 +1,75 @@
+"""Putting the rooms together."""
+
+import asyncio
+from datetime import UTC, datetime
+
+import pytest
+
+from sipflow.calls.record import CallRecord
+from sipflow.calls.routes import Router
+from sipflow.calls.settings import Settings as CallSettings
+from sipflow.daemon.build import Edge, NoRecords, build
+from sipflow.errors import TransportError
+from sipflow.media.settings import Settings as MediaSettings
+from sipflow.net.settings import ListenAddress
+from sipflow.net.settings import Settings as NetSettings
+from sipflow.numbers.inventory import Inventory
+from sipflow.sip.headers.address import NameAddr
+from sipflow.sip.plan import RequestPlan
+from sipflow.sip.uri import SipUri
+from sipflow.trunks.table import TrunkTable
+from tests.calls.stage import LOCAL, SECRET, OneAgent, answer_and_wait
+
+
+def edge(*listen: ListenAddress) -> Edge:
+    return build(
+        router=Router(TrunkTable([LOCAL], secret=SECRET), Inventory()),
+        agents=lambda tasks: OneAgent(tasks, answer_and_wait),
+        net=NetSettings(listen=listen or (ListenAddress("udp", "127.0.0.1", 0),)),
+        media=MediaSettings(port_low=42100, port_high=42110, bind_host="127.0.0.1", drain_s=0.0),
+        calls=CallSettings(user_agent="Our Edge/7"),
+    )
+
+
+def ask(port: int) -> RequestPlan:
+    uri = SipUri("sip", None, None, "127.0.0.1", port)
+    from_ = NameAddr.parse("<sip:a@127.0.0.1>;tag=1")
+    return RequestPlan("OPTIONS", uri, uri, from_, NameAddr("", uri), "call-1", 1)
+
+
+async def test_edge_opens_answers_and_closes() -> None:
+    ours = edge()
+    await ours.open()
+    try:
+        outcome = await asyncio.wait_for(ours.switchboard.request(ask(ours.endpoint.ports["udp"])), 10)
+    finally:
+        await ours.close()
+
+    assert outcome.status == 200
+    assert outcome.response is not None
+    assert outcome.response.headers.get("Server") == "Our Edge/7"
+
+
+async def test_listener_that_cannot_be_opened_is_named_and_none_stays_open() -> None:
+    first = edge()
+    await first.open()
+    port = first.endpoint.ports["udp"]
+    second = edge(ListenAddress("tcp", "127.0.0.1", 0), ListenAddress("udp", "127.0.0.1", port))
+    with pytest.raises(TransportError, match=rf"^cannot listen on udp:127\.0\.0\.1:{port}: "):
+        await second.open()
+    await second.close()
+    await first.close()
+
+    assert second.endpoint.listening == ()
+
+
+async def test_two_edges_have_nonces_and_ids_of_their_own() -> None:
+    one, other = edge(), edge()
+
+    assert one.ua.ids.token() != other.ua.ids.token()
+    await one.close()
+    await other.close()
+
+
+def test_without_a_store_records_go_nowhere() -> None:
+    NoRecords().save(CallRecord("1", "a", "inbound", "", "", "", "", "", datetime.now(UTC)))
