@@ -34,6 +34,7 @@ from sipflow.trunks.trunk import Trunk
 log = structlog.get_logger("sipflow.daemon")
 _GREET_WITHIN_S = 0.8  # registrations that are quick are told as registered; the greeting does not wait for slow ones
 _GREET_STEP_S = 0.05
+_SETTLED = (RegistrationState.REGISTERED, RegistrationState.FAILED, RegistrationState.REJECTED)
 _GOODBYE_S = 2.0  # for the answers to our last BYEs
 _FILES_WANTED = 65_536
 _COLLECTED_AFTER = (2_000, 10, 100)  # new objects; collections of the young; of the middle-aged before one of all
@@ -145,7 +146,7 @@ class Daemon:
     async def _greet(self) -> None:
         """Say what runs, as soon as the registrations are settled or have had their chance."""
         for _ in range(int(_GREET_WITHIN_S / _GREET_STEP_S)):
-            if all(state.state is not RegistrationState.REGISTERING for state in self.registrations.states()):
+            if all(state.state in _SETTLED for state in self.registrations.states()):
                 break
             await asyncio.sleep(_GREET_STEP_S)
         self._say(self._greeting())

@@ -72,7 +72,7 @@ def _state_line(state: RegistrationStatus, now: float) -> str:
     if state.last_error:
         again = f", next try in {state.retry_at - now:.0f} s" if state.retry_at is not None else ""
         return f"{state.last_error.removeprefix(f'trunk {state.trunk}: ')}{again}"
-    return state.state.value
+    return "registering soon" if state.state is RegistrationState.UNREGISTERED else state.state.value
 
 
 def health_lines(states: Iterable[HealthStatus]) -> list[str]:

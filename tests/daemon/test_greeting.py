@@ -64,6 +64,7 @@ def test_greeting_tells_listeners_trunks_numbers_and_how_to_call() -> None:
     ("changes", "line"),
     [
         ({}, "registering"),
+        ({"state": RegistrationState.UNREGISTERED}, "registering soon"),
         (
             {"state": RegistrationState.REGISTERED, "registered_until": 1060.0, "doubt": "it sees us elsewhere"},
             "registered for 60 s (it sees us elsewhere)",

@@ -18,7 +18,7 @@ from tests.interop.waiting import PATIENCE_S, wait_until
 
 SIPFLOW = str(Path(sys.executable).with_name("sipflow"))
 ANSWERED = "+12065550100"
-_LEAVING_S = 3.0  # to un-register, so that the next test finds the registrar empty
+_LEAVING_S = 10.0  # to un-register, so that the next test finds the registrar empty
 AGENTS = "tests.interop.probe_agents"  # a module of agents for `module:function`
 
 Sections = dict[str, Any]

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 _T = TypeVar("_T")
-PATIENCE_S = 30.0  # a loaded machine with two slow cores; nothing that works takes a tenth of it
+PATIENCE_S = 60.0  # for a machine with more to do than it can; what works takes a second or two
 _STEP_S = 0.02
 
 
