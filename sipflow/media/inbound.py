@@ -24,6 +24,7 @@ _PLAIN = 0x80
 _DATAGRAM_BYTES = 2048  # more than fits an Ethernet packet; the rest of a longer one is cut off
 _CALM_FROM_S, _CALM_TO_S = 0.004, 0.035  # wake-ups this far apart bring one packet: no second read that finds nothing
 _ONE, _MANY = range(1), range(DRAIN_PACKETS)
+_RTCP_EVERY_S = 1.0  # nothing in RTCP is urgent, and having the loop watch a second socket is a cost to every call
 
 
 class Inbound:
@@ -48,7 +49,6 @@ class Inbound:
         "_event_type",
         "_events",
         "_expected",
-        "_ipv6",
         "_next",
         "_on_digit",
         "_pacer",
@@ -59,6 +59,7 @@ class Inbound:
         "_recvfrom",
         "_reorder",
         "_rtcp",
+        "_rtcp_at",
         "_rtcp_mux",
         "_ssrc",
         "_told",
@@ -85,8 +86,8 @@ class Inbound:
         on_digit: Callable[[str], None] | None,
     ) -> None:
         self._recvfrom = rtp.recvfrom
-        self._ipv6 = rtp.family == socket.AF_INET6
         self._rtcp = rtcp
+        self._rtcp_at = 0.0
         self.latch = latch
         self._pacer = pacer
         self._queue_frames = queue_frames
@@ -159,6 +160,9 @@ class Inbound:
         self._woken_at = now
         if now >= self._pacer.due_at:
             self._pacer.run_due(now)
+        if now >= self._rtcp_at:
+            self._rtcp_at = now + _RTCP_EVERY_S
+            self.read_rtcp()
         recvfrom = self._recvfrom
         for _ in _ONE if _CALM_FROM_S < since < _CALM_TO_S else _MANY:
             try:
@@ -185,7 +189,7 @@ class Inbound:
                     continue
             self._take(data, source, now)
 
-    def rtcp_readable(self) -> None:
+    def read_rtcp(self) -> None:
         """Read and count RTCP. Nothing in it is obeyed: anybody can send it (RFC 3550 §9)."""
         for _ in range(DRAIN_PACKETS):
             try:
@@ -209,7 +213,7 @@ class Inbound:
         except RemoteProtocolError:
             self.malformed += 1
             return
-        source = whence[:2] if self._ipv6 else whence
+        source = whence[:2]  # IPv6 has two more
         if packet.payload_type not in self._codecs and packet.payload_type != self._event_type:
             self._take_unexpected(data, source, now)
             return

@@ -1,7 +1,6 @@
 """One RTP stream of one call: what the call above starts, updates, reads, plays into and closes."""
 
 import asyncio
-import ipaddress
 import socket
 from collections.abc import Callable
 from time import monotonic
@@ -17,6 +16,8 @@ from sipflow.media.reader import FrameReader
 from sipflow.media.settings import Settings
 from sipflow.media.statistics import MediaStatistics
 from sipflow.sdp.agreement import Agreed
+
+_UNSPECIFIED = frozenset({"0.0.0.0", "::"})  # noqa: S104  (recognised, not bound)
 
 
 class MediaSession:
@@ -92,7 +93,6 @@ class MediaSession:
         self._agree(agreed)
         self._loop = loop = asyncio.get_running_loop()
         loop.add_reader(self.pair.rtp, self._inbound.readable)
-        loop.add_reader(self.pair.rtcp, self._inbound.rtcp_readable)
         self._pacer.add(self._outbound, ptime_ms=agreed.ptime_ms)
         if self._on_silent is not None and self._settings.rtp_timeout_s:
             self._watch = loop.call_later(self._settings.rtp_timeout_s, self._look)
@@ -120,7 +120,6 @@ class MediaSession:
         self._pacer.remove(self._outbound)
         if self._loop is not None:
             self._loop.remove_reader(self.pair.rtp)
-            self._loop.remove_reader(self.pair.rtcp)
             self._loop = None
         if self._watch is not None:
             self._watch.cancel()
@@ -220,6 +219,8 @@ class MediaSession:
     def statistics(self) -> MediaStatistics:
         """Take a snapshot of the counters; good before `start` and after `close` too."""
         inbound, outbound, source = self._inbound, self._outbound, self._inbound.source
+        if not self.closed:
+            inbound.read_rtcp()
         return MediaStatistics(
             codec=self.agreed.codec.name if self.agreed else "",
             packets_sent=outbound.packets,
@@ -256,17 +257,19 @@ class MediaSession:
 
     def _remote(self, agreed: Agreed) -> Address | None:
         """Give the peer's address as the socket will name it; None while SDP names none (old hold, RFC 3264 §8.4)."""
+        name, percent, zone = agreed.remote_host.partition("%")
+        family = socket.AF_INET6 if ":" in name else socket.AF_INET
         try:
-            host = ipaddress.ip_address(agreed.remote_host)
-        except ValueError:
+            host = socket.inet_ntop(family, socket.inet_pton(family, name)) + percent + zone  # as recvfrom writes it
+        except (OSError, ValueError):  # ValueError: a NUL or a surrogate inside
             raise MediaError(f"the peer's media address {agreed.remote_host!r} is not an IP address") from None
-        if (host.version == 6) != (self.pair.rtp.family == socket.AF_INET6):
+        if family != self.pair.family:
             raise MediaError(
                 f"the peer wants media at {host}, which {self._settings.bind_host} (media.bind_host) cannot reach"
             )
-        if host.is_unspecified or not agreed.remote_rtp_port:
+        if host in _UNSPECIFIED or not agreed.remote_rtp_port:
             return None
-        return str(host), agreed.remote_rtp_port
+        return host, agreed.remote_rtp_port
 
     def _look(self) -> None:
         """Report the peer's silence, and look again when it may next have lasted long enough."""

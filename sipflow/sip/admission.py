@@ -53,9 +53,9 @@ def _refuse_extensions(request: Request) -> Refusal | None:
 def _refuse_body(request: Request) -> Refusal | None:
     if request.method not in _BODY_METHODS:
         return None
-    if request.body and not _optional_body(request):
+    if request.body:
         refusal = _refuse_content(request)
-        if refusal is not None:
+        if refusal is not None and not _optional_body(request):
             return refusal
     accept = request.headers.all("Accept")
     if accept and not accepts(accept, SDP):

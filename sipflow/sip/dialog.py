@@ -216,7 +216,7 @@ def _sip_uri(address: NameAddr, header: str) -> SipUri:
 
 def _as_request_uri(uri: SipUri) -> SipUri:
     """Leave out what may not stand in a Request-URI: headers and the method parameter (§19.1.1 table 1)."""
-    if not uri.headers and not uri.has_param("method"):
+    if not uri.headers and not (uri.params and uri.has_param("method")):
         return uri
     return uri.without_params("method")._replace(headers="")
 

@@ -107,12 +107,13 @@ def test_a_caller_with_a_wrong_password_is_told_so(pbx: Kamailio, daemon: Daemon
     assert (report.exit_status, report.status) == (3, 407)
 
 
+@pytest.mark.parametrize("nat", [True, False], ids=["proxy that expects NAT", "proxy that believes the Contact"])
 def test_a_call_comes_back_on_the_connection_that_registered_where_nothing_listens(
-    certificates: Certificates, tmp_path: Path
+    nat: bool, certificates: Certificates, tmp_path: Path
 ) -> None:
     (tmp_path / "pbx").mkdir()
     with (
-        Kamailio(tmp_path / "pbx", certificates, nat=True) as pbx,
+        Kamailio(tmp_path / "pbx", certificates, nat=nat) as pbx,
         Daemon(
             tmp_path,
             tls={"ca": certificates.ca},

@@ -13,11 +13,8 @@ def stage(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     needs("sipp")
     chosen: dict[str, Scenario] = {}
     for item in request.session.items:
-        found = (
-            item.callspec.params.get("scenario")
-            if isinstance(item, pytest.Function) and hasattr(item, "callspec")
-            else None
-        )
+        wanted = getattr(item, "callspec", None)  # what a parametrised test was given
+        found = wanted.params.get("scenario") if wanted is not None else None
         if isinstance(found, Scenario):
             chosen[found.name] = found
     with Stage(list(chosen.values()), tmp_path_factory.mktemp("scenarios")) as stage:

@@ -12,11 +12,17 @@ from pathlib import Path
 from typing import Any
 
 from tests.scenario.catalogue import Place
-from tests.scenario.programs import ROOT, sipflow
+from tests.scenario.programs import ROOT, has_ipv6, sipflow
 
 START_S = 30.0  # a slow machine may take this long to start Python
 _ENDPOINTS = re.compile(r"(udp|tcp):(\[::1\]|127\.0\.0\.1):([0-9]+)")
 _TAIL = 40
+
+
+def any_port() -> tuple[tuple[str, str], ...]:
+    """What lets scenarios/inbound.yaml listen on ports that the system chooses, without IPv6 where there is none."""
+    ports = (("UDP_PORT", "0"), ("TCP_PORT", "0"), ("IPV6_PORT", "0"))
+    return ports if has_ipv6() else (*ports, ("IPV6_HOST", "127.0.0.1"))
 
 
 def free_port(kind: socket.SocketKind = socket.SOCK_DGRAM) -> int:

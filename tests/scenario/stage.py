@@ -11,7 +11,7 @@ from typing import Self
 
 from tests.scenario.catalogue import FOLDER, Place, Scenario, call_arguments, sipp_command
 from tests.scenario.ears import Ear, Heard
-from tests.scenario.processes import Daemon, Ended, Process, Sipp, free_port, wait_until_bound
+from tests.scenario.processes import Daemon, Ended, Process, Sipp, any_port, free_port, wait_until_bound
 from tests.scenario.programs import sipflow
 from tests.scenario.registrars import trunk_name, write_config
 
@@ -19,7 +19,6 @@ AT_ONCE = 6  # short scenarios that run beside the long ones
 SHORT_S, LONG_S = 40, 70  # what a scenario may take on a slow machine; most need less than two seconds
 MESSAGE_S = 20  # what a message may take to come, in a scenario that is not about waiting
 _GRACE_S = 10.0
-ANY_PORT = (("UDP_PORT", "0"), ("TCP_PORT", "0"), ("IPV6_PORT", "0"))
 _SHOWN = 6000  # characters of a text in the story of a failure
 
 
@@ -82,14 +81,20 @@ class Stage:
         self._processes: list[Process] = []
         self._registrars: Future[dict[str, Played]] | None = None
         self._pool = ThreadPoolExecutor(AT_ONCE + 1 + sum(scenario.run.long for scenario in chosen))
-        self._clock = (
-            Ear()
-        )  # while one is open the system notes when packets come; it takes its time to begin with that
+        self._over = False
+        self._clock = Ear()  # while one is open the system notes when packets come: it needs a while to begin with that
         self.daemons: dict[str, Daemon] = {}
 
     def __enter__(self) -> Self:
-        inbound = self._in("inbound")
-        places = self._open({scenario.run.policy for scenario in inbound})
+        try:
+            self._start()
+        except BaseException:  # whatever it was: no process may be left behind
+            self.__exit__(None, None, None)
+            raise
+        return self
+
+    def _start(self) -> None:
+        places = self._open({scenario.run.policy for scenario in self._in("inbound")})
         registrars = self._in("registrar")
         if registrars:
             self._registrars = self._pool.submit(self._register, registrars)
@@ -99,11 +104,11 @@ class Stage:
                 self._futures[scenario.name] = self._pool.submit(self._call_us, scenario, place)
             elif scenario.folder == "outbound":
                 self._futures[scenario.name] = self._pool.submit(self._call_sipp, scenario)
-        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._over = True
         self._pool.shutdown(wait=False, cancel_futures=True)
         for process in self._processes:
             process.kill()
@@ -130,12 +135,14 @@ class Stage:
 
     def _keep(self, process: Process) -> None:
         self._processes.append(process)
+        if self._over:
+            process.kill()
 
     # SIPp is the caller
 
     def _open(self, policies: set[str]) -> dict[str, Place]:
         for policy in sorted(policies):
-            environment = (*ANY_PORT, ("UNKNOWN_SOURCE", policy))
+            environment = (*any_port(), ("UNKNOWN_SOURCE", policy))
             daemon = Daemon(FOLDER / "inbound.yaml", self._folder, f"daemon-{policy}", environment)
             self._keep(daemon)
             self.daemons[policy] = daemon

@@ -7,9 +7,8 @@ import pytest
 
 from tests.scenario.catalogue import FOLDER
 from tests.scenario.digests import answer, parameters
-from tests.scenario.processes import Daemon
+from tests.scenario.processes import Daemon, any_port
 from tests.scenario.special import PASSWORD
-from tests.scenario.stage import ANY_PORT
 
 NUMBERS = {"MD5": "+12065550120", "SHA-256": "+12065550121", "SHA-512-256": "+12065550122"}
 ANSWER_S = 20.0
@@ -90,7 +89,7 @@ def tag_of(response: str) -> str:
 @pytest.fixture(scope="module")
 def locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     """The UDP port of a daemon whose trunks challenge every caller."""
-    daemon = Daemon(FOLDER / "inbound.yaml", tmp_path_factory.mktemp("identity"), "daemon", ANY_PORT)
+    daemon = Daemon(FOLDER / "inbound.yaml", tmp_path_factory.mktemp("identity"), "daemon", any_port())
     try:
         yield daemon.wait_ready().udp
     finally:

@@ -4,6 +4,7 @@ import pytest
 
 from tests.scenario.catalogue import Scenario, scenarios
 from tests.scenario.ears import Heard
+from tests.scenario.programs import needs_ipv6
 from tests.scenario.stage import Played, Stage
 
 INBOUND = scenarios("inbound")
@@ -15,6 +16,8 @@ ON_THE_WAY_S = 0.1  # between our log line and the packet that was sent just bef
 
 @pytest.mark.parametrize("scenario", INBOUND, ids=str)
 def test_a_sipp_caller_sees_what_the_rfc_says(scenario: Scenario, stage: Stage) -> None:
+    if scenario.run.over == "ipv6":
+        needs_ipv6()
     played = stage.played(scenario)
 
     assert played.sipp.status == 0, played.story

@@ -2,6 +2,7 @@ import pytest
 
 from tests.scenario.catalogue import Scenario, scenarios
 from tests.scenario.digests import answer, answered_requests
+from tests.scenario.programs import needs_ipv6
 from tests.scenario.special import PASSWORD
 from tests.scenario.stage import Stage
 
@@ -11,6 +12,8 @@ CHALLENGED = [each for each in OUTBOUND if "--username" in each.run.call and "un
 
 @pytest.mark.parametrize("scenario", OUTBOUND, ids=str)
 def test_a_sipp_callee_sees_what_the_rfc_says(scenario: Scenario, stage: Stage) -> None:
+    if scenario.run.over == "ipv6":
+        needs_ipv6()
     played = stage.played(scenario)
 
     assert played.sipp.status == 0, played.story
@@ -18,6 +21,8 @@ def test_a_sipp_callee_sees_what_the_rfc_says(scenario: Scenario, stage: Stage) 
 
 @pytest.mark.parametrize("scenario", OUTBOUND, ids=str)
 def test_sipflow_call_tells_a_script_how_the_call_went(scenario: Scenario, stage: Stage) -> None:
+    if scenario.run.over == "ipv6":
+        needs_ipv6()
     played = stage.played(scenario)
 
     assert played.call is not None

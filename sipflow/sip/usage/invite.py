@@ -19,7 +19,7 @@ from sipflow.sip.plan import Outcome
 from sipflow.sip.transaction.layer import ServerTransaction
 from sipflow.sip.usage.modification import Modification
 from sipflow.sip.usage.pending_ack import PendingAck
-from sipflow.sip.usage.state import State, earliest
+from sipflow.sip.usage.state import ANSWERED, CALLING, CONFIRMED, ENDED, ENDING, State, earliest
 
 if TYPE_CHECKING:
     from sipflow.sip.stack import Stack
@@ -57,7 +57,7 @@ class InviteUsage:
         self.call_id = call_id
         self.dialog: Dialog | None = None
         self.over = False
-        self.state = State.CALLING
+        self.state: State = CALLING
 
     @property
     def deadline(self) -> float | None:
@@ -112,9 +112,9 @@ class InviteUsage:
 
     def _receive_bye(self, request: Request, transaction: ServerTransaction, now: float) -> list[Output]:
         outputs = self.reply(transaction, 200, now=now)
-        if self.state in (State.ENDING, State.ENDED):
+        if self.state is ENDING or self.state is ENDED:
             return outputs  # the two BYEs crossed
-        answered = self.state in (State.ANSWERED, State.CONFIRMED)
+        answered = self.state is ANSWERED or self.state is CONFIRMED
         outputs += self._close_invites(now)
         if answered:
             return [*outputs, *self._finish("remote", 200, "the far end hung up", request)]
@@ -157,9 +157,9 @@ class InviteUsage:
 
     # ACK
 
-    def expect_ack(self, transaction: ServerTransaction, response: Response, *, offering: bool, now: float) -> None:
+    def expect_ack(self, transaction: ServerTransaction, response: Response, *, now: float) -> None:
         """Repeat a 2xx of ours until its ACK comes (§13.3.1.4)."""
-        self._pending_ack = PendingAck(transaction, response, now=now, timers=self._stack.timers, offering=offering)
+        self._pending_ack = PendingAck(transaction, response, now=now, timers=self._stack.timers)
         self._stack.schedule(self)
 
     def receive_ack(self, request: Request, *, now: float) -> list[Output]:
@@ -167,12 +167,11 @@ class InviteUsage:
         pending = self._pending_ack
         if pending is None or request.cseq.number != pending.cseq:
             return []
-        self._pending_ack = None
-        self._stack.schedule(self)
-        if self.state is not State.ANSWERED:
+        self._pending_ack = None  # its alarm is corrected when it comes up, within T2
+        if self.state is not ANSWERED:
             # The ACK of an empty re-INVITE carries the answer to the offer in our 2xx (§14.2, RFC 3264 §8).
             return [OfferAnswered(self, 200, sdp_of(request))] if pending.offering else []
-        self.state = State.CONFIRMED
+        self.state = CONFIRMED
         if self._bye_wanted is not None:
             return self._send_wanted_bye(now)
         return [Confirmed(self, request, sdp_of(request))]
@@ -205,11 +204,11 @@ class InviteUsage:
         Raises:
             LocalProtocolError: CR, LF or NUL in `headers`; the call goes on.
         """
-        if self.over or self.state not in (State.ANSWERED, State.CONFIRMED):
+        if self.over or (self.state is not ANSWERED and self.state is not CONFIRMED):
             return []
         for name, value in headers:
             write_line(name, value)
-        if self.state is State.ANSWERED:
+        if self.state is ANSWERED:
             self._bye_wanted = headers
             return self._tell_end("local", 200, why)
         return [*self._send_bye(headers, now), *self._finish("local", 200, why)]
@@ -221,17 +220,17 @@ class InviteUsage:
     def _send_bye(self, headers: Lines, now: float) -> list[Output]:
         outputs = self._close_invites(now)
         outputs += self.send("BYE", headers=headers, on_final=self._bye_answered, now=now)
-        self.state = State.ENDING
+        self.state = ENDING
         return outputs
 
     def _bye_answered(self, outcome: Outcome, now: float) -> list[Output]:  # noqa: ARG002  (a final handler's shape)
-        self.state = State.ENDED
+        self.state = ENDED
         self._stack.forget(self)
         return []
 
     def lost_if_gone(self, outcome: Outcome, *, now: float) -> list[Output]:
         """Hang up if the outcome of a request of ours says that the far end has no such call (§12.2.1.2)."""
-        if outcome.status not in _GONE or self.over or self.state is not State.CONFIRMED:
+        if outcome.status not in _GONE or self.over or self.state is not CONFIRMED:
             return []
         why = f"the far end lost the call ({outcome.status} {outcome.reason})"
         return [*self._send_bye((), now), *self._finish("system", outcome.status, why, outcome.response)]
@@ -318,10 +317,11 @@ class InviteUsage:
         """Leave every table (a dialog whose BYE is under way stays until it is answered) and say so once."""
         self._pending_ack = None
         self._bye_wanted = None
-        if self.state is not State.ENDING:
-            self.state = State.ENDED
+        if self.state is not ENDING:
+            self.state = ENDED
             self._stack.forget(self)
-        self._stack.schedule(self)
+        if self.alarm or self._modification is not None:
+            self._stack.schedule(self)
         return self._tell_end(by, status, why, message)
 
     def _tell_end(self, by: str, status: int, why: str, message: Request | Response | None = None) -> list[Output]:

@@ -10,7 +10,7 @@ from sipflow.sip.message import Request
 from sipflow.sip.outputs import OfferAnswered, OfferReceived, Output
 from sipflow.sip.plan import Outcome
 from sipflow.sip.transaction.layer import ServerTransaction
-from sipflow.sip.usage.state import State, earliest
+from sipflow.sip.usage.state import CONFIRMED, earliest
 
 if TYPE_CHECKING:
     from sipflow.sip.stack import Stack
@@ -82,7 +82,7 @@ class Modification:
         usage.established.refresh_target(request, request.method)  # RFC 6141 §4.3: not before it is accepted
         response = self._stack.response(request, 200, headers=(usage.contact_line(),), body=body, content_type=SDP)
         if request.method == "INVITE":
-            usage.expect_ack(transaction, response, offering=not sdp_of(request), now=now)
+            usage.expect_ack(transaction, response, now=now)
         return list(self._stack.layer.respond(transaction, response, now=now))
 
     def refuse(self, transaction: ServerTransaction, status: int, why: str, *, now: float) -> list[Output]:
@@ -109,7 +109,7 @@ class Modification:
         """
         usage = self._usage
         is_open = self._outgoing is not None or self._incoming is not None or self._again_at is not None
-        if usage.state is not State.CONFIRMED or is_open or usage.awaiting_ack:
+        if usage.state is not CONFIRMED or is_open or usage.awaiting_ack:
             raise LocalProtocolError("no re-INVITE now: the call is not up, or an offer is still open (RFC 3261 §14.1)")
         self._body = body
         self._glares = 0

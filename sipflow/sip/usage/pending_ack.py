@@ -1,5 +1,6 @@
 """A 2xx to INVITE on its way to its ACK: the UAS core repeats it, not the transaction (RFC 3261 §13.3.1.4)."""
 
+from sipflow.sip.body import sdp_of
 from sipflow.sip.message import Response
 from sipflow.sip.timers import Timers
 from sipflow.sip.transaction.layer import ServerTransaction
@@ -10,25 +11,15 @@ class PendingAck:
 
     Attributes:
         transaction, response: what is repeated through what.
-        offering: whether the 2xx carries our offer, so that the ACK must carry the answer (RFC 3264 §4).
         cseq: the number the ACK must carry (§13.2.2.4).
         deadline: monotonic seconds of the next `handle_timer`.
     """
 
-    __slots__ = ("_give_up_at", "_interval", "_resend_at", "_timers", "cseq", "offering", "response", "transaction")
+    __slots__ = ("_give_up_at", "_interval", "_resend_at", "_timers", "cseq", "response", "transaction")
 
-    def __init__(
-        self,
-        transaction: ServerTransaction,
-        response: Response,
-        *,
-        now: float,
-        timers: Timers,
-        offering: bool = False,
-    ) -> None:
+    def __init__(self, transaction: ServerTransaction, response: Response, *, now: float, timers: Timers) -> None:
         self.transaction = transaction
         self.response = response
-        self.offering = offering
         self.cseq = transaction.request.cseq.number
         self._timers = timers
         self._interval = timers.t1
@@ -38,6 +29,11 @@ class PendingAck:
     @property
     def deadline(self) -> float:
         return min(self._resend_at, self._give_up_at)
+
+    @property
+    def offering(self) -> bool:
+        """Whether the 2xx carries our offer, since the INVITE had none: the ACK must carry the answer (§13.2.1)."""
+        return not sdp_of(self.transaction.request)
 
     def lost(self, *, now: float) -> bool:
         """Whether 64*T1 have passed without an ACK."""

@@ -1,6 +1,7 @@
 """Where a call stands."""
 
 from enum import Enum, auto
+from typing import Final
 
 
 class State(Enum):
@@ -12,6 +13,15 @@ class State(Enum):
     CONFIRMED = auto()  # both sides agree that the call is up
     ENDING = auto()  # our BYE is on its way
     ENDED = auto()
+
+
+# The same by name: reaching a member through its class costs more than the comparison (as in transaction/machine.py).
+CALLING: Final = State.CALLING
+EARLY: Final = State.EARLY
+ANSWERED: Final = State.ANSWERED
+CONFIRMED: Final = State.CONFIRMED
+ENDING: Final = State.ENDING
+ENDED: Final = State.ENDED
 
 
 def earliest(*times: float | None) -> float | None:

@@ -13,12 +13,12 @@ from sipflow.sip.message import Response, make_cancel
 from sipflow.sip.outputs import Confirmed, Output, Progressed
 from sipflow.sip.plan import Outcome, RequestPlan
 from sipflow.sip.usage.invite import InviteUsage, Lines, ignore_outcome
-from sipflow.sip.usage.state import State, earliest
+from sipflow.sip.usage.state import CALLING, CONFIRMED, EARLY, ENDING, earliest
 
 if TYPE_CHECKING:
     from sipflow.sip.stack import Stack
 
-_UNANSWERED = (State.CALLING, State.EARLY)
+_UNANSWERED = (CALLING, EARLY)
 _CHALLENGES = (401, 407)
 
 
@@ -86,7 +86,7 @@ class UacInvite(InviteUsage):
     def _start_anew(self) -> None:
         """Forget what an earlier target said: its refusal, or its challenge, ended its early dialogs (§12.3)."""
         self._forget_early()
-        self.state = State.CALLING
+        self.state = CALLING
 
     # CANCEL
 
@@ -100,7 +100,7 @@ class UacInvite(InviteUsage):
         Raises:
             LocalProtocolError: CR, LF or NUL in `headers`; the call goes on.
         """
-        if self.state is State.CONFIRMED:
+        if self.state is CONFIRMED:
             return self.bye(now=now, headers=headers)
         if self._cancelling or self.over:
             return []
@@ -146,7 +146,7 @@ class UacInvite(InviteUsage):
             return self._send_cancel(now)
         if response.status == 100:
             return []
-        self.state = State.EARLY
+        self.state = EARLY
         self._take_early_dialog(response)
         return [Progressed(self, response, sdp_of(response))]
 
@@ -207,7 +207,7 @@ class UacInvite(InviteUsage):
             dialog.remote_cseq = self.dialog.remote_cseq  # §13.2.2.4: of an early dialog only the route set is new
         self._forget_early()
         self.dialog = dialog
-        self.state = State.CONFIRMED
+        self.state = CONFIRMED
         self._answered_by = dialog.id
         self._stack.remember(self)
         if self._cancelling:  # §9.1: the CANCEL came too late
@@ -220,7 +220,7 @@ class UacInvite(InviteUsage):
         self._hung_up.add(dialog.id)
         fork = InviteUsage(self._stack, self.call_id, advertise=self._advertise, digest=self._digest)
         fork.dialog = dialog
-        fork.state = State.ENDING
+        fork.state = ENDING
         return fork.send("BYE", on_final=ignore_outcome, now=now)
 
     # After the end

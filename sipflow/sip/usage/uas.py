@@ -13,7 +13,7 @@ from sipflow.sip.message import Request, Response
 from sipflow.sip.outputs import Output
 from sipflow.sip.transaction.layer import ServerTransaction
 from sipflow.sip.usage.invite import InviteUsage, Lines
-from sipflow.sip.usage.state import State, earliest
+from sipflow.sip.usage.state import ANSWERED, CALLING, EARLY, earliest
 
 if TYPE_CHECKING:
     from sipflow.sip.stack import Stack
@@ -76,7 +76,7 @@ class UasInvite(InviteUsage):
     @property
     def pending(self) -> bool:
         """Whether the INVITE has had no final response yet."""
-        return self.state in (State.CALLING, State.EARLY)
+        return self.state is CALLING or self.state is EARLY
 
     @property
     def answering(self) -> bool:
@@ -84,8 +84,8 @@ class UasInvite(InviteUsage):
 
     @property
     def deadline(self) -> float | None:
-        if self.pending:
-            return earliest(self._ring_again_at, self._expires_at)
+        if self.state is CALLING or self.state is EARLY:
+            return self._ring_again_at if self._expires_at is None else earliest(self._ring_again_at, self._expires_at)
         return super().deadline
 
     def handle_timer(self, *, now: float) -> list[Output]:
@@ -112,7 +112,7 @@ class UasInvite(InviteUsage):
             raise LocalProtocolError(f"{status} is not a provisional status (101-199)")
         self._provisional = self._response(status, body, (self.contact_line(), *headers))
         self._ring_again_at = now + _RING_AGAIN_S
-        self.state = State.EARLY
+        self.state = EARLY
         self._stack.schedule(self)
         return list(self._stack.layer.respond(self.transaction, self._provisional, now=now))
 
@@ -125,9 +125,9 @@ class UasInvite(InviteUsage):
         self._check_pending()
         response = self._response(200, body, (self.contact_line(), *headers))
         outputs: list[Output] = list(self._stack.layer.respond(self.transaction, response, now=now))
-        self.state = State.ANSWERED
+        self.state = ANSWERED
         self._provisional = None  # nothing repeats it any more
-        self.expect_ack(self.transaction, response, offering=not self.offer_in, now=now)
+        self.expect_ack(self.transaction, response, now=now)
         return outputs
 
     def reject(self, status: int, reason: str = "", *, now: float, headers: Lines = (), why: str = "") -> list[Output]:
