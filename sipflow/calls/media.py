@@ -2,10 +2,9 @@
 
 from collections.abc import Callable
 
-from sipflow.errors import LocalProtocolError, RemoteProtocolError
+from sipflow.errors import LocalProtocolError
 from sipflow.media.desk import MediaDesk
 from sipflow.media.session import MediaSession
-from sipflow.net.literal import family_of
 from sipflow.sdp.offer_answer import Agreed, Capabilities, LocalMedia, answer_offer, make_offer, read_answer
 
 
@@ -58,7 +57,6 @@ class LegMedia:
         """
         local = self._next()
         body, agreed = answer_offer(offer, local, self._capabilities)
-        self._check_reachable(agreed)
         self._pending = agreed
         self._local, self._last = local, body
         return body
@@ -91,16 +89,7 @@ class LegMedia:
         if not answer:
             raise LocalProtocolError("the far end answered without SDP")
         agreed = read_answer(answer, self._local, self._capabilities, offer=self._open_offer)
-        self._check_reachable(agreed)
         self._apply(agreed)
-
-    def _check_reachable(self, agreed: Agreed) -> None:
-        """Refuse media at a name (no DNS for what strangers wrote) or in the other address family."""
-        host, ours = agreed.remote_host, self._local.address
-        if not family_of(host):
-            raise RemoteProtocolError(f"media address {host!r} is not an IP address", status=488)
-        if (":" in host) != (":" in ours):
-            raise RemoteProtocolError(f"media at {host}, signalling at {ours}: not one family", status=488)
 
     def _apply(self, agreed: Agreed) -> None:
         if self.agreed is None:

@@ -212,7 +212,7 @@ def _finish_report(report: CallReport, call: OutboundCall) -> None:
 
 
 async def _say_goodbye(edge: Edge) -> None:
-    """Let the last BYE be answered, and the CANCEL be sent that waits for a first response, for at most five seconds."""
+    """Let the last BYE be answered, and the CANCEL be sent that waits for a first response; five seconds at most."""
     for _ in range(100):
         if not edge.ua.counts["dialogs"] and not edge.switchboard.calls:
             return

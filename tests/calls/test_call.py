@@ -33,8 +33,7 @@ async def test_a_wav_file_that_one_side_plays_is_heard_by_the_other(tmp_path: Pa
 
     async with staged(agent) as stage:
         call = await stage.call()
-        with pytest.raises(CallEnded):
-            await call.play(str(prompt))
+        with pytest.raises(CallEnded):  # the agent has heard enough before its end
             await call.play(str(prompt))
         await stage.quiet()
 

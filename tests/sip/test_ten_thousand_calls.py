@@ -1,4 +1,4 @@
-"""Two whole user agents and a network that loses 30 %, repeats and reorders: no call is stuck, leaked or answered twice."""
+"""Two user agents, and a network that loses 30 %, repeats and reorders: no call is stuck, leaked or answered twice."""
 
 from collections import Counter
 
