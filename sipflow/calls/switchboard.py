@@ -59,7 +59,7 @@ class Switchboard:
         calls: live calls by id.
         tasks: owner of everything that runs beside the calls.
         draining: True once the daemon is going down: no call gets in or out any more.
-        call_log: what the calls bind their ids to; made once, for that costs more than the rest of a short call's logging.
+        call_log: what the calls bind their ids to; made once, for it costs more than the rest of a short call.
     """
 
     def __init__(

@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Callable
 
 _LONGEST_S = 86400.0  # what loops accept without overflow; it is asked again then
-# From one time to the next: what ends soon after each other is ended together (a busy edge lets go of 800 transactions a
-# second), and a deadline that is not moved by its own handling does not spin the loop.
+# From one time to the next: what ends soon after each other is ended together (a busy edge lets go of 800
+# transactions a second), and a deadline that is not moved by its own handling does not spin the loop.
 _SHORTEST_S = 0.01
 
 

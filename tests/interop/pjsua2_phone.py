@@ -1,7 +1,7 @@
 """A phone made of pjsua2, in a process of its own: `python -m tests.interop.pjsua2_phone FOLDER [URI]`.
 
-It plays FOLDER/tone.wav and records FOLDER/heard.wav. With a URI it calls, and hangs up once it has heard enough;
-without one it says where it listens, and answers the first call.
+It plays FOLDER/tone.wav and records FOLDER/heard.wav. With a URI it calls; without one it says where it listens, and
+answers the first call. Once it has heard enough it hangs up.
 """
 
 import importlib
@@ -10,8 +10,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-_ENOUGH_S = 2.0  # of a call, for whoever calls
-_PATIENCE_S = 30.0
+_ENOUGH = 100  # packets
+_PATIENCE_S = 60.0
 _OK = 200
 
 
@@ -20,12 +20,12 @@ class Phone:
 
     Attributes:
         over: whether the call has ended.
-        answered_at: monotonic seconds; None before the answer.
+        talking: whether it has been answered, and not been hung up.
     """
 
     def __init__(self, folder: Path) -> None:
         self.over = False
-        self.answered_at: float | None = None
+        self.talking = False
         self._folder = folder
         self._pj: Any = importlib.import_module("pjsua2")
         self._media: list[Any] = []
@@ -87,8 +87,7 @@ class Phone:
     def note(self, info: Any) -> None:
         """Remember what has become of the call."""
         print(info.stateText, info.lastStatusCode, flush=True)
-        if info.state == self._pj.PJSIP_INV_STATE_CONFIRMED and self.answered_at is None:
-            self.answered_at = time.monotonic()
+        self.talking = info.state == self._pj.PJSIP_INV_STATE_CONFIRMED
         self.over = info.state == self._pj.PJSIP_INV_STATE_DISCONNECTED
 
     def connect(self, call: Any) -> None:
@@ -101,16 +100,14 @@ class Phone:
         audio.startTransmit(recorder)
         self._media += [player, recorder]
 
-    def run(self, *, hang_up_after_s: float | None) -> None:
-        """Go on until the call is over."""
+    def run(self) -> None:
+        """Go on until the call is over; hang up once enough was heard."""
         until = time.monotonic() + _PATIENCE_S
-        leaves = False
         while not self.over and time.monotonic() < until:
             self._endpoint.libHandleEvents(10)
-            answered, after = self.answered_at, hang_up_after_s
-            if not leaves and answered is not None and after is not None and time.monotonic() > answered + after:
+            if self.talking and self._media and self._call.getStreamStat(0).rtcp.rxStat.pkt >= _ENOUGH:
+                self.talking = False
                 self._call.hangup(self._pj.CallOpParam(True))
-                leaves = True
 
     def close(self) -> None:
         """Give everything back, in the order that pjsua2 wants."""
@@ -126,9 +123,7 @@ def main() -> None:
     print("listening on", phone.address, flush=True)
     if len(sys.argv) > 2:
         phone.dial(sys.argv[2])
-        phone.run(hang_up_after_s=_ENOUGH_S)
-    else:
-        phone.run(hang_up_after_s=None)
+    phone.run()
     phone.close()
 
 

@@ -48,7 +48,7 @@ def test_a_pjsua2_phone_that_calls_hears_itself(tmp_path: Path) -> None:
 def test_a_pjsua2_phone_that_is_called_is_heard_and_hears(tmp_path: Path) -> None:
     with phone(tmp_path) as callee:
         address = callee.wait_for(r"^listening on (\S+)")[1]
-        report = call(tmp_path, f"sip:foreign@{address}", "--seconds", "2.5", "--record", str(tmp_path / "ours.wav"))
+        report = call(tmp_path, f"sip:foreign@{address}", "--seconds", "60", "--record", str(tmp_path / "ours.wav"))
         assert callee.wait() == 0, callee.tail()
 
     assert (report.exit_status, report.status, report.media["lost"]) == (0, 200, 0), report
