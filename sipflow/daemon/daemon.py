@@ -214,8 +214,9 @@ class Daemon:
 
     async def _say_goodbye(self) -> None:
         """Let our last BYEs be answered."""
-        until = asyncio.get_running_loop().time() + _GOODBYE_S
-        while self.edge.ua.counts["dialogs"] and asyncio.get_running_loop().time() < until:  # noqa: ASYNC110  (pure below)
+        for _ in range(int(_GOODBYE_S / _GREET_STEP_S)):
+            if not self.edge.switchboard.calls and not self.edge.ua.counts["dialogs"]:
+                return
             await asyncio.sleep(_GREET_STEP_S)
 
 

@@ -13,6 +13,7 @@ from tests.bench.programs import DRIVING, Program
 from tests.bench.report import Line, at_most, exactly
 
 _SETTLE_S = 1.0
+_PATIENCE_S = 3.0  # for packets that still wait in sockets where the machine has other things to do
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,9 @@ def _talk(edge: Edge, talkers: Program, load: Load) -> Iterator[Line]:
     took_s, cpu_s = time.monotonic() - begun, edge.program.cpu_s - cpu_s
     after = edge.figures()
     ticks = after["ticks"]
-    yield exactly("packets to sipflow that were lost", heard["sent"] - (after["received"] - before["received"]), 0)
+    wanted = before["received"] + heard["sent"]
+    settled = edge.wait_until(lambda now: now["received"] >= wanted, timeout_s=_PATIENCE_S) or edge.figures()
+    yield exactly("packets to sipflow that were lost", wanted - settled["received"], 0)
     yield exactly("packets from sipflow that were lost", heard["lost"], 0)
     yield Line("frames that came back as they were said", f"{100 * heard['echoed'] / heard['sent']:.2f} %")
     in_time = 100 * after["within_5_ms"]

@@ -57,7 +57,7 @@ def test_a_caller_who_proves_who_he_is_hears_his_tone_come_back(
     assert (report.exit_status, report.status) == (0, 200), report
     assert report.tone_dbfs == pytest.approx(-12.0, abs=_STALL_DB)
     assert report.media["lost"] == 0
-    assert report.media["packets_received"] == pytest.approx(report.media["packets_sent"], abs=5)
+    assert report.media["packets_received"] > 0.8 * report.media["packets_sent"]
     (line, *_) = [each for each in daemon.said("^call in") if each["number"] == number]
     assert (line["trunk"], line["caller"]) == (trunk, "2101")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sipflow.audio.wav import read_wav
-from tests.interop.daemon import AGENTS, ANSWERED, Daemon, call
+from tests.interop.daemon import AGENTS, ANSWERED, Caller, CallReport, Daemon
 from tests.interop.kamailio import DOMAIN, PASSWORD, Kamailio
 from tests.interop.phone import TONE_DBFS, TONE_HZ, Phone, steady_dbfs
 from tests.net.certificates import Certificates
@@ -64,6 +64,15 @@ def test_a_phone_that_calls_through_a_proxy_hears_itself(
     assert daemon.wait_said("^heard")[-1]["codec"] == codec
 
 
+def talk(folder: Path, phone: Phone, uri: str, *options: str) -> CallReport:
+    """Call a phone; it hangs up and ends once it has heard enough."""
+    with Caller(folder / "call.log", uri, "--tone", "440", "--seconds", "600", *options, password=PASSWORD) as caller:
+        phone.wait_event("CALL_ESTABLISHED")
+        phone.wait_heard(_ENOUGH)
+        phone.quit()
+        return caller.finish()
+
+
 @pytest.mark.parametrize("codec", ["PCMU", "PCMA"])
 def test_a_phone_that_is_called_hears_us_and_is_heard(codec: str, tmp_path: Path) -> None:
     with Phone(tmp_path / "phone", codec=codec) as phone:
@@ -81,11 +90,8 @@ def test_a_registered_phone_is_called_through_the_proxy(
 ) -> None:
     with Phone(tmp_path / "phone", transport="tcp", pbx=pbx, account="2102") as phone:
         pbx.wait_registered("2102")
-        report = call(
-            tmp_path, f"sip:2102@{DOMAIN}", "--proxy", pbx.proxy("tls"), "--ca", certificates.ca, "--from", "2101",
-            "--username", "2101-auth", "--seconds", "1.8", password=PASSWORD,
-        )  # fmt: skip
-        phone.quit()
+        who = ("--proxy", pbx.proxy("tls"), "--ca", certificates.ca, "--from", "2101", "--username", "2101-auth")
+        report = talk(tmp_path, phone, f"sip:2102@{DOMAIN}", *who)
 
         assert (report.exit_status, report.status, report.media["lost"]) == (0, 200, 0), report
         assert phone.heard_dbfs(440) == pytest.approx(-12.0, abs=0.5)
