@@ -67,6 +67,7 @@ class Stack:
         self.dialogs: dict[DialogId, InviteUsage] = {}
         self.callers: dict[tuple[str, str | None], UacInvite] = {}
         self.listen_ports: dict[str, int] = {}
+        self._tag_prefix = ids.tag()[: -len(ids.token())]  # the node's, as in every id of ours
         self._tag_key = ids.token(16).encode()
         self._server_line = (("Server", settings.user_agent),) if settings.user_agent else ()
         self._alarms: Alarms[InviteUsage] = Alarms()
@@ -206,8 +207,6 @@ class Stack:
             request.headers.add("User-Agent", self.settings.user_agent)
         if body:
             request.set_body(body, content_type or SDP)
-        else:
-            request.headers.add("Content-Length", "0")
 
     def known_hops(self, dialog: Dialog) -> tuple[Hop, ...]:
         """The hop of a request inside `dialog` where no look-up is needed, else nothing.
@@ -283,7 +282,7 @@ class Stack:
         identity = "\n".join([value for name in _IDENTITY for value in request.headers.all(name)])
         tag = blake2b(identity.encode("utf-8", "surrogateescape"), key=self._tag_key, digest_size=8)
         lines = [*headers, *self._server_line]
-        return make_response(request, status, to_tag=tag.hexdigest(), headers=lines)
+        return make_response(request, status, to_tag=self._tag_prefix + tag.hexdigest(), headers=lines)
 
     def trying(self, transaction: ServerTransaction, *, now: float) -> list[Output]:
         """Stop the retransmissions of an INVITE (§17.2.1)."""

@@ -218,16 +218,22 @@ class UserAgent:
         if isinstance(verdict, Silence):
             self._stack.layer.discard(transaction)
             return []
-        if isinstance(verdict, Refusal) and verdict.status == 403:
-            outputs = self._refuse(transaction, new.hop, verdict, now)
-            self._stack.layer.discard(transaction)  # a stranger is told once: no 403 is repeated at a forged source
-            return outputs
+        if verdict is not None and verdict.status == 403:
+            return self._turn_away(transaction, new.hop, verdict)
         if verdict is None and new.merged:
             verdict = Refusal(482, "the same request came by another path already")  # §8.2.2.2
         verdict = verdict or refuse(request)
         if verdict is not None:
             return self._refuse(transaction, new.hop, verdict, now)
         return self._serve(request, transaction, new.hop, now)
+
+    def _turn_away(self, transaction: ServerTransaction, hop: Hop, refusal: Refusal) -> list[Output]:
+        """Say so once and keep nothing (§8.2.7): no answer is repeated at a source that somebody may have forged."""
+        self._stack.layer.discard(transaction)
+        lines = (*refusal.headers, warning(refusal.why))
+        response = self._stack.stateless_response(transaction.request, refusal.status, lines)
+        event = Refused(transaction.request, hop, refusal.status, refusal.why)
+        return [Transmit(bytes(response), transaction.hop, None), event]
 
     def _ask_gate(self, request: Request, hop: Hop) -> Verdict:
         try:
@@ -262,7 +268,7 @@ class UserAgent:
             if self._gate(None, hop) is Silence.SILENCE:
                 self._stack.layer.discard(transaction)
                 return []
-            return self._refuse(transaction, hop, Refusal(481, "no call of ours has this Call-ID and tags"), now)
+            return self._turn_away(transaction, hop, Refusal(481, "no call of ours has this Call-ID and tags"))
         refusal = refuse(request)
         if refusal is not None:
             return self._refuse(transaction, hop, refusal, now)
@@ -274,7 +280,7 @@ class UserAgent:
             if self._gate(None, hop) is Silence.SILENCE:
                 self._stack.layer.discard(transaction)
                 return []
-            return self._stack.respond(transaction, 481, now=now)  # §9.2
+            return self._turn_away(transaction, hop, Refusal(481, "there is no INVITE to cancel"))  # §9.2
         usage = invite.owner
         if not isinstance(usage, InviteUsage):
             return self._stack.respond(transaction, 200, now=now)  # §9.2: it found its INVITE, already refused by us

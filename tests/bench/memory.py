@@ -10,17 +10,23 @@ from tests.bench.edge import Edge, Figures
 from tests.bench.report import Line, at_most, exactly
 
 _COUNTED = ("transactions", "dialogs", "calls", "lent")
-_LET_GO_S = 45.0  # RFC 3261 keeps what is over for 64*T1, 32 s, to answer repetitions
 _GROWTH = 5.0  # per cent of the memory after half of the calls; the allocator is not the same twice
 _MIB = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """After how many calls memory is looked at; the last two are compared."""
+    """After how many calls memory is looked at; the last two are compared.
+
+    Attributes:
+        after: calls.
+        rate: calls a second.
+        let_go_s: how long to wait each time. RFC 3261 keeps what is over for 64*T1, 32 s, to answer repetitions.
+    """
 
     after: tuple[int, ...] = (5000, 10000, 20000)
     rate: int = 300
+    let_go_s: float = 45.0
 
 
 def run(load: Load | None = None) -> Iterator[Line]:
@@ -34,12 +40,12 @@ def run(load: Load | None = None) -> Iterator[Line]:
     objects: list[float] = []
     with tempfile.TemporaryDirectory() as name, Edge(Path(name)) as edge:
         sipp.call(Path(name), edge.port, calls=1, rate=1)
-        before = _settled(edge)
+        before = _settled(edge, load)
         made = 0
         for count in load.after:
             went = sipp.call(Path(name), edge.port, calls=count - made, rate=load.rate)
             made = count
-            left = _settled(edge)
+            left = _settled(edge, load)
             memory.append(edge.program.rss_bytes / _MIB)
             objects.append(left["objects"] - before["objects"])
             yield Line(f"memory after {count} calls ({went.failed} failed)", f"{memory[-1]:.1f} MiB")
@@ -53,7 +59,7 @@ def run(load: Load | None = None) -> Iterator[Line]:
             yield at_most(f"growth from {load.after[-2]} to {load.after[-1]} calls", growth, _GROWTH, "%", digits=1)
 
 
-def _settled(edge: Edge) -> Figures:
+def _settled(edge: Edge, load: Load) -> Figures:
     """Wait until nothing is going on, as far as that comes; then collect garbage and count."""
-    edge.wait_until(lambda figures: all(figures[what] == 0 for what in _COUNTED), timeout_s=_LET_GO_S)
+    edge.wait_until(lambda figures: all(figures[what] == 0 for what in _COUNTED), timeout_s=load.let_go_s)
     return edge.figures("collect")

@@ -59,12 +59,3 @@ def _read(statistics: Path) -> Calls:
     with statistics.open(encoding="utf-8", newline="") as file:
         last = list(csv.DictReader(file, delimiter=";"))[-1]
     return Calls(int(last["SuccessfulCall(C)"]), int(last["FailedCall(C)"]), int(last["Retransmissions(C)"]))
-
-
-def together(loads: list[Calls]) -> Calls:
-    """Add up several loads."""
-    return Calls(
-        sum(load.successful for load in loads),
-        sum(load.failed for load in loads),
-        sum(load.retransmissions for load in loads),
-    )

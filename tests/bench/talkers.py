@@ -2,8 +2,8 @@
 
 On standard input it takes `call N`, `talk SECONDS` and `hangup`; each is answered by one line of JSON.
 
-All calls of a tick send the same packet, whose payload begins with the number of the tick. 50 calls share a socket: what
-comes in is told apart by the port that it comes from.
+All calls of a tick send the same packet, whose payload begins with the number of the tick. 50 calls share a socket:
+what comes in is told apart by the port that it comes from.
 """
 
 import json

@@ -13,6 +13,11 @@ from tests.net.certificates import Certificates
 _STALL_DB = 3.0  # a tone that a stalled machine has cut measures weaker; without a stall it is 0.1
 UDP, TCP, TLS, LEAVING = "+12065550101", "+12065550102", "+12065550103", "+12065550104"
 
+NO_WAY_BACK = pytest.mark.xfail(
+    reason="our Contact of a stream transport without a listener does not name the connection's own port, so a proxy "
+    "that believes it opens a connection to nobody (docs/troubleshooting.md says what to do)"
+)
+
 
 @pytest.fixture(scope="module")
 def daemon(pbx: Kamailio, certificates: Certificates, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
@@ -89,7 +94,7 @@ def test_requests_within_a_call_follow_the_route_set_from_the_callee(
     assert pbx.seen("routed BYE within a dialog, from 127.0.0.1:[0-9]+ over tls")
 
 
-@pytest.mark.parametrize("transport", ["udp", "tcp", "tls"])
+@pytest.mark.parametrize("transport", ["udp", "tcp", pytest.param("tls", marks=NO_WAY_BACK)])
 def test_a_goodbye_reaches_our_own_caller_through_the_proxy(
     transport: str, pbx: Kamailio, daemon: Daemon, certificates: Certificates, tmp_path: Path
 ) -> None:
@@ -107,7 +112,13 @@ def test_a_caller_with_a_wrong_password_is_told_so(pbx: Kamailio, daemon: Daemon
     assert (report.exit_status, report.status) == (3, 407)
 
 
-@pytest.mark.parametrize("nat", [True, False], ids=["proxy that expects NAT", "proxy that believes the Contact"])
+@pytest.mark.parametrize(
+    "nat",
+    [
+        pytest.param(True, id="proxy that expects NAT"),
+        pytest.param(False, id="proxy that believes the Contact", marks=NO_WAY_BACK),
+    ],
+)
 def test_a_call_comes_back_on_the_connection_that_registered_where_nothing_listens(
     nat: bool, certificates: Certificates, tmp_path: Path
 ) -> None:

@@ -10,7 +10,7 @@ from tests.interop.daemon import Daemon
 from tests.interop.kamailio import DOMAIN, Kamailio
 from tests.net.certificates import Certificates
 
-_UNTOUCHED_S = 3.0  # how long a registrar that has refused us must be left alone here; in truth it is minutes
+_UNTOUCHED_S = 2.0  # how long a registrar that has refused us must be left alone here; in truth it is minutes
 _STARTS = 3  # the greeting does not wait for a registrar that is slow, or seems so on a machine that stalls
 
 

@@ -1,6 +1,7 @@
 """The next deadline of many calls: exact, bounded, and gone with the call."""
 
 from math import inf
+from random import Random
 
 from sipflow.sip.alarms import Alarms
 
@@ -90,3 +91,18 @@ def test_stale_entries_are_swept_out() -> None:
 
     assert len(alarms) == 0
     assert alarms.entries < 100
+
+
+def test_after_a_sweep_the_order_is_as_before() -> None:
+    alarms: Alarms[Sleeper] = Alarms()
+    dice = Random(1)
+    sleepers = [Sleeper("x", dice.random()) for _ in range(2000)]
+    for sleeper in sleepers:
+        alarms.note(sleeper)
+    for sleeper in dice.sample(sleepers, 1500):
+        sleeper.deadline = None
+        alarms.note(sleeper)
+
+    assert alarms.entries < 1500
+    woken = [sleeper.deadline for sleeper in alarms.due(1.0)]
+    assert woken == sorted(sleeper.deadline for sleeper in sleepers if sleeper.deadline is not None)

@@ -299,7 +299,45 @@ def test_a_big_request_that_neither_tcp_nor_udp_carries_goes_to_the_next_target(
     assert [(hop.transport, hop.host) for hop in wire.hops] == [("tcp", "t2")]
 
 
-# Connections that have gone
+# Connections, and the way back through NAT
+
+
+@pytest.mark.parametrize(("contact", "reached_at"), [
+    ("<sip:alice@192.168.1.20:5062>", ("8.8.8.8", 5060)), ("<sip:alice@8.8.8.8:5062>", ("8.8.8.8", 5062)),
+    ("<sip:alice@9.9.9.9:5062>", ("9.9.9.9", 5062)),
+])  # fmt: skip
+def test_a_peer_whose_contact_is_private_is_reached_where_it_came_from(
+    contact: str, reached_at: tuple[str, int]
+) -> None:
+    wire = Wire()
+    alice, bob = Peer(wire, "8.8.8.8", contact=contact), wire.node("10.0.0.5")
+    invite = alice.ask("INVITE", "10.0.0.5", body=SDP)
+    wire.play()
+    bob.answer(SDP)
+    wire.play()
+    alice.ack(invite, "10.0.0.5")
+    wire.play()
+    bob.bye()
+
+    assert (wire.hops[-1].host, wire.hops[-1].port) == reached_at
+    assert wire.request("10.0.0.5 BYE").uri == contact[1:-1]
+
+
+@pytest.mark.parametrize("contact", ["<sip:alice@a>", "<sip:alice@a:5070;transport=tcp>", "<sip:alice@a;ob>"])
+def test_a_call_that_came_by_a_connection_goes_on_by_it(contact: str) -> None:
+    wire = Wire()
+    alice, bob = Peer(wire, "a", contact=contact, transport="tcp"), wire.node("b")
+    invite = alice.ask("INVITE", "b", body=SDP)
+    wire.play()
+    bob.answer(SDP)
+    wire.play()
+    alice.ack(invite, "b")
+    wire.play()
+    bob.perform(bob.called.info(b"1", "text/plain", now=wire.now))
+    bob.bye()
+
+    assert [(hop.transport, hop.connection) for hop in wire.hops] == [("tcp", 7)] * 4
+    assert alice.response(200).headers.get("Contact") == "<sip:b@b:5060;transport=tcp>"
 
 
 @pytest.mark.parametrize(

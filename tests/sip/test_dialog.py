@@ -135,6 +135,11 @@ def test_a_dialog_of_sips_uris_wants_a_sips_contact_of_ours_rfc3261_12_1_1(
     assert uas_dialog(invite(headers, target=target), "bt", FLOW).secure is secure
 
 
+@pytest.mark.parametrize(("target", "secure"), [("sips:bob@b", True), ("SIPS:b", True), ("sip:s@b", False)])
+def test_a_call_to_a_sips_uri_stays_one_rfc3261_12_1_2(target: str, secure: bool) -> None:
+    assert uac_dialog(invite(target=target), ok([CONTACT_B]), FLOW, "").secure is secure
+
+
 # CSeq
 
 

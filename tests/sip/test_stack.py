@@ -23,7 +23,7 @@ ELSEWHERE = ()  # it has to be looked up
 
 
 def stack() -> Stack:
-    return Stack(Settings(), Ids(lambda size: bytes(range(256)) * (size // 256 + 1)))
+    return Stack(Settings(), Ids(lambda size: bytes(range(256)) * (size // 256 + 1), node="n7"))
 
 
 def dialog(target: str, flow: Hop, routes: tuple[str, ...] = ()) -> Dialog:
@@ -52,6 +52,8 @@ def dialog(target: str, flow: Hop, routes: tuple[str, ...] = ()) -> Dialog:
         ("sip:a@[fd00::1]", UDP, (), (UDP,)),
         ("sip:a@10.0.0.7", UDP._replace(host="10.0.0.6"), (), ELSEWHERE),  # one network: it may mean what it says
         ("sip:a@0.0.0.0", UDP._replace(host="10.0.0.6"), (), (UDP._replace(host="10.0.0.6"),)),
+        ("sip:a@127.0.0.1", UDP._replace(host="10.0.0.6"), (), (UDP._replace(host="10.0.0.6"),)),
+        ("sip:a@127.0.0.2", UDP._replace(host="127.0.0.1"), (), ELSEWHERE),
         ("sip:a@127.0.0.1:5090", UDP._replace(host="127.0.0.1"), (), (UDP._replace(host="127.0.0.1", port=5090),)),
         ("sip:a@8.8.8.8;transport=tcp", UDP, (), ELSEWHERE),
         ("sip:a@8.8.8.8;maddr=9.9.9.9", UDP, (), ELSEWHERE),
@@ -214,9 +216,10 @@ def test_a_stateless_answer_has_the_same_tag_for_the_same_request_and_another_fo
         request.headers.add("Via", f"SIP/2.0/UDP a;branch=z9hG4bK{branch}")
         request.headers.add("To", "<sip:b>")
 
-    tags = [subject.stateless_response(request, 400, ()).to.tag for request in (one, one, two)]
+    tags = [subject.stateless_response(request, 400, ()).to.tag or "" for request in (one, one, two)]
 
     assert tags[0] == tags[1] != tags[2]
+    assert [(len(tag), tag[:2]) for tag in tags] == [(18, "n7")] * 3
 
 
 def test_random_numbers_stay_below_their_limit() -> None:

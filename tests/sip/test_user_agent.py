@@ -84,6 +84,27 @@ def test_silence_answers_no_malformed_request_either() -> None:
     assert len(bob.happened(Refused)) == 1  # for the log
 
 
+def test_a_stranger_is_told_403_once_for_each_time_he_asks_and_leaves_no_state() -> None:
+    wire, alice, bob = asked(gate=lambda _request, _hop: UNKNOWN[1], body=SDP)
+    first = alice.response(403)
+    wire.play(40.0)
+    alice.tell(wire.request("a INVITE"), "b")
+    wire.play()
+
+    assert wire.methods() == ["a INVITE", "b 403", "a INVITE", "b 403"]
+    assert bytes(alice.response(403)) == bytes(first)  # §8.2.7: the To tag too
+    assert bob.ua.counts == {"transactions": 0, "dialogs": 0}
+
+
+@pytest.mark.parametrize("method", ["INVITE", "BYE", "CANCEL"])
+def test_a_dialog_that_is_not_ours_is_refused_once_and_leaves_no_state(method: str) -> None:
+    wire, _, bob = asked(method, to_tag="other")
+    wire.play(40.0)
+
+    assert wire.methods() == [f"a {method}", "b 481"]  # and not eleven times, as timer G would have it
+    assert bob.ua.counts == {"transactions": 0, "dialogs": 0}
+
+
 def test_a_known_call_needs_no_gate() -> None:
     verdicts: list[Verdict] = [None]
     wire = Wire()
@@ -256,7 +277,7 @@ def test_cancel_of_nothing_is_refused_481() -> None:
     wire, _, bob = asked("CANCEL")
 
     assert wire.methods() == ["a CANCEL", "b 481"]
-    assert bob.events == []
+    assert bob.the(Refused)[2:] == (481, "there is no INVITE to cancel")
 
 
 def test_cancel_of_an_invite_that_we_have_refused_ourselves_is_answered_200() -> None:

@@ -79,7 +79,7 @@ class Modification:
             return []
         self._incoming = None
         usage, request = self._usage, transaction.request
-        usage.established.refresh_target(request, request.method)  # RFC 6141 §4.3: not before it is accepted
+        usage.established.refresh_target(request, request.method)  # RFC 6141 §4: not before it is accepted
         response = self._stack.response(request, 200, headers=(usage.contact_line(),), body=body, content_type=SDP)
         if request.method == "INVITE":
             usage.expect_ack(transaction, response, now=now)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _UNANSWERED = (CALLING, EARLY)
 _CHALLENGES = (401, 407)
+_MOST_FORKS = 16  # a far end that invents forks must not make us send BYEs wherever their Contacts point
 
 
 class UacInvite(InviteUsage):
@@ -194,6 +195,8 @@ class UacInvite(InviteUsage):
             dialog = stopgap_dialog(sent, response, home, self.plan.contact_user)
         if dialog.id == self._answered_by:
             return self.acknowledge(sent, now=now)  # its ACK was lost
+        if len(self._hung_up) >= _MOST_FORKS and dialog.id not in self._hung_up:
+            return []
         outputs = self._stack.send_ack(dialog, sent, self._advertise, now=now)
         if self.state in _UNANSWERED and not why:
             return outputs + self._confirm(dialog, response, now)

@@ -113,6 +113,15 @@ def test_ringing_from_a_useless_contact_is_told_and_makes_no_dialog(contact: str
     assert usage.dialog is None
 
 
+def test_ringing_without_a_to_tag_makes_no_dialog() -> None:
+    wire, alice, bob, usage = calling()
+    bob.reply(bob.request("INVITE"), 180, tag=None)
+    wire.play()
+
+    assert len(alice.happened(Progressed)) == 1
+    assert usage.dialog is None
+
+
 def test_ringing_for_ever_is_bounded_only_by_cancel() -> None:
     wire, alice, bob, usage = calling()
     bob.reply(bob.request("INVITE"), 180)
@@ -220,6 +229,16 @@ def test_of_two_forks_that_answer_the_second_is_acknowledged_and_hung_up_once() 
     wire.play()
     alice.bye(usage)
     assert wire.messages("a BYE")[-1].to.tag == "bob"
+
+
+def test_forks_without_end_are_not_followed_without_end() -> None:
+    wire, _, bob, _ = calling()
+    for number in range(40):
+        bob.reply(bob.request("INVITE"), 200, tag=f"fork{number}", contact=f"<sip:victim@v{number}>", body=SDP)
+    wire.play()
+
+    assert wire.methods().count("a ACK") == 17
+    assert wire.methods().count("a BYE") == 16
 
 
 def test_of_several_early_dialogs_the_last_to_speak_is_the_one_that_is_shown() -> None:

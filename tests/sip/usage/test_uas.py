@@ -221,6 +221,18 @@ def test_an_expires_of_zero_or_nonsense_ends_no_call_soon(expires: str) -> None:
     assert bob.happened(Ended) == []
 
 
+def test_a_repeated_invite_after_the_refusal_gets_that_refusal_again() -> None:
+    wire, alice, bob, invite = offered()
+    bob.reject(404)
+    wire.play()
+
+    alice.tell(invite, "b")
+    wire.play()
+
+    assert wire.methods() == ["a INVITE", "b 100", "b 404", "a INVITE", "b 404"]
+    assert len(bob.happened(InviteReceived)) == 1
+
+
 # Refusing
 
 

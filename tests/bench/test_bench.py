@@ -1,0 +1,75 @@
+"""Every figure in miniature: that it can be measured, not what it is."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+from tests.bench import media, memory, signalling, startup, trunks
+from tests.bench.__main__ import FIGURES, main
+from tests.bench.peers import kamailio
+from tests.bench.programs import MissingProgram, find
+from tests.bench.report import Line, at_most, exactly
+from tests.interop.programs import missing
+
+
+def needs(program: str, package: str) -> None:
+    """Skip the test, or fail it where CI=true, without a program."""
+    try:
+        find(program)
+    except MissingProgram as error:
+        missing(f"{error} (Debian package {package})")
+
+
+def values(lines: Iterable[Line]) -> dict[str, str]:
+    return {line.what.strip(): line.value for line in lines}
+
+
+def test_a_figure_is_printed_with_its_aim_and_whether_it_is_met() -> None:
+    assert str(at_most("CPU", 0.71, 0.8, "ms")).split() == ["CPU", "0.71", "ms", "ok:", "at", "most", "0.8", "ms"]
+    assert str(exactly("failed", 2, 0)).split() == ["failed", "2", "MISSED:", "0"]
+    assert str(Line("memory", "3 MiB")).split() == ["memory", "3", "MiB"]
+
+
+def test_an_unknown_figure_is_named_beside_those_that_there_are(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["speed"]) == 2
+    assert capsys.readouterr().err == f"no figure is called speed: there are {', '.join(FIGURES)}\n"
+
+
+def test_signalling_counts_every_call_and_what_it_cost_beside_a_peer(tmp_path: Path) -> None:
+    needs("sipp", "sip-tester")
+    needs("kamailio", "kamailio")
+    with signalling.edge(tmp_path) as ours, kamailio(tmp_path) as theirs:
+        both = [signalling.Candidate("sipflow", *ours), signalling.Candidate("Kamailio", *theirs)]
+        signalling.measure(both, tmp_path, signalling.Load(calls=10, rate=50, turns=1))
+
+    assert [[(turn.successful, turn.failed) for turn in one.went] for one in both] == [[(10, 0)], [(10, 0)]]
+    assert [one.cost_ms > 0 for one in both] == [True, True]
+
+
+def test_media_comes_back_in_every_call() -> None:
+    found = values(media.run(media.Load(calls=3, seconds=0.4)))
+
+    assert found["calls up of 3"] == "3"
+    assert found["packets to sipflow that were lost"] == "0"
+    assert found["packets from sipflow that were lost"] == "0"
+
+
+def test_trunks_register_with_a_digest() -> None:
+    found = values(trunks.run(trunks.Load(trunks=3)))
+
+    assert found["trunks registered of 3"] == "3"
+
+
+def test_startup_ends_at_the_greeting() -> None:
+    found = values(startup.run(startup.Load(rounds=1)))
+
+    assert list(found) == ["until the greeting", "CPU for that"]
+
+
+def test_memory_is_looked_at_when_the_calls_are_over() -> None:
+    needs("sipp", "sip-tester")
+    found = values(memory.run(memory.Load(after=(5, 10), rate=50, let_go_s=0.3)))
+
+    assert (found["calls left"], found["dialogs left"], found["lent left"]) == ("0", "0", "0")
+    assert found["tasks more than before"] == "0"
