@@ -5,12 +5,14 @@ import random
 import socket
 from collections import deque
 from collections.abc import Callable
+from math import inf
 from typing import NamedTuple
 
 from sipflow.errors import MediaError, PortsExhausted
 
 RETRY_S = 30.0  # a port that another program holds is tried again after this
 _CHOICE = 32  # rested pairs there must be before one is lent again: who saw the port of one call cannot tell the next
+_UNUSED_S = 60.0  # what nobody needed for so long is closed; sooner, the next wave of calls would have to bind it again
 _CLOSED_AT_ONCE = 8  # pairs; closing thousands after a busy hour would hold up every call
 _READ_AWAY_LIMIT = 1024  # packets; a receive buffer of 208 KiB holds under 300 small ones, so more is a flood
 _TAKEN = frozenset({errno.EADDRINUSE, errno.EACCES, errno.EPERM})
@@ -73,7 +75,7 @@ class PortPool:
 
     Sockets are bound when first needed and then stay bound, so that no other program takes the port and stray packets
     end in a buffer that is emptied before the next call. Those that have rested are lent again, one of many, before
-    others are bound: that costs a tenth. Only beyond `idle_pairs` unused ones are closed again.
+    others are bound: that costs a tenth. Only what is unused beyond `idle_pairs` for a minute is closed again.
     """
 
     def __init__(
@@ -101,6 +103,7 @@ class PortPool:
         self._choose = choose
         self._unbound = deque(ports)
         self._rested: list[PortPair] = []
+        self._many_since = inf  # since when there are more of them than `idle_pairs`
         self._lent: dict[int, PortPair] = {}
         self._draining: deque[tuple[float, PortPair]] = deque()  # until when
         self._taken: deque[tuple[float, int]] = deque()  # tried again when
@@ -187,12 +190,21 @@ class PortPool:
         """Free what has rested long enough; close a few of what nobody needs."""
         while self._draining and self._draining[0][0] <= now:
             self._rested.append(self._draining.popleft()[1])
-        for _ in range(min(len(self._rested) - self._idle_pairs, _CLOSED_AT_ONCE)):
-            pair = self._take_rested(0)
-            pair.close()
-            self._unbound.append(pair.port)
+        self._close_unused(now)
         while self._taken and self._taken[0][0] <= now:
             self._unbound.append(self._taken.popleft()[1])
+
+    def _close_unused(self, now: float) -> None:
+        surplus = len(self._rested) - self._idle_pairs
+        if surplus <= 0:
+            self._many_since = inf
+            return
+        self._many_since = min(self._many_since, now)
+        if now - self._many_since >= _UNUSED_S:
+            for _ in range(min(surplus, _CLOSED_AT_ONCE)):
+                pair = self._take_rested(0)
+                pair.close()
+                self._unbound.append(pair.port)
 
     def _bind_next(self, now: float) -> PortPair | None:
         """Bind the next pair of the range that is not; None when there is none that nobody else holds."""

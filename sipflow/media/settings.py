@@ -17,7 +17,7 @@ class Settings:
         bind_host: IP address the sockets are bound to; an IPv6 address makes IPv6 sockets only.
         advertise: address written into SDP instead of the local one; None where peers reach us directly.
         drain_s: how long a given-back pair rests, so that late packets of one call never reach the next one.
-        idle_pairs: how many resting pairs stay bound for the next calls; more than that are closed.
+        idle_pairs: how many unused pairs stay bound for the next calls; what is beyond for a minute is closed.
         dscp: DiffServ code point of sent media; 46 is Expedited Forwarding (RFC 4594 §4.1), 0 none.
         ptime_ms: milliseconds of audio in a packet where the peer asks for nothing else, 10 to 60.
         rtp_timeout_s: silence from the peer after which a session reports it; 0 never. It sleeps while on hold.

@@ -63,7 +63,8 @@ def sippy(folder: Path) -> Iterator[tuple[Program, int]]:
     arguments = [command, "-f", "-l", "127.0.0.1", "-p", str(port), "-n", f"127.0.0.1:{callee}"]
     with sipp.answering(folder, callee) as answering:
         wait_for_port(answering, callee)
-        with Program("sippy", arguments, folder, core=MEASURED) as program:
+        # Without this it writes every message into its log.
+        with Program("sippy", arguments, folder, core=MEASURED, env={"SIPLOG_BEND": "none"}) as program:
             wait_for_port(program, port)
             yield program, port
 

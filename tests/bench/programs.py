@@ -5,7 +5,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -45,7 +45,15 @@ class Program:
     """
 
     def __init__(
-        self, name: str, command: Sequence[str], folder: Path, *, core: int, talks: bool = False, cwd: Path = ROOT
+        self,
+        name: str,
+        command: Sequence[str],
+        folder: Path,
+        *,
+        core: int,
+        talks: bool = False,
+        cwd: Path = ROOT,
+        env: Mapping[str, str] | None = None,
     ) -> None:
         """Start it.
 
@@ -56,6 +64,7 @@ class Program:
             core: the only core it may use.
             talks: whether standard input and output are ours.
             cwd: its working directory.
+            env: added to its environment.
         """
         self.name = name
         self.log = folder / f"{name}.log"
@@ -67,6 +76,7 @@ class Program:
                 stderr=out,
                 text=True,
                 cwd=cwd,
+                env={**os.environ, **(env or {})},
                 start_new_session=True,
                 preexec_fn=lambda: os.sched_setaffinity(0, {core}),
             )

@@ -10,6 +10,10 @@ from tests.interop.kamailio import Kamailio
 from tests.interop.phone import TONE_DBFS, Phone
 
 NEW = "+12065550150"
+_BREAKAGES = [
+    ("agents:", "agents: [", "not YAML"),
+    ("    username:", "    usrname:", "did you mean username?"),
+]
 _MEASURED = {"echo": {"handler": f"{AGENTS}:measured_echo"}}
 
 
@@ -39,28 +43,24 @@ def test_a_reload_adds_and_removes_trunks_and_numbers_under_a_live_call(pbx: Kam
     assert (heard["lost"], heard["strays"]) == (0, 0)
 
 
-@pytest.mark.parametrize(
-    ("good", "broken", "advice"),
-    [("agents:", "agents: [", "not YAML"), ("    username:", "    usrname:", "did you mean username?")],
-)
-def test_a_broken_file_is_told_by_line_and_changes_nothing(
-    good: str, broken: str, advice: str, pbx: Kamailio, tmp_path: Path
-) -> None:
+def test_a_broken_file_is_told_by_line_and_changes_nothing(pbx: Kamailio, tmp_path: Path) -> None:
     daemon = Daemon(tmp_path)
     daemon.configuration["trunks"]["pbx"] = pbx.trunk("2002", "udp")
     with daemon, Phone(tmp_path / "phone") as phone:
         pbx.wait_registered("2002")
         phone.dial(f"sip:{ANSWERED}@127.0.0.1:{daemon.port}")
         text = daemon.file.read_text(encoding="utf-8")
-        assert text.count(good) == 1
 
-        daemon.file.write_text(text.replace(good, broken), encoding="utf-8")
-        daemon.reload()
+        for good, broken, advice in _BREAKAGES:
+            assert text.count(good) == 1
+            daemon.file.write_text(text.replace(good, broken), encoding="utf-8")
+            daemon.reload()
 
-        (said,) = daemon.said("not reloaded")
-        assert said["level"] == "error"
-        assert re.match(rf"{re.escape(str(daemon.file))}:[0-9]+: ", said["why"]), said["why"]
-        assert advice in said["why"]
+            (*_, said) = daemon.said("not reloaded")
+            assert said["level"] == "error"
+            assert re.match(rf"{re.escape(str(daemon.file))}:[0-9]+: ", said["why"]), said["why"]
+            assert advice in said["why"]
+        assert len(daemon.said("not reloaded")) == len(_BREAKAGES)
         assert call(tmp_path, daemon.uri(), "--seconds", "0.3").status == 200
         assert len(pbx.bindings("2002")) == 1
         phone.wait_heard(25)
