@@ -103,6 +103,21 @@ def test_progress_is_told_but_for_100() -> None:
     assert (usage.state, usage.established.remote_tag) == (State.EARLY, "bob")
 
 
+def test_the_order_of_an_early_dialog_goes_on_after_the_answer_rfc3261_13_2_2_4() -> None:
+    wire, _, bob, _ = calling()
+    bob.reply(bob.request("INVITE"), 180)
+    wire.play()
+    bob.ask("OPTIONS", "a", cseq=5, from_tag="bob", to_tag="call-1")
+    bob.reply(bob.request("INVITE"), 200, body=SDP)
+    wire.play()
+
+    bob.ask("OPTIONS", "a", cseq=5, from_tag="bob", to_tag="call-1")
+    bob.ask("OPTIONS", "a", cseq=6, from_tag="bob", to_tag="call-1")
+    wire.play()
+
+    assert wire.methods()[-2:] == ["a 500", "a 200"]
+
+
 @pytest.mark.parametrize("contact", ["<tel:+12065550100>", "*", "", "<http://b/>"])
 def test_ringing_from_a_useless_contact_is_told_and_makes_no_dialog(contact: str) -> None:
     wire, alice, bob, usage = calling()
