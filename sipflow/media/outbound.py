@@ -114,7 +114,7 @@ class Outbound:
         if self._event_type is None:
             self._drop_events()
 
-    def tick(self) -> None:
+    def tick(self, at: float = 0.0) -> None:
         """Send the packet that is due now."""
         timestamp = self._timestamp
         self._timestamp = timestamp + self._frame_ticks & 0xFFFFFFFF

@@ -1,17 +1,18 @@
 """When each stream's next packet is due. Pure: the pacer asks it, and tests play it in simulated time."""
 
 from heapq import heapify, heappush, heapreplace
+from math import inf
 from typing import NamedTuple, Protocol
 
 
 class Paced(Protocol):
-    """Something that has a packet to send every packet time."""
+    """Something that has to be done every packet time."""
 
-    def tick(self) -> None:
-        """Send the next packet."""
+    def tick(self, at: float) -> None:
+        """Do what is due at `at`, monotonic seconds; it may be a little later than that."""
 
     def skip(self, ticks: int) -> None:
-        """Let `ticks` packet times pass without sending; the next packet comes after them."""
+        """Let `ticks` packet times pass with nothing done; what is next comes after them."""
 
 
 class Due(NamedTuple):
@@ -59,16 +60,17 @@ class Schedule:
         members: every stream, with its phase.
     """
 
-    def __init__(self, *, phase_ms: int = 2, catch_up: int = 3) -> None:
+    def __init__(self, *, phase_ms: int = 2, catch_up: int = 3, origin: float | None = None) -> None:
         """Start empty.
 
         Args:
             phase_ms: from one phase to the next, at least 1.
             catch_up: ticks made at once after a stall, at least 1.
+            origin: monotonic seconds that all phases are counted from; None is the first `add`.
         """
         self._phase_ms = phase_ms
         self._catch_up = catch_up
-        self._origin: float | None = None
+        self._origin = origin
         self._phases: dict[int, list[_Phase]] = {}  # by packet time
         self.members: dict[Paced, _Phase] = {}
         self._heap: list[tuple[float, int, _Phase]] = []  # due time, a tie-breaker, phase; the phases with members
@@ -78,12 +80,22 @@ class Schedule:
         return len(self.members)
 
     @property
-    def deadline(self) -> float | None:
-        """When the next phase is due: monotonic seconds, None while there is no stream."""
-        return self._heap[0][0] if self._heap else None
+    def deadline(self) -> float:
+        """When the next phase is due: monotonic seconds, infinite while there is no stream."""
+        return self._heap[0][0] if self._heap else inf
 
-    def add(self, member: Paced, ptime_ms: int, *, now: float) -> None:
-        """Give a stream a place; its first tick comes within a packet time. One that has a place moves."""
+    def add(self, member: Paced, ptime_ms: int, *, now: float, phase: int | None = None) -> int:
+        """Give a stream a place; its first tick comes within a packet time. One that has a place moves.
+
+        Args:
+            member: the stream.
+            ptime_ms: its packet time.
+            now: monotonic seconds.
+            phase: the number of its phase, modulo how many there are; None is the emptiest.
+
+        Returns:
+            The number of its phase.
+        """
         self.remove(member)
         if self._origin is None:
             self._origin = now
@@ -92,13 +104,16 @@ class Schedule:
             count = max(ptime_ms // self._phase_ms, 1)
             phases = [_Phase(self._origin + n * self._phase_ms / 1000, ptime_ms) for n in range(count)]
             self._phases[ptime_ms] = phases
-        phase = min(phases, key=lambda phase: len(phase.members))
-        if not phase.members:
-            phase.number = int((now - phase.origin) // phase.period_s) + 1
+        if phase is None:
+            phase = min(range(len(phases)), key=lambda number: len(phases[number].members))
+        place = phases[phase % len(phases)]
+        if not place.members:
+            place.number = int((now - place.origin) // place.period_s) + 1
             self._entries += 1
-            heappush(self._heap, (phase.due_at, self._entries, phase))
-        phase.members[member] = None
-        self.members[member] = phase
+            heappush(self._heap, (place.due_at, self._entries, place))
+        place.members[member] = None
+        self.members[member] = place
+        return phase
 
     def remove(self, member: Paced) -> None:
         """Forget a stream; one that has no place is no error."""

@@ -1,6 +1,7 @@
 """Many callers in one process, as cheap as Python can be: they call, talk G.711, and count what comes back.
 
-On standard input it takes `call N`, `talk SECONDS` and `hangup`; each is answered by one line of JSON.
+On standard input it takes `call N`, `talk SECONDS` and `hangup`, or instead of `call` `aim PORT N`: N calls without
+SIP, to every second port from PORT on. Each is answered by one line of JSON.
 
 All calls of a tick send the same packet, whose payload begins with the number of the tick. 50 calls share a socket:
 what comes in is told apart by the port that it comes from.
@@ -77,6 +78,16 @@ class Talkers:
         while len(self.by_port) < count and time.monotonic() < until:
             self._read_sip(time.monotonic() + 0.05)
         return {"up": len(self.by_port)}
+
+    def aim(self, port: int, count: int) -> dict[str, float]:
+        """Talk to so many RTP ports, and call nobody."""
+        for number in range(count):
+            if number % _PER_SOCKET == 0:
+                self.rtp.append(_udp())
+            talker = Talker(number, self.rtp[-1], peer=(self.target[0], port + 2 * number))
+            self.calls.append(talker)
+            self.by_port[port + 2 * number] = talker
+        return {"up": count}
 
     def talk(self, seconds: float) -> dict[str, float]:
         """Send a packet of every call every 20 ms, and count what comes back until a little after the end."""
@@ -208,6 +219,8 @@ def main(port: int) -> None:
         match words.popleft():
             case "call":
                 done = talkers.call(int(words.popleft()))
+            case "aim":
+                done = talkers.aim(int(words.popleft()), int(words.popleft()))
             case "talk":
                 done = talkers.talk(float(words.popleft()))
             case "hangup":

@@ -61,8 +61,9 @@ class HandPacer(Pacer):
         super().__init__()
         self.members: dict[Paced, int] = {}
 
-    def add(self, session: Paced, *, ptime_ms: int = 20) -> None:
+    def add(self, session: Paced, *, ptime_ms: int = 20) -> int:
         self.members[session] = ptime_ms
+        return 0
 
     def remove(self, session: Paced) -> None:
         self.members.pop(session, None)
@@ -70,7 +71,7 @@ class HandPacer(Pacer):
     def tick(self, times: int = 1) -> None:
         for _ in range(times):
             for member in list(self.members):
-                member.tick()
+                member.tick(0.0)
 
 
 class Peer:

@@ -16,7 +16,7 @@ class Stream:
         self.ticked: list[float] = []
         self.skipped = 0
 
-    def tick(self) -> None:
+    def tick(self, at: float) -> None:
         self.ticked.append(time.monotonic())
 
     def skip(self, ticks: int) -> None:
@@ -24,7 +24,7 @@ class Stream:
 
 
 class Broken(Stream):
-    def tick(self) -> None:
+    def tick(self, at: float) -> None:
         raise ValueError("broken")
 
 
@@ -124,7 +124,7 @@ async def test_a_stream_that_fails_is_reported_and_silences_no_other() -> None:
 
     assert pacer.failed >= 1
     assert isinstance(reported[0]["exception"], ValueError)
-    assert reported[0]["message"].startswith("a media stream failed to send: ")
+    assert reported[0]["message"].startswith("a media stream failed: ")
 
 
 async def test_a_stream_removed_by_one_that_ticks_before_it_ticks_no_more() -> None:
@@ -132,8 +132,8 @@ async def test_a_stream_removed_by_one_that_ticks_before_it_ticks_no_more() -> N
     second = Stream()
 
     class Remover(Stream):
-        def tick(self) -> None:
-            super().tick()
+        def tick(self, at: float) -> None:
+            super().tick(at)
             pacer.remove(second)
 
     first = Remover()
@@ -155,3 +155,30 @@ async def test_a_stream_that_comes_back_after_a_close_ticks_again() -> None:
     await ticks(stream, 1)
 
     pacer.close()
+
+
+async def test_what_is_heard_is_played_out_four_milliseconds_before_the_same_call_sends() -> None:
+    pacer = Pacer()
+    order: list[str] = []
+
+    class Named(Stream):
+        def __init__(self, name: str) -> None:
+            super().__init__()
+            self.name = name
+            self.due: list[float] = []
+
+        def tick(self, at: float) -> None:
+            super().tick(at)
+            self.due.append(at)
+            order.append(self.name)
+
+    heard, sent = Named("heard"), Named("sent")
+    phase = pacer.add(sent)
+    pacer.hear(heard, before=phase)
+    await ticks(sent, 3)
+    await ticks(heard, 3)
+    pacer.close()
+
+    gaps = {round(min((at - before) % 0.02 for before in heard.due), 6) for at in sent.due}
+    assert gaps == {0.004}
+    assert pacer.lateness.count == len(sent.ticked)

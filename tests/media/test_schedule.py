@@ -1,5 +1,6 @@
 from collections import Counter
 from itertools import pairwise
+from math import inf
 
 import pytest
 
@@ -9,14 +10,14 @@ from sipflow.media.schedule import Paced, Schedule
 class Stream:
     """Remembers nothing: the schedule only hands it out."""
 
-    def tick(self) -> None: ...
+    def tick(self, at: float) -> None: ...
     def skip(self, ticks: int) -> None: ...
 
 
 def play(schedule: Schedule, until: float) -> list[tuple[float, Paced]]:
     """Fire at each deadline, never late; give when each stream ticked."""
     ticked = []
-    while (deadline := schedule.deadline) is not None and deadline <= until:
+    while (deadline := schedule.deadline) <= until:
         for due in schedule.due(now=deadline):
             assert (due.skipped, due.ticks) == (0, 1)
             ticked += [(round(due.at, 6), member) for member in due.members]
@@ -41,7 +42,6 @@ def test_firing_late_moves_no_later_tick() -> None:
     deadlines = []
     for _ in range(1000):
         deadline = schedule.deadline
-        assert deadline is not None
         deadlines.append(round(deadline, 6))
         schedule.due(now=deadline + 0.007)
 
@@ -121,14 +121,14 @@ def test_nothing_is_due_before_its_time() -> None:
 
 def test_without_streams_there_is_no_deadline() -> None:
     schedule = Schedule()
-    assert schedule.deadline is None
+    assert schedule.deadline == inf
 
     stream = Stream()
     schedule.add(stream, 20, now=0.0)
     schedule.remove(stream)
     schedule.remove(stream)
 
-    assert schedule.deadline is None
+    assert schedule.deadline == inf
     assert schedule.due(now=60.0) == []
 
 
@@ -151,3 +151,13 @@ def test_a_stream_added_twice_is_there_once_with_the_later_packet_time() -> None
 
     assert len(schedule) == 1
     assert [at for at, _ in play(schedule, 0.1)] == [0.04, 0.08]
+
+
+def test_a_stream_takes_the_phase_it_is_given_and_the_next_one_the_emptiest() -> None:
+    schedule = Schedule(origin=0.0)
+    first, second = Stream(), Stream()
+
+    assert schedule.add(first, 20, now=0.0, phase=13) == 13
+    assert schedule.add(second, 20, now=0.0) == 0
+
+    assert play(schedule, 0.03) == [(0.006, first), (0.02, second), (0.026, first)]
