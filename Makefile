@@ -10,12 +10,14 @@ ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 # -qq leaves errors only: on some machines pip warns at length about things nobody here can change.
+PIPECAT := $(VENV)/pipecat
+PIPECAT_PIP := $(PIPECAT)/bin/python -m pip install -qq --disable-pip-version-check --no-input
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-input
 
 # $(call checked,what it is,command): one line when it is well, the command's own output when it is not.
 checked = if out=$$($(2) 2>&1); then echo "ok: $(1)"; else echo "not ok: $(1)"; echo "$$out"; failed=1; fi
 
-.PHONY: help run setup test-tools test check scenarios bench clean
+.PHONY: help run setup test-tools pipecat test check scenarios bench clean
 .DEFAULT_GOAL := help
 
 help:
@@ -26,6 +28,7 @@ help:
 	@echo "make bench       print the figures: calls, audio, registrations, memory"
 	@echo "make setup       only set up the virtual environment with what developers need"
 	@echo "make test-tools  only set up the programs that the tests call (Debian packages)"
+	@echo "make pipecat     only set up the environment of the Pipecat bot that the tests call"
 	@echo "make clean       remove the virtual environment and caches"
 
 run: $(VENV)/.installed
@@ -58,7 +61,16 @@ $(VENV)/.benched: $(VENV)/.developed
 test-tools:
 	@.ci/test-tools
 
-test: $(VENV)/.developed test-tools
+pipecat: $(PIPECAT)/.installed
+
+# Beside what is tested, not in it: a bot has an environment of its own. PyPI out of reach is a failure with CI=true.
+$(PIPECAT)/.installed: tests/interop/pipecat.txt | $(VENV)/pyvenv.cfg
+	@echo "Installing Pipecat for the tests (once)"
+	@if $(BIN)/python -m venv $(PIPECAT) && $(PIPECAT_PIP) -r tests/interop/pipecat.txt \
+		&& $(PIPECAT_PIP) --no-deps 'pipecat-ai>=1.14,<2'; then touch $@; \
+	else echo "Pipecat cannot be installed here: the tests that need it are skipped"; [ "$${CI:-}" != true ]; fi
+
+test: $(VENV)/.developed test-tools pipecat
 	@$(BIN)/python -m pytest $(ARGS)
 
 scenarios: $(VENV)/.developed test-tools

@@ -5,12 +5,12 @@ import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
-from sipflow.agents import announce, echo
-from sipflow.agents.spec import AgentSpec
+from sipflow.agents import announce, echo, stream
+from sipflow.agents.spec import AgentSpec, HandOver
 from sipflow.calls.inbound import InboundCall
 from sipflow.errors import AgentError
 
-Handler = Callable[[InboundCall], Awaitable[None]]
+Handler = Callable[[InboundCall], Awaitable[HandOver | None]]
 Options = Mapping[str, object]
 
 
@@ -21,15 +21,18 @@ class BuiltIn:
     Attributes:
         run: the agent.
         check: raises AgentError where its options cannot work.
+        refers_to: names the agent that its options say may take over, "" for none.
     """
 
     run: Handler
     check: Callable[[Options], None]
+    refers_to: Callable[[Options], str] = lambda options: ""  # noqa: ARG005  (most refer to none)
 
 
 BUILT_IN: dict[str, BuiltIn] = {
     "echo": BuiltIn(echo.echo, echo.check),
     "announce": BuiltIn(announce.announce, announce.check),
+    "stream": BuiltIn(stream.stream, stream.check, stream.refers_to),
 }
 
 
@@ -52,6 +55,39 @@ def load(spec: AgentSpec) -> Handler:
         names = ", ".join(BUILT_IN)
         raise AgentError(f"agent {spec.name}: handler {spec.handler!r} is none of {names}, nor module:function")
     return _import(spec.name, module_name, function_name)
+
+
+def check_references(specs: Mapping[str, AgentSpec]) -> None:
+    """See to it that every agent that may take over exists, and that none takes over from itself.
+
+    Raises:
+        AgentError: one does not, or one does; the sentence names the agent.
+    """
+    for name in specs:
+        problem = wrong_reference(name, specs)
+        if problem:
+            raise AgentError(f"agent {name}: {problem}")
+
+
+def wrong_reference(name: str, specs: Mapping[str, AgentSpec]) -> str:
+    """Say what is wrong with the agents that take over from this one, "" if nothing is."""
+    passed, other = [name], refers_to(specs[name])
+    while other:
+        if other not in specs:
+            return f"its fallback {other} is no agent" if len(passed) == 1 else ""  # or else it is said there
+        if other == name:
+            return f"its fallback ends in itself: {' -> '.join([*passed, other])}"
+        if other in passed:
+            return ""  # as above
+        passed.append(other)
+        other = refers_to(specs[other])
+    return ""
+
+
+def refers_to(spec: AgentSpec) -> str:
+    """Name the agent that may take over from this one, "" for none."""
+    built_in = BUILT_IN.get(spec.handler)
+    return built_in.refers_to(spec.options) if built_in is not None else ""
 
 
 def _import(agent: str, module_name: str, function_name: str) -> Handler:

@@ -3,8 +3,8 @@
 import asyncio
 from collections.abc import Iterable
 
-from sipflow.agents.handlers import Handler, load
-from sipflow.agents.spec import AgentSpec
+from sipflow.agents.handlers import Handler, check_references, load
+from sipflow.agents.spec import AgentSpec, HandOver
 from sipflow.calls.ending import Word
 from sipflow.calls.inbound import InboundCall
 from sipflow.errors import CallEnded
@@ -30,7 +30,9 @@ class Runner:
         Raises:
             AgentError: one cannot be loaded; then nothing is replaced.
         """
-        self._agents = {spec.name: (spec, load(spec)) for spec in specs}
+        agents = {spec.name: (spec, load(spec)) for spec in specs}
+        check_references({name: spec for name, (spec, _) in agents.items()})
+        self._agents = agents
 
     def start(self, call: InboundCall, agent: str) -> None:
         """Run the agent of this name for a call, in a task of its own."""
@@ -45,7 +47,9 @@ class Runner:
     async def _run(self, call: InboundCall, handler: Handler) -> None:
         deadline = asyncio.get_running_loop().call_later(self._answer_timeout_s, _unanswered, call)
         try:
-            await handler(call)
+            after = await handler(call)
+            while isinstance(after, HandOver):
+                after = await self._hand_over(call, after)
         except CallEnded:
             pass  # the far end hung up while the agent waited: the quiet end
         except (Exception, SystemExit) as error:  # an agent may raise, or exit; it ends its own call and no other
@@ -54,6 +58,19 @@ class Runner:
         finally:
             deadline.cancel()
             call.end("the agent is done", status=480)
+
+    async def _hand_over(self, call: InboundCall, to: HandOver) -> HandOver | None:
+        """Let another agent go on with the call."""
+        found = self._agents.get(to.agent)
+        if found is None:
+            call.end(f"agent {to.agent} is gone from the configuration", status=503)
+            return None
+        call.log.info("another agent goes on", agent=to.agent, before=call.record.agent, why=to.why)
+        spec, handler = found
+        call.options = spec.options
+        call.record.agent = to.agent
+        call.handed_over = True
+        return await handler(call)
 
 
 def _unanswered(call: InboundCall) -> None:

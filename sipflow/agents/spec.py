@@ -6,6 +6,21 @@ from types import MappingProxyType
 
 
 @dataclass(frozen=True, slots=True)
+class HandOver:
+    """What an agent returns so that another one goes on with the call, instead of hanging up.
+
+    The other one finds the call as it is: `answer` and `ring` do nothing on a call that is answered already.
+
+    Attributes:
+        agent: the other one's name in the configuration.
+        why: one sentence for the log.
+    """
+
+    agent: str
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class AgentSpec:
     """One agent: a name, the code that runs, and the options that code gets.
 

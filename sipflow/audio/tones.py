@@ -17,9 +17,9 @@ FLOOR_DBFS = -120.0  # what silence measures: below the last bit of 16
 _FULL_SCALE = 32767.0
 _LOWEST_HZ = 50.0  # below lie direct current and mains hum
 
-_DTMF_ROWS_HZ = (697.0, 770.0, 852.0, 941.0)  # ITU-T Q.23
-_DTMF_COLUMNS_HZ = (1209.0, 1336.0, 1477.0, 1633.0)
-_DTMF_KEYS = "123A456B789C*0#D"
+DTMF_ROWS_HZ = (697.0, 770.0, 852.0, 941.0)  # ITU-T Q.23
+DTMF_COLUMNS_HZ = (1209.0, 1336.0, 1477.0, 1633.0)
+DTMF_KEYS = "123A456B789C*0#D"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +83,24 @@ def dtmf_tone(digit: str, *, level_dbfs: float = -13.0) -> Tone:
     Raises:
         MediaError: `digit` is none of `0-9 * # A-D`.
     """
-    key = _DTMF_KEYS.find(digit.upper()) if len(digit) == 1 else -1
+    key = DTMF_KEYS.find(digit.upper()) if len(digit) == 1 else -1
     if key < 0:
         raise MediaError(f"{digit!r} is not a key: 0-9, *, # and A-D have tones")
-    return Tone((_DTMF_ROWS_HZ[key // 4], _DTMF_COLUMNS_HZ[key % 4]), level_dbfs)
+    return Tone((DTMF_ROWS_HZ[key // 4], DTMF_COLUMNS_HZ[key % 4]), level_dbfs)
+
+
+def dtmf_pcm(digits: str, *, on_ms: int = 100, off_ms: int = 100, sample_rate_hz: int = 8000) -> bytes:
+    """Give the tones of several keys, each followed by a pause, as 16-bit little-endian samples.
+
+    Each sine has -13 dBFS, which is -9.8 dBm0 (full scale is +3.17 dBm0, ITU-T G.711 table 5); both together -6.8.
+
+    Raises:
+        MediaError: a digit is none of `0-9 * # A-D`.
+    """
+    pause = bytes(off_ms * sample_rate_hz // 1000 * SAMPLE_BYTES)
+    return b"".join(
+        ToneSource(dtmf_tone(digit), sample_rate_hz).read(on_ms * sample_rate_hz // 1000) + pause for digit in digits
+    )
 
 
 def measure_tone(pcm: bytes, hz: float, sample_rate_hz: int = 8000) -> float:

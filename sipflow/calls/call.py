@@ -2,23 +2,21 @@
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections import deque
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import structlog
 
-from sipflow.audio.frame import Frame
-from sipflow.calls.alive import Lifetime
+from sipflow.calls.digits import DigitInbox, Kind
 from sipflow.calls.ending import Ending, Word
-from sipflow.calls.media import LegMedia
+from sipflow.calls.hearing import Hearing
+from sipflow.calls.holding import Holding
 from sipflow.calls.record import CallRecord
+from sipflow.calls.speaking import Speaking
+from sipflow.calls.stats import CallStats
 from sipflow.calls.variables import variables_of
-from sipflow.errors import LocalProtocolError, MediaError
-from sipflow.media.player import Source, play
 from sipflow.media.statistics import MediaStatistics
 from sipflow.sip.headers.reason import Reason
 from sipflow.sip.message import Headers
@@ -27,11 +25,12 @@ from sipflow.sip.usage.invite import InviteUsage
 if TYPE_CHECKING:
     from sipflow.calls.switchboard import Switchboard
 
-_MAX_DIGITS = 64  # digits nobody has read yet; a stuck key must not fill memory
 
-
-class Call(ABC):
+class Call(Hearing, Speaking, Holding, ABC):
     """What inbound and outbound calls have in common. Every await raises `CallEnded` once the call is over.
+
+    What is heard stands in `hearing.py`, what is said in `speaking.py`, hold from our side in
+    `holding.py`; here is what the call is, and its end.
 
     Attributes:
         id: ours, unique; on every log line of the call.
@@ -40,16 +39,14 @@ class Call(ABC):
         options: what the configuration gives the agent beside its handler.
         record: what will be kept of the call.
         word: our word for the ending where we know better than the status tells.
+        inbox: tells new presses of digits from further reports of known ones.
     """
 
     def __init__(self, switchboard: "Switchboard", usage: InviteUsage, record: CallRecord, headers: Headers) -> None:
+        super().__init__(switchboard.tasks)
         self._switchboard = switchboard
-        self._lifetime = Lifetime()
-        self._digits: deque[str] = deque(maxlen=_MAX_DIGITS)
-        self._digit_waiter: asyncio.Future[None] | None = None
         self._waiting_for_end: list[asyncio.Future[Ending]] = []
         self.usage = usage
-        self.media: LegMedia | None = None
         self.id = record.id
         self.record = record
         self.caller = record.from_number
@@ -57,6 +54,7 @@ class Call(ABC):
         self.headers = headers
         self.options: Mapping[str, object] = {}
         self.word: Word | None = None
+        self.inbox = DigitInbox()
         usage.app = self
 
     # What it is
@@ -82,118 +80,21 @@ class Call(ABC):
         return self.record.ending
 
     @property
-    def held(self) -> bool:
-        """Whether the far end has put us on hold: nothing is sent, and playing stands still."""
-        return self.media is not None and self.media.held
+    def stats(self) -> CallStats:
+        """How its audio fares, as of now: codec, packets, loss, jitter and more; good after its end too."""
+        media = self.media
+        if media is None:
+            return CallStats()
+        return CallStats.of(
+            media.session.statistics(),
+            ptime_ms=media.agreed.ptime_ms if media.agreed is not None else 0,
+            queued_ms=self.queued_ms,
+        )
 
     @property
     def statistics(self) -> MediaStatistics | None:
-        """Packets, loss and jitter so far; None before there is media."""
+        """Every counter of the media stream, what `stats` is made of; None where there is no media."""
         return self.media.session.statistics() if self.media is not None else None
-
-    # Hearing
-
-    @property
-    def audio(self) -> AsyncIterator[Frame]:
-        """What the far end says: `async for frame in call.audio`, one frame (20 ms unless agreed otherwise) at a time.
-
-        Frames are 16-bit little-endian mono. The queue behind them is bounded to a second: a slow agent loses the
-        oldest audio, never slows another call. The iteration ends, quietly, with the call.
-
-        Raises:
-            LocalProtocolError: the call has not been answered.
-        """
-        return self._live_media.session.frames()
-
-    async def read_digit(self, *, timeout: float = 5.0) -> str | None:  # noqa: ASYNC109  (what every IVR calls it)
-        """Wait for the next DTMF digit the far end presses.
-
-        Digits come from telephone-event packets (RFC 4733); tones inside the audio are not detected. A digit is
-        reported once, at its first packet, not at its end.
-
-        Args:
-            timeout: seconds, counted from this call.
-
-        Returns:
-            One of `0-9 * # A-D`, or None if nothing was pressed in time.
-
-        Raises:
-            CallEnded: either side hung up while we waited.
-
-        Cancelling loses no digit: one that arrives later stays queued for the next `read_digit`.
-        """
-        self._lifetime.check()
-        if not self._digits:
-            loop = asyncio.get_running_loop()
-            self._digit_waiter = loop.create_future()
-            try:
-                with self._lifetime.scope():
-                    async with asyncio.timeout(timeout):
-                        await self._digit_waiter
-            except TimeoutError:
-                return None
-            finally:
-                self._digit_waiter = None
-        return self._digits.popleft()
-
-    # Speaking
-
-    async def play(self, source: Source) -> None:
-        """Play to the far end, after whatever is already queued, until the last sample has left.
-
-        Args:
-            source: path of a WAV file, 16-bit little-endian mono samples at 8 kHz as bytes, or an async iterator of
-                frames or bytes, faster or slower than real time.
-
-        Raises:
-            CallEnded: either side hung up meanwhile.
-            MediaError: the file cannot be read or played.
-            LocalProtocolError: the call has not been answered.
-
-        Cancelling stops at once: what has not been sent is dropped. On hold, playing stands still.
-        """
-        with self._lifetime.scope():
-            await play(self._live_media.session, source)
-
-    @asynccontextmanager
-    async def playing(self, source: Source) -> AsyncIterator[None]:
-        """Play while the block runs; leaving the block stops the prompt, so barge-in is a block, not a flag.
-
-        Raises:
-            MediaError: at the block's end, if the source could not be played.
-            CallEnded: from the awaits inside.
-        """
-        failures: list[MediaError] = []
-        session = self._live_media.session
-
-        async def prompt() -> None:
-            try:
-                await play(session, source)
-            except MediaError as error:
-                failures.append(error)
-
-        task = self._switchboard.tasks.spawn(prompt(), name=f"prompt of call {self.id}")
-        try:
-            yield
-        finally:
-            task.cancel()
-            await asyncio.wait([task])
-        if failures:
-            raise failures[0]
-
-    def clear(self) -> int:
-        """Drop what is queued to be played. Returns how many milliseconds of it were really sent."""
-        return self._live_media.session.clear()
-
-    async def send_digits(self, digits: str) -> None:
-        """Send DTMF digits as telephone-event packets (RFC 4733), one after the other; returns when the last has left.
-
-        Raises:
-            MediaError: not digits, or the far end takes no telephone-event.
-            CallEnded: the call ended meanwhile.
-        """
-        with self._lifetime.scope():
-            await self._live_media.session.send_digits(digits)
 
     # Ending
 
@@ -217,7 +118,10 @@ class Call(ABC):
         )
 
     async def ended(self) -> Ending:
-        """Wait until the call is over, and say how it ended. Never raises `CallEnded`."""
+        """Wait until the call is over, and say how it ended. Never raises `CallEnded`.
+
+        Cancelling leaves the call as it is.
+        """
         if self.record.ending is not None:
             return self.record.ending
         waiter: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
@@ -229,12 +133,10 @@ class Call(ABC):
 
     # What the switchboard tells
 
-    def digit_pressed(self, digit: str) -> None:
-        """Queue a digit of the far end; the oldest of 64 unread ones is lost."""
-        self._digits.append(digit)
-        waiter = self._digit_waiter
-        if waiter is not None and not waiter.done():
-            waiter.set_result(None)
+    def digit_heard(self, digit: str, kind: Kind, now: float, *, lasted_s: float = 0.0) -> None:
+        """Take a digit of the far end that came in one of several ways; each press counts once."""
+        if self.inbox.receive(digit, kind, now, lasted_s=lasted_s):
+            self.digit_pressed(digit)
 
     def was_answered(self) -> None:
         """Note the moment of the answer."""
@@ -249,14 +151,8 @@ class Call(ABC):
         self.record.ended_at = datetime.now(UTC)
         if self.media is not None:
             self.media.close()
+        self._stop_hearing()
         self._lifetime.end(ending.by, ending.why)
         for waiter in self._waiting_for_end:
             if not waiter.done():
                 waiter.set_result(ending)
-
-    @property
-    def _live_media(self) -> LegMedia:
-        self._lifetime.check()
-        if self.media is None or self.media.agreed is None:
-            raise LocalProtocolError("there is no audio yet: answer the call first")
-        return self.media

@@ -8,7 +8,7 @@ from sipflow.calls.call import Call
 from sipflow.calls.ending import Ending
 from sipflow.calls.media import LegMedia
 from sipflow.calls.record import CallRecord
-from sipflow.errors import LocalProtocolError, RemoteProtocolError
+from sipflow.errors import LocalProtocolError, MediaError, RemoteProtocolError
 from sipflow.sip.usage.uas import UasInvite
 
 if TYPE_CHECKING:
@@ -16,14 +16,21 @@ if TYPE_CHECKING:
 
 
 class InboundCall(Call):
-    """A call somebody placed to one of our numbers. See `Call` for what works once it is answered."""
+    """A call somebody placed to one of our numbers. See `Call` for what works once it is answered.
+
+    Attributes:
+        handed_over: whether another agent had it before. This one may ring and answer as if it were the first: on a
+            call that is answered, neither does anything.
+    """
 
     def __init__(self, switchboard: "Switchboard", usage: UasInvite, record: CallRecord, media: LegMedia) -> None:
         super().__init__(switchboard, usage, record, usage.request.headers)
         self.media = media
         self._invite = usage
         self._confirmed: asyncio.Future[None] | None = None
+        self._offer_answered: asyncio.Future[None] | None = None
         self._answer_body = b""
+        self.handed_over = False
 
     def prepare(self) -> None:
         """Settle the media with the caller's offer, so that a call without common ground never reaches an agent.
@@ -43,8 +50,58 @@ class InboundCall(Call):
             LocalProtocolError: the call is already answered, or the status is no provisional one.
         """
         self._lifetime.check()
+        if self.handed_over and self.answered:
+            return
         lines = tuple((headers or {}).items())
         self._switchboard.apply(self._invite.ring(now=self._switchboard.now, status=status, headers=lines))
+
+    async def progress(self, status: int = 183, *, headers: Mapping[str, str] | None = None) -> None:
+        """Begin early media: from here on audio flows both ways, before anybody has answered.
+
+        The caller hears what is played, and can be heard, without the call counting as answered. The response carries
+        our SDP; a caller who supports 100rel acknowledges it (RFC 3262), unless the trunk says `prack: false`. Where
+        the caller's INVITE came without SDP ours is the offer, and this returns when the answer has come. Called again,
+        it only says the status.
+
+        Args:
+            status: 101 to 199.
+            headers: further header lines.
+
+        Raises:
+            CallEnded: the caller has given up.
+            LocalProtocolError: the call is already answered, the status is no provisional one, or the INVITE came
+                without SDP from a caller who supports no 100rel: nothing can be agreed before the answer then.
+        """
+        self._lifetime.check()
+        if self.handed_over and self.answered:
+            return
+        if self.media is None:
+            raise LocalProtocolError("this call has no media")
+        board, lines = self._switchboard, tuple((headers or {}).items())
+        outputs = self._invite.ring(
+            now=board.now, status=status, body=self._answer_body, headers=lines, reliable=self.media.prack
+        )
+        if not self._invite.offer_in and self.media.agreed is None and self._offer_answered is None:
+            self._offer_answered = asyncio.get_running_loop().create_future()
+        board.apply(outputs)
+        if self._invite.offer_in:
+            self.media.commit()
+            self.media_changed()
+        elif self._offer_answered is not None:
+            with self._lifetime.scope():
+                await asyncio.shield(self._offer_answered)
+
+    def early_answered(self, body: bytes) -> None:
+        """Take the PRACK: with the SDP answer to the offer in our provisional response (RFC 3262 §5)."""
+        if self.media is not None and self.media.agreed is None:
+            try:
+                self.media.take_answer(body)
+            except (RemoteProtocolError, LocalProtocolError, MediaError) as error:
+                self.end(f"the PRACK's SDP cannot be used: {error}", status=488)
+                return
+            self.media_changed()
+        if self._offer_answered is not None and not self._offer_answered.done():
+            self._offer_answered.set_result(None)
 
     async def answer(self, *, headers: Mapping[str, str] | None = None) -> None:
         """Answer, and return when the caller's side has acknowledged: from then on it can hear.
@@ -59,9 +116,12 @@ class InboundCall(Call):
         Cancelling leaves the call answered.
         """
         self._lifetime.check()
+        if self.handed_over and self.answered:
+            return
         lines = tuple((headers or {}).items())
         outputs = self._invite.answer(self._answer_body, now=self._switchboard.now, headers=lines)
-        self.was_answered()
+        if not self._invite.pending:  # else the 200 waits for a PRACK (RFC 3262 §3), and is sent in its time
+            self.was_answered()
         self._switchboard.apply(outputs)
         if self.media is not None and self._invite.offer_in:
             self.media.commit()
@@ -91,7 +151,8 @@ class InboundCall(Call):
 
     def confirmed(self, body: bytes) -> None:
         """Take the ACK: with the SDP answer in it if the INVITE came empty (RFC 3261 §13.3.1)."""
-        if self.media is not None and not self._invite.offer_in:
+        self.was_answered()
+        if self.media is not None and not self._invite.offer_in and self.media.agreed is None:
             try:
                 self.media.take_answer(body)
             except (RemoteProtocolError, LocalProtocolError) as error:
@@ -103,5 +164,7 @@ class InboundCall(Call):
     def has_ended(self, ending: Ending) -> None:
         """Also let go of whoever waits for the ACK."""
         super().has_ended(ending)
+        if self._offer_answered is not None:
+            self._offer_answered.cancel()
         if self._confirmed is not None:
             self._confirmed.cancel()

@@ -1,10 +1,13 @@
 """The media of one leg: from an offer and what we can do to a running RTP session."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
+from sipflow.calls.encryption import LegSecrets
 from sipflow.errors import LocalProtocolError
 from sipflow.media.desk import MediaDesk
 from sipflow.media.session import MediaSession
+from sipflow.sdp.attributes import INACTIVE, SENDONLY, SENDRECV, Direction
 from sipflow.sdp.offer_answer import Agreed, Capabilities, LocalMedia, answer_offer, make_offer, read_answer
 
 
@@ -14,6 +17,9 @@ class LegMedia:
     Attributes:
         session: the RTP session, with a port of its own from the start.
         agreed: what both sides settled on; None until there is an answer.
+        dtmf: how digits are sent: "auto", "rfc4733", "info" or "inband", as `Trunk.dtmf` says.
+        prack: whether early media is announced reliably where the far end supports that (RFC 3262).
+        on_tone: told each digit that is heard as tones; None where nobody is to listen for them.
     """
 
     def __init__(
@@ -24,6 +30,9 @@ class LegMedia:
         capabilities: Capabilities,
         session_id: int,
         on_digit: Callable[[str], None],
+        dtmf: str = "auto",
+        prack: bool = True,
+        on_tone: Callable[[str], None] | None = None,
     ) -> None:
         """Take a port pair.
 
@@ -32,6 +41,9 @@ class LegMedia:
         """
         self.session: MediaSession = desk.open(ipv6=":" in address, on_digit=on_digit)
         self.agreed: Agreed | None = None
+        self.dtmf = dtmf
+        self.prack = prack
+        self.on_tone = on_tone
         self._capabilities = capabilities
         self._local = LocalMedia(
             address=address,
@@ -40,8 +52,12 @@ class LegMedia:
             session_id=session_id,
             version=1,
         )
+        self._secrets = LegSecrets(capabilities)
+        self._offered_under: Agreed | None = None  # what was agreed when our last offer was made
         self._pending: Agreed | None = None
-        self._last = b""
+        self._last = b""  # our description that is in force
+        self._version = 0  # of what was sent last, whatever became of it
+        self._offered: tuple[LocalMedia, bytes, Direction] | None = None
         self._open_offer = b""
 
     @property
@@ -49,16 +65,21 @@ class LegMedia:
         """Whether the far end has put us on hold: it wants to hear nothing."""
         return self.agreed is not None and not self.agreed.sends
 
+    @property
+    def holding(self) -> bool:
+        """Whether we have put the far end on hold: we want to hear nothing."""
+        return not self._local.direction.receives
+
     def accept(self, offer: bytes) -> bytes:
         """Answer an offer; nothing changes until `commit`.
 
         Raises:
             RemoteProtocolError: the SDP is broken (400) or has nothing in common with us (488).
         """
-        local = self._next()
-        body, agreed = answer_offer(offer, local, self._capabilities)
+        local = self._next(offer)
+        body, agreed = answer_offer(offer, local, self._capabilities, agreed=self.agreed)
         self._pending = agreed
-        self._local, self._last = local, body
+        self._local, self._last, self._version = local, body, local.version
         return body
 
     def commit(self) -> None:
@@ -67,29 +88,46 @@ class LegMedia:
             self._apply(self._pending)
             self._pending = None
 
-    def offer(self) -> bytes:
-        """Make an offer of all we can."""
+    def offer(self, *, hold: bool | None = None) -> bytes:
+        """Make an offer of all we can. Nothing changes until `take_answer`; a refused one leaves all as it was.
+
+        Args:
+            hold: whether the far end is to be on hold; None leaves that as it is.
+        """
         local = self._next()
-        body = make_offer(local, self._capabilities, after=self._last)
+        wanted = local.direction if hold is None else SENDONLY if hold else SENDRECV
+        # RFC 3264 §8.4: a stream that the far end holds already is held by inactive, any other by sendonly.
+        says = INACTIVE if wanted is SENDONLY and self.held else wanted
+        local = replace(local, direction=says)
+        self._offered_under = self.agreed
+        body = make_offer(local, self._capabilities, after=self._last, agreed=self.agreed)
         self._open_offer = body if self._last else b""
-        self._local, self._last = local, body
+        self._offered = (local, body, wanted)
+        self._version = local.version
         return body
 
-    def _next(self) -> LocalMedia:
+    def _next(self, offer: bytes = b"") -> LocalMedia:
         """What is sent next is a newer version of what was sent last, by exactly one (RFC 3264 §8)."""
-        return self._local.revised() if self._last else self._local
+        local = replace(self._local, version=self._version + 1) if self._version else self._local
+        return self._secrets.provide(local, self.agreed, offer=offer)
 
     def take_answer(self, answer: bytes) -> None:
         """Read the answer to our offer and start, or change, the stream.
 
+        Of a call that rings in several places each may answer the one offer: the last answer counts.
+
         Raises:
             RemoteProtocolError: the answer is broken, or accepts nothing.
-            LocalProtocolError: it is empty.
+            LocalProtocolError: it is empty, or there was no offer.
         """
         if not answer:
             raise LocalProtocolError("the far end answered without SDP")
-        agreed = read_answer(answer, self._local, self._capabilities, offer=self._open_offer)
+        if self._offered is None:
+            raise LocalProtocolError("the far end answered what was never offered")
+        local, body, wanted = self._offered
+        agreed = read_answer(answer, local, self._capabilities, offer=self._open_offer, agreed=self._offered_under)
         self._apply(agreed)
+        self._local, self._last = replace(local, direction=wanted), body
 
     def _apply(self, agreed: Agreed) -> None:
         if self.agreed is None:

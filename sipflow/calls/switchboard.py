@@ -10,7 +10,9 @@ from typing import Protocol
 import structlog
 
 from sipflow.calls.call import Call
+from sipflow.calls.digits import Kind
 from sipflow.calls.doorkeeper import Doorkeeper
+from sipflow.calls.encryption import encrypted
 from sipflow.calls.ending import Ending, Word
 from sipflow.calls.inbound import InboundCall
 from sipflow.calls.media import LegMedia
@@ -32,6 +34,8 @@ from sipflow.net.endpoint import Endpoint
 from sipflow.sdp.offer_answer import PCMA, PCMU, Capabilities
 from sipflow.sip import outputs as sip
 from sipflow.sip.addressing import split_host_port
+from sipflow.sip.body import SDP
+from sipflow.sip.dtmf_info import read_digit
 from sipflow.sip.hop import Hop
 from sipflow.sip.message import Request, Response
 from sipflow.sip.plan import Outcome, RequestPlan
@@ -42,6 +46,7 @@ from sipflow.trunks.trunk import Trunk
 
 log = structlog.get_logger("sipflow.calls")
 _CODECS = {"PCMU": PCMU, "PCMA": PCMA}
+_HEARD_AS_TONES = ("auto", "inband")  # as trunks say it in `dtmf`
 _RETRY_AFTER = ("Retry-After", "5")  # seconds; a restart or a burst of calls is over by then
 
 
@@ -58,6 +63,7 @@ class Switchboard:
     Attributes:
         calls: live calls by id.
         tasks: owner of everything that runs beside the calls.
+        on_call_failed: told the trunk and the status of each call out that the far end did not take.
         draining: True once the daemon is going down: no call gets in or out any more.
         call_log: what the calls bind their ids to; made once, for it costs more than the rest of a short call.
     """
@@ -80,6 +86,7 @@ class Switchboard:
         self.agents = agents
         self.tasks = tasks
         self.calls: dict[str, Call] = {}
+        self.on_call_failed: Callable[[str, int], None] | None = None
         self.draining = False
         self._desk = desk
         self._records = records
@@ -139,7 +146,8 @@ class Switchboard:
         )
         media = self._media(hops[0], trunk, record.id, codecs=codecs or (trunk.codecs if trunk is not None else ()))
         try:
-            usage, outputs = self.ua.invite(_with_body(plan, media.offer()), now=self.now, hops=hops)
+            plan = replace(plan, body=media.offer(), content_type=SDP, reliable=media.prack)
+            usage, outputs = self.ua.invite(plan, now=self.now, hops=hops)
         except SipflowError:  # a header of the plan cannot be written
             media.close()
             raise
@@ -155,16 +163,22 @@ class Switchboard:
         match event:
             case sip.InviteReceived(usage, request, hop):
                 self._invited(usage, request, hop)
-            case sip.Progressed(usage, response):
+            case sip.Progressed(usage, response, body, reliable):
                 call = usage.app
                 if isinstance(call, OutboundCall):
-                    call.progressed(response)
+                    call.progressed(response, body, reliable=reliable)
             case sip.Confirmed(usage, message, body):
                 self._confirmed(usage.app, message, body)
             case sip.OfferReceived():
                 self._reoffered(event)
             case sip.OfferAnswered(usage, status, body):
                 self._offer_answered(usage.app, status, body)
+            case sip.InfoReceived(usage, request):
+                self._informed(usage.app, request)
+            case sip.InfoAnswered(usage, status):
+                call = usage.app
+                if isinstance(call, Call) and "outbox" in vars(call):
+                    call.outbox.info_answered(status)
             case sip.Ended():
                 self._ended(event)
             case sip.Finished(waiter, outcome):
@@ -176,11 +190,13 @@ class Switchboard:
                 self.apply(self.ua.respond(transaction, 405, now=self.now))
 
     def _refused(self, event: sip.Refused) -> None:
-        method = event.request.method if event.request is not None else "message"
-        if event.status == 401:
-            log.debug("challenged", method=method, source=str(event.hop))
+        source, request = str(event.hop), event.request
+        if request is None:  # it does not even say what it wants, or it is an answer: nobody could be told
+            log.info("message dropped: it cannot be read", source=source, why=event.why)
+        elif event.status == 401:
+            log.debug("challenged", method=request.method, source=source)
         else:
-            log.info("refused", method=method, source=str(event.hop), status=event.status, why=event.why)
+            log.info("refused", method=request.method, source=source, status=event.status, why=event.why)
 
     # Calls in
 
@@ -237,20 +253,31 @@ class Switchboard:
 
     def _media(self, hop: Hop, trunk: Trunk | None, call_id: str, *, codecs: tuple[str, ...]) -> LegMedia:
         override = split_host_port(trunk.advertise)[0] if trunk is not None and trunk.advertise else ""
+        dtmf = trunk.dtmf if trunk is not None else "auto"
+        capabilities = _capabilities(
+            codecs, (trunk.ptime_ms if trunk is not None else 0) or self._desk.settings.ptime_ms, dtmf != "inband"
+        )
         return LegMedia(
             self._desk,
             address=override or self._desk.settings.advertise or hop.local_host,
-            capabilities=_capabilities(
-                codecs, (trunk.ptime_ms if trunk is not None else 0) or self._desk.settings.ptime_ms
-            ),
+            capabilities=encrypted(capabilities, trunk, hop),
             session_id=int(self.ua.ids.token(4), 16),
-            on_digit=lambda digit: self._digit(call_id, digit),
+            on_digit=lambda digit: self._digit(call_id, digit, "rfc4733"),
+            on_tone=(lambda digit: self._digit(call_id, digit, "inband")) if dtmf in _HEARD_AS_TONES else None,
+            dtmf=dtmf,
+            prack=trunk.prack if trunk is not None else True,
         )
 
-    def _digit(self, call_id: str, digit: str) -> None:
+    def _digit(self, call_id: str, digit: str, kind: Kind) -> None:
         call = self.calls.get(call_id)
         if call is not None:
-            call.digit_pressed(digit)
+            call.digit_heard(digit, kind, self.now)
+
+    def _informed(self, call: object, request: Request) -> None:
+        """Take an INFO that was answered already: a digit, or nothing to us."""
+        info = read_digit(request)
+        if info is not None and isinstance(call, Call):
+            call.digit_heard(info.digit, "info", self.now, lasted_s=info.duration_ms / 1000)
 
     # Calls under way
 
@@ -274,22 +301,32 @@ class Switchboard:
         self.apply(usage.answer_offer(event.transaction, body, now=now))
         held = call.held
         call.media.commit()
+        call.media_changed()
         if held != call.held:
             call.log.info("on hold" if call.held else "resumed")
 
     def _offer_answered(self, call: object, status: int, body: bytes) -> None:
-        if not isinstance(call, Call) or call.media is None or status >= 300:
+        """Take the end of an offer of ours: a refused one changes nothing (RFC 3261 §14.1)."""
+        if not isinstance(call, Call) or call.media is None:
             return
-        try:
-            call.media.take_answer(body)
-        except (RemoteProtocolError, LocalProtocolError) as error:
-            call.log.warning("the far end's SDP cannot be used; the call goes on as it was", why=str(error))
+        if isinstance(call, InboundCall) and not call.answered:
+            call.early_answered(body)
+            return
+        if status < 300:
+            try:
+                call.media.take_answer(body)
+            except (RemoteProtocolError, LocalProtocolError, MediaError) as error:
+                call.log.warning("the far end's SDP cannot be used; the call goes on as it was", why=str(error))
+                status = 488
+            else:
+                call.media_changed()
+        call.reoffer_ended(status)
 
     def _ended(self, event: sip.Ended) -> None:
         call = event.usage.app
         if not isinstance(call, Call):
             return
-        no_ack = event.by == "system" and event.status == 408 and call.answered
+        no_ack = event.by == "system" and ((event.status == 408 and call.answered) or event.status == 504)
         word = Word.NO_ACK if no_ack else call.word
         q850, why = None, event.why
         if event.status == 503 and event.message is None and isinstance(call, OutboundCall):
@@ -310,6 +347,9 @@ class Switchboard:
             "call over", by=ending.by, status=ending.status, word=ending.word, why=ending.why, talk_s=record.talk_s
         )
         self._records.save(record)
+        out = isinstance(call, OutboundCall) and record.trunk and ending.by != "local" and not call.answered
+        if out and self.on_call_failed is not None:
+            self.on_call_failed(record.trunk, ending.status)
         if not self.calls and self._empty is not None and not self._empty.done():
             self._empty.set_result(None)
 
@@ -333,9 +373,6 @@ class Switchboard:
 
 
 @lru_cache(maxsize=64)  # a configuration has a handful
-def _capabilities(names: tuple[str, ...], ptime_ms: int) -> Capabilities:
-    return Capabilities(codecs=tuple(_CODECS[name] for name in names) or (PCMU, PCMA), ptime_ms=ptime_ms)
-
-
-def _with_body(plan: RequestPlan, body: bytes) -> RequestPlan:
-    return replace(plan, body=body, content_type="application/sdp")
+def _capabilities(names: tuple[str, ...], ptime_ms: int, events: bool) -> Capabilities:
+    capabilities = Capabilities(codecs=tuple(_CODECS[name] for name in names) or (PCMU, PCMA), ptime_ms=ptime_ms)
+    return capabilities if events else replace(capabilities, telephone_event_payload_type=None)

@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import asdict, dataclass, field
+from statistics import median
 
 from sipflow.audio.tones import measure_tone, sine
 from sipflow.audio.wav import WavWriter
@@ -14,7 +15,7 @@ from sipflow.calls.outbound import OutboundCall
 from sipflow.calls.routes import Router
 from sipflow.calls.settings import Settings as CallSettings
 from sipflow.calls.variables import printable
-from sipflow.cli.plan import RATE_HZ, CallOptions, check_options, make_plan, net_settings, recording
+from sipflow.cli.plan import RATE_HZ, CallOptions, check_options, make_plan, make_trunk, net_settings, recording
 from sipflow.daemon.build import Edge, build
 from sipflow.daemon.logs import set_up_logs
 from sipflow.errors import CallEnded, CallFailed, LocalProtocolError, TransportError
@@ -27,6 +28,8 @@ from sipflow.trunks.table import TrunkTable
 HEARD, SILENT, REFUSED, UNANSWERED, UNREACHABLE = 0, 1, 3, 4, 5
 _TONE_DBFS = -12.0
 _KEPT_S = 30  # seconds of what is heard, for measuring the tone
+_PIECE_BYTES = RATE_HZ // 10 * 2  # 100 ms; in less, frequencies that lie close cannot be told apart
+_FEWEST_PIECES = 4
 
 
 @dataclass(slots=True)
@@ -118,7 +121,7 @@ async def _follow(
             print(printable(line), flush=True)
 
     started = edge.switchboard.now
-    call = await edge.switchboard.place(plan, codecs=options.codecs)
+    call = await edge.switchboard.place(plan, trunk=make_trunk(options), codecs=options.codecs)
     say(f"calling {options.uri} at {call.where}")
     call.on_progress = lambda status, reason: say(
         f"{status} {reason} after {1000 * (edge.switchboard.now - started):.0f} ms"
@@ -186,11 +189,11 @@ async def _tone(hz: int) -> AsyncIterator[bytes]:
 
 
 def _measure(heard: bytes, options: CallOptions) -> float | None:
-    middle = heard[len(heard) // 4 : 3 * len(heard) // 4]
-    middle = middle[: len(middle) // 2 * 2]
-    if options.play is not None or len(middle) < RATE_HZ // 5:
+    """The level of our tone in most of what was heard: neither a stall nor the silence before it makes it weaker."""
+    pieces = [heard[at : at + _PIECE_BYTES] for at in range(0, len(heard) - _PIECE_BYTES + 1, _PIECE_BYTES)]
+    if options.play is not None or len(pieces) < _FEWEST_PIECES:
         return None
-    return round(measure_tone(middle, options.tone_hz, RATE_HZ), 1)
+    return round(median(measure_tone(piece, options.tone_hz, RATE_HZ) for piece in pieces), 1)
 
 
 def _finish_report(report: CallReport, call: OutboundCall) -> None:

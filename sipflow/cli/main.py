@@ -96,17 +96,15 @@ def call(
         str, typer.Argument(help="Whom to call, as in sip:+12065550100@127.0.0.1:5060 or tel:+12065550100.")
     ],
     play: Annotated[Path | None, typer.Option(help="A WAV file to play.")] = None,
-    tone: Annotated[
-        int, typer.Option(help="Frequency of the tone that is played where there is no file, in Hz.")
-    ] = 440,
+    tone: Annotated[int, typer.Option(help="Frequency of the tone played without a file, in Hz.")] = 440,
     seconds: Annotated[float, typer.Option(help="How long to stay in an answered call.")] = 5.0,
     caller: Annotated[str, typer.Option("--from", help="Who calls: a SIP URI or a user part.")] = "sipflow",
     proxy: Annotated[str, typer.Option(help="Outbound proxy: where to send the call, whatever the URI says.")] = "",
-    username: Annotated[
-        str, typer.Option(help="Name that answers a challenge; the password is in SIPFLOW_PASSWORD.")
-    ] = "",
+    username: Annotated[str, typer.Option(help="Answers a challenge; the password is in SIPFLOW_PASSWORD.")] = "",
     listen: Annotated[str, typer.Option(help="Our own address; by default whatever reaches the far end.")] = "",
     codec: Annotated[list[str] | None, typer.Option(help="PCMU or PCMA; may be given twice, best first.")] = None,
+    srtp: Annotated[str, typer.Option(help="Encrypted audio: off, optional or required.")] = "off",
+    srtp_keys: Annotated[str, typer.Option(help="How its keys are made: sdes or dtls.")] = "sdes",
     digits: Annotated[str, typer.Option(help="DTMF digits to send once it is answered.")] = "",
     header: Annotated[list[str] | None, typer.Option(help="A further header line, such as 'X-Order: 17'.")] = None,
     record: Annotated[Path | None, typer.Option(help="A WAV file to write what is heard into.")] = None,
@@ -135,6 +133,8 @@ def call(
         username=username,
         listen=listen,
         codecs=tuple(name.upper() for name in codec or ()),
+        srtp=srtp.lower(),
+        srtp_keys=srtp_keys.lower(),
         digits=digits.upper(),
         headers=tuple(header or ()),
         record=record,

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from sipflow.audio.wav import WavWriter, read_wav
 from sipflow.errors import LocalProtocolError, MediaError, RemoteProtocolError
+from sipflow.net.acl import Networks
 from sipflow.net.settings import ListenAddress, TlsSettings
 from sipflow.net.settings import Settings as NetSettings
 from sipflow.rtp.telephone_event import DIGITS
@@ -18,7 +19,7 @@ from sipflow.sip.headers.address import NameAddr
 from sipflow.sip.plan import RequestPlan
 from sipflow.sip.uri import SipUri, TelUri, parse_uri
 from sipflow.trunks.proxy import parse_outbound_proxy
-from sipflow.trunks.trunk import CODECS
+from sipflow.trunks.trunk import CODECS, Trunk
 
 RATE_HZ = 8000  # of what is played, heard and recorded
 
@@ -36,6 +37,8 @@ class CallOptions:
     username: str = ""
     listen: str = ""
     codecs: tuple[str, ...] = ()
+    srtp: str = "off"
+    srtp_keys: str = "sdes"
     digits: str = ""
     headers: tuple[str, ...] = ()
     record: Path | None = None
@@ -59,6 +62,7 @@ def check_options(options: CallOptions) -> None:
     for codec in options.codecs:
         if codec not in CODECS:
             raise LocalProtocolError(f"--codec {codec!r} is none of {', '.join(CODECS)}")
+    make_trunk(options)
     for digit in options.digits:
         if digit not in DIGITS:
             raise LocalProtocolError(f"--digits {options.digits!r}: {digit!r} is none of 0-9 * # A-D")
@@ -142,6 +146,22 @@ def make_plan(options: CallOptions) -> RequestPlan:
         contact_user=getattr(from_.uri, "user", None) or "sipflow",
         accounts=(Account(options.username, password, None),) if options.username else (),
     )
+
+
+def make_trunk(options: CallOptions) -> Trunk | None:
+    """Make a trunk for the call where its audio is to be encrypted, which a trunk decides.
+
+    Raises:
+        LocalProtocolError: a word about encryption is none, or it needs more software.
+    """
+    if options.srtp == "off":
+        return None
+    nobody = Networks(["127.0.0.1"])  # a trunk without an address of its own takes calls from somewhere
+    try:
+        return Trunk("sipflow call", accept_from=nobody, srtp=options.srtp, srtp_keys=options.srtp_keys)
+    except LocalProtocolError as error:
+        name, _, why = str(error).partition(": ")
+        raise LocalProtocolError(f"--{name.replace('_', '-')}: {why}") from None
 
 
 def _target(options: CallOptions) -> SipUri:

@@ -13,6 +13,7 @@ from sipflow.config.sentences import Model
 
 _FUNCTION = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*:[A-Za-z_][A-Za-z0-9_]*")
 _HANDLER = frozenset({"handler"})
+_FILES = ("file", "fallback_file", "ca_file")  # options that are paths, relative to the configuration's folder
 
 
 class AgentModel(Model):
@@ -35,9 +36,10 @@ def agent_spec(section: Section, name: str) -> AgentSpec | None:
             section.report(text + (f"; did you mean {near}?" if near else ""), "handler")
             return None
     else:
-        file = options.get("file")
-        if isinstance(file, str) and file:
-            options["file"] = str(section.folder / file)
+        for key in _FILES:
+            file = options.get(key)
+            if isinstance(file, str) and file:
+                options[key] = str(section.folder / file)
         if not section.attempt(partial(_accepts, built_in, options)):
             return None
     return AgentSpec(name, model.handler, MappingProxyType(options), section.line_of("handler"))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
+from sipflow.agents.handlers import wrong_reference
 from sipflow.agents.spec import AgentSpec
 from sipflow.calls.settings import Settings as CallSettings
 from sipflow.config.agent_section import agent_spec
@@ -121,7 +122,12 @@ class _Reader:
     def _agents(self) -> dict[str, AgentSpec]:
         section = self._root.child("agents")
         read = [agent_spec(below, name) for name, below in section.children()] if section else []
-        return {spec.name: spec for spec in read if spec is not None}
+        specs = {spec.name: spec for spec in read if spec is not None}
+        if section is not None and len(specs) == len(section.keys):  # or else one is missing that is there
+            for name in specs:
+                if problem := wrong_reference(name, specs):
+                    section.report(problem, name, "fallback")
+        return specs
 
     def _names(self, key: str) -> frozenset[str]:
         section = self._root.child(key)

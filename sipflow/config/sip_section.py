@@ -4,7 +4,7 @@ from dataclasses import fields
 from functools import partial
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 
 from sipflow.calls.settings import UnknownSource
 from sipflow.config.fields import Texts, given, model_of, short_for
@@ -17,6 +17,7 @@ from sipflow.trunks.proxy import parse_advertise
 _DnsModel = model_of(DnsSettings)
 _StreamsModel = model_of(StreamSettings)
 _TLS_FILES = ("certificate", "key", "ca", "client_certificate", "client_key")
+_TLS_SECRETS = ("key_passphrase", "client_key_passphrase")
 
 
 class AdvertiseModel(Model):
@@ -37,6 +38,8 @@ class TlsModel(Model):
     client_certificate: str = ""
     client_key: str = ""
     verify_client: bool = False
+    key_passphrase: SecretStr = SecretStr("")
+    client_key_passphrase: SecretStr = SecretStr("")
 
 
 class SipModel(Model):
@@ -102,4 +105,7 @@ def _tls(section: Section, model: TlsModel) -> dict[str, Any]:
     for name in _TLS_FILES:
         if name in values and below is not None:
             values[name] = below.file(name, str(values[name]))
+    for name in _TLS_SECRETS:
+        if name in values:
+            values[name] = values[name].get_secret_value()
     return values

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
@@ -29,6 +29,8 @@ _REPAIRS: Mapping[str, Any] = {
     "transport": "",
     "codecs": ("PCMU",),
     "ptime_ms": 20,
+    "srtp_keys": "sdes",
+    "srtp_suites": (),
 }
 
 
@@ -36,6 +38,10 @@ def _region(text: str) -> str:
     if text and not is_region(text.upper()):
         raise ValueError("must be the two letters of a country, such as US or DE")
     return text.upper()
+
+
+def _lower(value: object) -> object:
+    return value.lower() if isinstance(value, str) else value
 
 
 def _upper(value: tuple[str, ...]) -> tuple[str, ...]:
@@ -64,13 +70,18 @@ class TrunkFields(Model):
     password: SecretStr = SecretStr("")
     origination_uri: str = ""
     advertise: str = ""
-    transport: Annotated[str, BeforeValidator(lambda value: value.lower() if isinstance(value, str) else value)] = ""
+    transport: Annotated[str, BeforeValidator(_lower)] = ""
     registration: Annotated[_RegisterModel | None, short_for("enabled")] = Field(default=None, alias="register")  # type: ignore[valid-type]
     accept_from: Texts = ()
     authenticate_inbound: Annotated[InboundModel | None, short_for("enabled")] = None
     health: Annotated[_HealthModel | None, short_for("enabled")] = None  # type: ignore[valid-type]
     codecs: Annotated[Texts, AfterValidator(_upper)] = ()
     ptime_ms: int = 20
+    srtp: Annotated[Literal["off", "optional", "required"], BeforeValidator(_lower)] = "off"
+    srtp_keys: Annotated[Literal["sdes", "dtls"], BeforeValidator(_lower)] = "sdes"
+    srtp_suites: Annotated[Texts, AfterValidator(_upper)] = ()
+    dtmf: Annotated[Literal["auto", "rfc4733", "info", "inband"], BeforeValidator(_lower)] = "auto"
+    prack: bool = True
     region: Annotated[str, AfterValidator(_region)] = ""
     realm: str = ""
     allow_md5: bool = True
@@ -116,6 +127,8 @@ def _values(section: Section, model: TrunkFields) -> dict[str, Any]:
         for key in ("sip_domain", "outbound_proxy", "username", "auth_username", "origination_uri", "advertise")
     }
     values |= {"transport": model.transport, "ptime_ms": model.ptime_ms, "allow_md5": model.allow_md5}
+    values |= {"srtp": model.srtp, "srtp_keys": model.srtp_keys, "srtp_suites": model.srtp_suites}
+    values |= {"dtmf": model.dtmf, "prack": model.prack}
     values |= {"region": model.region or None, "realm": model.realm or None}
     values["password"] = model.password.get_secret_value()
     if model.codecs:

@@ -123,6 +123,7 @@ class Daemon:
         self.registrations = Registrations(
             board, ids=ids, secret=secret, on_source=self._table.learn, paths=edge.endpoint
         )
+        board.on_call_failed = self.registrations.call_failed
         self.health = HealthChecks(board, ids=ids, on_recovered=self.registrations.kick)
         self.addresses = Addresses(edge.endpoint, self._table)
         self.addresses.start()

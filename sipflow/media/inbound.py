@@ -1,121 +1,103 @@
-"""What comes to one stream: socket, guard, order, readers. No object is made for a packet that nobody reads."""
+"""What comes to one stream: socket, cipher, guard, counts. No object is made for a packet that nobody needs."""
 
 import socket
 from collections.abc import Callable
 from struct import Struct
-from time import monotonic
 
 from sipflow.audio.codecs import AudioCodec, find_codec
 from sipflow.errors import RemoteProtocolError
+from sipflow.media.dtls import is_dtls
 from sipflow.media.latch import Address, Latch
-from sipflow.media.pacer import Pacer
-from sipflow.media.reader import FrameQueue, FrameReader
-from sipflow.media.reorder import Held, Reorder
+from sipflow.media.playout import Playout
 from sipflow.rtp.packet import HEADER_BYTES, RtpPacket, is_rtcp, parse_packet
 from sipflow.rtp.source import Arrival, Source
 from sipflow.rtp.telephone_event import EventReceiver
 from sipflow.sdp.agreement import Agreed
 
-MAX_GAP_FRAMES = 5  # frames of silence put in for what is missing; a longer gap is shortened to this
-DRAIN_PACKETS = 16  # read at one wake-up, so that a flood on one call does not hold up the others
-
 _unpack = Struct("!BBHII").unpack_from  # RFC 3550 §5.1, as `parse_packet` reads it, without the object
 _PLAIN = 0x80
 _DATAGRAM_BYTES = 2048  # more than fits an Ethernet packet; the rest of a longer one is cut off
-_CALM_FROM_S, _CALM_TO_S = 0.004, 0.035  # wake-ups this far apart bring one packet: no second read that finds nothing
-_ONE, _MANY = range(1), range(DRAIN_PACKETS)
-_RTCP_EVERY_S = 1.0  # nothing in RTCP is urgent, and having the loop watch a second socket is a cost to every call
+_CN = 13  # RFC 3551 §6: comfort noise
 
 
 class Inbound:
-    """The receiving half of a session.
+    """The receiving half of a session, as far as the jitter buffer.
 
-    Order of judgement: RTP at all, payload type agreed, source believed (`Latch`), counted (RFC 3550 A), in order.
-    Missing packets are waited for until three later ones are there (`Reorder`); then up to MAX_GAP_FRAMES of silence
-    take their place, so that the reader's time stays true. Pauses in the timestamps are filled the same way.
+    Order of judgement: authentic (SRTP), RTP at all, payload type agreed, source believed (`Latch`), counted
+    (RFC 3550 A); then `Playout` has it.
 
     Attributes:
         latch: who is believed, and where to send.
+        playout: what is made of it.
         source: loss and jitter of what the peer sends.
         first_at, last_at: when packets of the peer came; None until the first.
-        bytes, malformed, unexpected, rtcp, digits: counters of `MediaStatistics`.
+        bytes, malformed, unexpected, digits: counters of `MediaStatistics`.
+        on_rtcp: told each RTCP datagram that came on the RTP port where that was agreed (RFC 5761).
+        on_dtls: told each datagram of a handshake, and where it came from; None where none was agreed.
+        unprotect: opens a datagram; None where nothing is encrypted. It gives None for what is not authentic.
     """
 
     __slots__ = (
-        "_bytes_per_tick",
-        "_codec",
+        "_clock",
         "_codecs",
         "_count",
         "_event_type",
         "_events",
-        "_expected",
         "_next",
         "_on_digit",
-        "_pacer",
         "_payload_type",
         "_peer",
-        "_queue_frames",
-        "_readers",
+        "_put",
         "_recvfrom",
-        "_reorder",
-        "_rtcp",
-        "_rtcp_at",
         "_rtcp_mux",
         "_ssrc",
         "_told",
-        "_woken_at",
         "bytes",
         "digits",
         "first_at",
         "last_at",
         "latch",
         "malformed",
-        "rtcp",
+        "on_dtls",
+        "on_rtcp",
+        "playout",
         "source",
         "unexpected",
+        "unprotect",
     )
 
     def __init__(
         self,
         rtp: socket.socket,
-        rtcp: socket.socket,
         latch: Latch,
-        pacer: Pacer,
+        playout: Playout,
         *,
-        queue_frames: int,
         on_digit: Callable[[str], None] | None,
+        on_rtcp: Callable[[bytes], None],
+        clock: Callable[[], float],
     ) -> None:
         self._recvfrom = rtp.recvfrom
-        self._rtcp = rtcp
-        self._rtcp_at = 0.0
+        self._clock = clock
         self.latch = latch
-        self._pacer = pacer
-        self._queue_frames = queue_frames
+        self.playout = playout
+        self._put = playout.buffer.put
         self._on_digit = on_digit
-        self._readers: tuple[FrameQueue, ...] = ()
-        self._codecs: dict[int, AudioCodec] = {}
-        self._codec = find_codec("PCMU")
+        self.on_rtcp = on_rtcp
+        self.on_dtls: Callable[[bytes, Address], None] | None = None
+        self.unprotect: Callable[[bytes], bytes | None] | None = None
+        self._codecs: dict[int, tuple[AudioCodec, str]] = {}  # by payload type, with format parameters
         self._payload_type = self._event_type = -1
-        self._bytes_per_tick = 1
         self._rtcp_mux = False
-        self._reorder = Reorder()
         self._events = EventReceiver()
         self._ssrc = -1
-        self._expected = -1  # timestamp of the next packet
-        self._woken_at = 0.0
         self.source = Source(min_sequential=1)  # the latch proves sources
         self._count = self.source.receive
         self._next = -1  # the next packet of a settled stream, which passes if it is from `_peer`; -1: none is settled
         self._told = -1  # `_next` when the latch last knew
         self._peer: Address = ("", 0)
-        self.bytes = self.malformed = self.unexpected = self.rtcp = self.digits = 0
+        self.bytes = self.malformed = self.unexpected = self.digits = 0
         self.first_at: float | None = None
         self.last_at: float | None = None
-
-    @property
-    def late(self) -> int:
-        """How many packets came after their place in the audio had passed."""
-        return self._reorder.late
 
     def agree(self, agreed: Agreed) -> None:
         """Take what was agreed: payload types, codecs, direction.
@@ -124,25 +106,16 @@ class Inbound:
             MediaError: a codec was agreed that sipflow has not.
         """
         receivable = ((agreed.receive_payload_type, agreed.codec), *agreed.receivable)
-        codecs = {number: find_codec(codec.name, codec.clock_rate_hz) for number, codec in receivable}
+        codecs = {
+            number: (find_codec(codec.name, codec.clock_rate_hz, codec.channels), codec.fmtp) for number, codec in reversed(receivable)
+        }
         self._rtcp_mux = agreed.rtcp_mux
         self._codecs = codecs if agreed.receives else {}
         events = agreed.telephone_event_receive
         self._event_type = events if agreed.receives and events is not None else -1
-        if self._codecs.get(self._payload_type) is not self._codec:
-            self._payload_type = -1  # the next packet says which codec it is
-
-    def read(self) -> FrameReader:
-        """Begin to collect frames for a reader."""
-        queue = FrameQueue(self._codec, limit=self._queue_frames)
-        self._readers = (*self._readers, queue)
-        return FrameReader(queue, self._detach)
-
-    def end(self) -> None:
-        """End every reader."""
-        readers, self._readers = self._readers, ()
-        for queue in readers:
-            queue.end()
+        known = self._codecs.get(self._payload_type)
+        if known is None or known[0] is not self.playout.codec:
+            self._payload_type = self._next = -1  # the next packet says which codec it is
 
     def expect(self, remote: Address, *, now: float) -> None:
         """Take the peer's address from a new SDP."""
@@ -151,63 +124,51 @@ class Inbound:
         self._next = self._told = -1
 
     def readable(self) -> None:
-        """Read a packet, or up to DRAIN_PACKETS if more may wait; the loop calls again while there are any.
+        """Read one packet that waits.
 
         Nearly every packet is the next one of the stream that is settled, and passes without the questions of `_take`.
         """
-        now = monotonic()
-        since = now - self._woken_at
-        self._woken_at = now
-        if now >= self._pacer.due_at:
-            self._pacer.run_due(now)
-        if now >= self._rtcp_at:
-            self._rtcp_at = now + _RTCP_EVERY_S
-            self.read_rtcp()
-        recvfrom = self._recvfrom
-        for _ in _ONE if _CALM_FROM_S < since < _CALM_TO_S else _MANY:
-            try:
-                data, source = recvfrom(_DATAGRAM_BYTES)
-            except BlockingIOError:
+        try:
+            data, whence = self._recvfrom(_DATAGRAM_BYTES)
+        except OSError:
+            return  # nothing there, or an ICMP error that was queued
+        now = self._clock()
+        if self.unprotect is not None:
+            opened = self._open(data, whence)
+            if opened is None:
                 return
-            except OSError:
-                continue  # an ICMP error that was queued
-            if len(data) > HEADER_BYTES:
-                first, second, sequence, timestamp, ssrc = _unpack(data)
-                if (
-                    sequence == self._next
-                    and ssrc == self._ssrc
-                    and first == _PLAIN
-                    and second & 0x7F == self._payload_type
-                    and source == self._peer
-                ):
-                    self._next = self._reorder.next = (sequence + 1) & 0xFFFF
-                    self.last_at = now
-                    self.bytes += len(data) - HEADER_BYTES
-                    self._count(sequence, timestamp, now, ssrc)
-                    if self._readers:
-                        self._deliver(timestamp, data[HEADER_BYTES:])
-                    continue
-            self._take(data, source, now)
-
-    def read_rtcp(self) -> None:
-        """Read and count RTCP. Nothing in it is obeyed: anybody can send it (RFC 3550 §9)."""
-        for _ in range(DRAIN_PACKETS):
-            try:
-                data = self._rtcp.recv(_DATAGRAM_BYTES)
-            except BlockingIOError:
+            data = opened
+        if len(data) > HEADER_BYTES:
+            first, second, sequence, timestamp, ssrc = _unpack(data)
+            if (
+                sequence == self._next
+                and ssrc == self._ssrc
+                and first == _PLAIN
+                and second == self._payload_type
+                and whence == self._peer
+            ):
+                self._next = (sequence + 1) & 0xFFFF
+                self.last_at = now
+                self.bytes += len(data) - HEADER_BYTES
+                self._count(sequence, timestamp, now, ssrc)
+                self._put(sequence, timestamp, data[HEADER_BYTES:], now)
                 return
-            except OSError:
-                continue
-            self._take_rtcp(data)
+        self._take(data, whence, now)
 
-    def _take_rtcp(self, data: bytes) -> None:
-        if len(data) >= 8 and data[0] >> 6 == 2 and is_rtcp(data):
-            self.rtcp += 1
-        else:
-            self.malformed += 1
+    def _open(self, data: bytes, whence: Address) -> bytes | None:
+        """Open an SRTP packet; RTCP on the same port is opened by who reads it (RFC 5761 §4)."""
+        if self.on_dtls is not None and is_dtls(data):
+            self.on_dtls(data, whence[:2])
+            return None
+        if self.unprotect is None or (self._rtcp_mux and is_rtcp(data)):
+            return data
+        return self.unprotect(data)
 
     def _take(self, data: bytes, whence: Address, now: float) -> None:
         """Judge one datagram on the RTP port, and pass on what is in it."""
+        if self._rtcp_mux and is_rtcp(data):
+            self.on_rtcp(data)
+            return
         try:
             packet = parse_packet(data)
         except RemoteProtocolError:
@@ -215,7 +176,7 @@ class Inbound:
             return
         source = whence[:2]  # IPv6 has two more
         if packet.payload_type not in self._codecs and packet.payload_type != self._event_type:
-            self._take_unexpected(data, source, now)
+            self._take_unexpected(packet, source, now)
             return
         self._tell_latch()
         if not self.latch.accept(source, packet.ssrc, packet.sequence, now=now):
@@ -225,22 +186,23 @@ class Inbound:
         arrival = self._count(packet.sequence, packet.timestamp, now, packet.ssrc)
         if packet.ssrc != self._ssrc:
             self._begin(packet.ssrc, now)
-        if arrival is Arrival.IN_ORDER or arrival is Arrival.LATE:
-            self._pass_on(packet)
+        if arrival is not Arrival.DUPLICATE and arrival is not Arrival.PROBATION:
+            self._pass_on(packet, now)
         self._peer = whence
-        self._next = self._told = self._reorder.next if self.latch.proven and not self._reorder.held else -1
+        follows = (packet.sequence + 1) & 0xFFFF
+        self._next = self._told = follows if self.latch.proven and arrival is Arrival.IN_ORDER else -1
 
-    def _pass_on(self, packet: RtpPacket) -> None:
-        """Put a packet in its place: audio to the readers, digits to whom they concern."""
+    def _pass_on(self, packet: RtpPacket, now: float) -> None:
+        """Put a packet in its place: audio into the jitter buffer, digits to whom they concern."""
         if packet.payload_type == self._event_type:
+            self._put(packet.sequence, packet.timestamp, b"", now)  # its place in the sequence carries no audio
             self._take_event(packet)
             return
         if packet.payload_type != self._payload_type:
-            self._switch(packet.payload_type)
-        if self._reorder.passes(packet.sequence):
-            self._deliver(packet.timestamp, packet.payload)
-        else:
-            self._deliver_held(self._reorder.push(packet.sequence, packet.timestamp, packet.payload))
+            self._payload_type = packet.payload_type
+            self.playout.decode_with(*self._codecs[packet.payload_type])
+            self._put = self.playout.buffer.put
+        self._put(packet.sequence, packet.timestamp, packet.payload, now, packet.marker)
 
     def _tell_latch(self) -> None:
         """Let the latch know what passed without asking it."""
@@ -248,67 +210,25 @@ class Inbound:
             self.latch.heard((self._next - 1) & 0xFFFF, now=self.last_at)
             self._told = self._next
 
-    def _take_unexpected(self, data: bytes, source: Address, now: float) -> None:
-        """Count what was not agreed. From the peer, as comfort noise often is, it still is a sign of life."""
-        if self._rtcp_mux and is_rtcp(data):
-            self._take_rtcp(data)
-            return
-        self.unexpected += 1
+    def _take_unexpected(self, packet: RtpPacket, source: Address, now: float) -> None:
+        """Count what was not agreed. From the peer it still is a sign of life; and comfort noise is listened to."""
+        if packet.payload_type == _CN and self._codecs and source == self.latch.target:
+            self.playout.rest(packet.payload)
+        else:
+            self.unexpected += 1
         if source == self.latch.target:
             self.last_at = now
 
     def _take_event(self, packet: RtpPacket) -> None:
-        """Take a telephone-event packet, whose place in the sequence carries no audio."""
-        if not self._reorder.passes(packet.sequence):
-            self._deliver_held(self._reorder.push(packet.sequence, packet.timestamp, b""))
         digit = self._events.receive(packet)
         if digit is not None:
             self.digits += 1
             if self._on_digit is not None:
                 self._on_digit(digit)
 
-    def _deliver_held(self, held: list[Held]) -> None:
-        for timestamp, payload in held:
-            self._deliver(timestamp, payload)
-
-    def _deliver(self, timestamp: int, payload: bytes) -> None:
-        """Give a payload to every reader, after silence for what is missing before it."""
-        if not payload or not self._readers:
-            return
-        ticks = len(payload) // self._bytes_per_tick
-        if timestamp != self._expected and self._expected >= 0:
-            missing = (timestamp - self._expected) & 0xFFFFFFFF
-            if missing < 0x80000000:
-                self._fill(min(missing // max(ticks, 1), MAX_GAP_FRAMES), len(payload))
-        self._expected = (timestamp + ticks) & 0xFFFFFFFF
-        for queue in self._readers:
-            queue.put(payload)
-
-    def _fill(self, frames: int, size: int) -> None:
-        """Put frames of silence, each of `size` bytes, before the next one."""
-        silence = self._codec.silence(size // self._codec.payload_bytes_per_ms + 1)[:size]
-        for _ in range(frames):
-            for queue in self._readers:
-                queue.put(silence)
-
     def _begin(self, ssrc: int, now: float) -> None:
         """Begin with a new synchronisation source: other sequence numbers, other timestamps."""
         if self.first_at is None:
             self.first_at = now
-        self._deliver_held(self._reorder.flush())
         self._ssrc = ssrc
-        self._expected = -1
-        self._reorder.restart()
-
-    def _switch(self, payload_type: int) -> None:
-        """Decode with another codec from here on."""
-        self._deliver_held(self._reorder.flush())
-        self._payload_type = payload_type
-        self._codec = codec = self._codecs[payload_type]
-        self._bytes_per_tick = max(1000 * codec.payload_bytes_per_ms // codec.clock_rate_hz, 1)
-        for queue in self._readers:
-            queue.switch(codec)
-
-    def _detach(self, queue: FrameQueue) -> None:
-        if queue in self._readers:
-            self._readers = tuple(other for other in self._readers if other is not queue)
+        self.playout.restart()

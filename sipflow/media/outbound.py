@@ -3,11 +3,12 @@
 import os
 import socket
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from struct import Struct
-from typing import NamedTuple, Self
+from typing import NamedTuple, Protocol, Self
 
-from sipflow.audio.codecs import find_codec
+from sipflow.audio.codecs import AudioCodec, Encoder, find_codec
+from sipflow.audio.codecs.plain import PlainCodec
 from sipflow.errors import LocalProtocolError
 from sipflow.media.latch import Latch
 from sipflow.media.play_queue import Fate, PlayQueue
@@ -43,6 +44,19 @@ class StreamStart(NamedTuple):
         )
 
 
+class Tap(Protocol):
+    """Somebody who is given what is sent, such as a recording."""
+
+    def sent(self, pcm: bytes) -> None:
+        """Take 16-bit little-endian mono samples, silence too. Must not wait."""
+
+    def sends_at(self, sample_rate_hz: int) -> None:
+        """Learn the rate of the samples to come."""
+
+    def end(self) -> None:
+        """Learn that no more will come."""
+
+
 class Outbound:
     """The sending half of a session; the pacer calls `tick` every packet time.
 
@@ -50,8 +64,13 @@ class Outbound:
     leaves and playing stands still. A packet after ticks without one carries the marker (RFC 3551 §4.1).
 
     Attributes:
-        queue: what is to be played.
+        queue: what is to be played, at `sample_rate_hz`.
+        sample_rate_hz: of what the codec takes.
+        ssrc: ours.
+        timestamp: of the packet that is due next.
         packets, bytes, errors: `packets_sent`, `bytes_sent` and `send_errors` of `MediaStatistics`.
+        protect: encrypts a packet before it leaves; b"" keeps it here. None where nothing is encrypted.
+        taps: who is given what is sent.
     """
 
     __slots__ = (
@@ -62,20 +81,25 @@ class Outbound:
         "_frame_bytes",
         "_frame_ticks",
         "_gap",
+        "_key",
         "_latch",
         "_payload_type",
         "_ptime_ms",
+        "_quiet",
         "_send_silence",
         "_sends",
         "_sendto",
         "_sequence",
         "_silence",
-        "_ssrc",
-        "_timestamp",
         "bytes",
         "errors",
         "packets",
+        "protect",
         "queue",
+        "sample_rate_hz",
+        "ssrc",
+        "taps",
+        "timestamp",
     )
 
     def __init__(
@@ -85,11 +109,16 @@ class Outbound:
         self._latch = latch
         self.queue = queue
         self._send_silence = send_silence
-        self._ssrc, self._sequence, self._timestamp = start
+        self.ssrc, self._sequence, self.timestamp = start
         self._gap = True
         self._sends = False
-        self._encode = find_codec("PCMU").encode
-        self._silence = b""
+        self.protect: Callable[[bytes], bytes] | None = None
+        self.taps: tuple[Tap, ...] = ()
+        self.sample_rate_hz = 8000
+        self._key: tuple[AudioCodec, str, int] | None = None
+        self._encode: Callable[[bytes], bytes] = bytes
+        self._silence = b""  # encoded; b"" where the encoder has a memory and must be given `_quiet`
+        self._quiet = b""
         self._payload_type = self._frame_bytes = self._frame_ticks = self._ptime_ms = 0
         self._event_type: int | None = None
         self._events: deque[tuple[EventPacket | None, Fate | None]] = deque()  # one per tick; None is a pause
@@ -102,42 +131,56 @@ class Outbound:
         Raises:
             MediaError: a codec was agreed that sipflow has not.
         """
-        codec = find_codec(agreed.codec.name, agreed.codec.clock_rate_hz)
-        self._encode = codec.encode
-        self._silence = codec.silence(agreed.ptime_ms)
+        codec = find_codec(agreed.codec.name, agreed.codec.clock_rate_hz, agreed.codec.channels)
+        key = (codec, getattr(agreed, "fmtp_send", ""), agreed.ptime_ms)
+        if key != self._key:
+            encoder: Encoder = codec.new_encoder(getattr(agreed, "fmtp_send", ""), agreed.ptime_ms)
+            self._key = key
+            self._encode = encoder.encode
+            self._silence = codec.silence(agreed.ptime_ms) if isinstance(codec, PlainCodec) else b""
+            self._frame_bytes = agreed.ptime_ms * encoder.sample_rate_hz // 1000 * _SAMPLE_BYTES
+            self._quiet = bytes(self._frame_bytes)
+            if encoder.sample_rate_hz != self.sample_rate_hz:
+                self.sample_rate_hz = encoder.sample_rate_hz
+                self.queue.retune(encoder.sample_rate_hz)
+                for tap in self.taps:
+                    tap.sends_at(encoder.sample_rate_hz)
         self._payload_type = agreed.send_payload_type
         self._ptime_ms = agreed.ptime_ms
-        self._frame_bytes = agreed.ptime_ms * codec.sample_rate_hz // 1000 * _SAMPLE_BYTES
         self._frame_ticks = agreed.ptime_ms * codec.clock_rate_hz // 1000
         self._sends = sends
         self._event_type = agreed.telephone_event_send
         if self._event_type is None:
             self._drop_events()
 
-    def tick(self, at: float = 0.0) -> None:
+    def tick(self, at: float) -> None:
         """Send the packet that is due now."""
-        timestamp = self._timestamp
-        self._timestamp = timestamp + self._frame_ticks & 0xFFFFFFFF
+        timestamp = self.timestamp
+        self.timestamp = timestamp + self._frame_ticks & 0xFFFFFFFF
+        pcm = None
         if not self._sends or self._latch.target is None:
             self._gap = True
-            return
-        if self._events:
+        elif self._events:
             self._tick_event(timestamp)
-            return
-        queue = self.queue
-        pcm = queue.take(self._frame_bytes)
-        if pcm is not None:
-            self._send(self._payload_type, timestamp, self._encode(pcm), self._gap)
-            if queue.marks:
-                queue.settle()
-        elif self._send_silence:
-            self._send(self._payload_type, timestamp, self._silence, self._gap)
         else:
-            self._gap = True
+            queue = self.queue
+            pcm = queue.take(self._frame_bytes)
+            if pcm is not None:
+                self._send(self._payload_type, timestamp, self._encode(pcm), self._gap)
+                if queue.marks:
+                    queue.settle()
+            elif self._send_silence:
+                self._send(self._payload_type, timestamp, self._silence or self._encode(self._quiet), self._gap)
+            else:
+                self._gap = True
+        for tap in self.taps:
+            tap.sent(pcm or self._quiet)
 
     def skip(self, ticks: int) -> None:
         """Let time pass without sending."""
-        self._timestamp = self._timestamp + ticks * self._frame_ticks & 0xFFFFFFFF
+        for tap in self.taps:
+            tap.sent(self._quiet * ticks)
+        self.timestamp = self.timestamp + ticks * self._frame_ticks & 0xFFFFFFFF
         self._gap = True
 
     def send_digits(self, digits: str, fate: Fate, *, duration_ms: int, gap_ms: int) -> None:
@@ -158,6 +201,9 @@ class Outbound:
         self._sends = False
         self._drop_events()
         self.queue.clear()
+        taps, self.taps = self.taps, ()
+        for tap in taps:
+            tap.end()
 
     def _plan(self, digits: str, duration_ms: int, gap_ms: int) -> Iterator[EventPacket | None]:
         """Lay the packets of digits, and the pauses after them, tick by tick."""
@@ -180,22 +226,24 @@ class Outbound:
             )
             self._gap = True
         elif self._send_silence:
-            self._send(self._payload_type, timestamp, self._silence, self._gap)
+            self._send(self._payload_type, timestamp, self._silence or self._encode(self._quiet), self._gap)
         if fate is not None:
             fate(True)
 
     def _send(self, payload_type: int, timestamp: int, payload: bytes, marker: bool) -> None:
         target = self._latch.target
-        if target is None:
+        self._gap = not payload
+        if target is None or not payload:  # discontinuous transmission: the codec has nothing to say
             return
-        self._gap = False
         sequence = self._sequence
         self._sequence = sequence + 1
-        sendto = self._sendto
+        packet = _pack(_PLAIN, payload_type | marker << 7, sequence & 0xFFFF, timestamp, self.ssrc) + payload
+        if self.protect is not None:
+            packet = self.protect(packet)
+            if not packet:
+                return
         try:
-            sendto(
-                _pack(_PLAIN, payload_type | marker << 7, sequence & 0xFFFF, timestamp, self._ssrc) + payload, target
-            )
+            self._sendto(packet, target)
         except OSError:  # no buffer space, unreachable, refused: a lost packet, and the next one may pass
             self.errors += 1
             return

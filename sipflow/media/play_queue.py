@@ -1,15 +1,52 @@
 """What waits to be played into a call, and how much of it really was. Pure."""
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
+from sipflow.audio.resample import resample
 from sipflow.errors import MediaError
+from sipflow.media.run_up import run_up
 
 Fate = Callable[[bool], None]  # told True when a mark's audio has left, False when it was dropped
 
 _SAMPLE_BYTES = 2
 _PATIENCE_TICKS = 5  # a live source that stopped short of its cushion is played out after this
 _LIVE_SLACK_MS = 80  # a live source may run ahead by this before its oldest audio is dropped
+
+
+class Part:
+    """What of a queue came from one source, so that it can be measured, and dropped without the rest.
+
+    Attributes:
+        played_bytes: how much of it was played, as far as it has been counted (`PlayQueue.played_ms_of`).
+        spans: where what is not counted yet lies: [start, end] positions, in order.
+    """
+
+    __slots__ = ("played_bytes", "spans")
+
+    def __init__(self) -> None:
+        self.played_bytes = 0
+        self.spans: list[list[int]] = []
+
+    def extend(self, start: int, end: int) -> None:
+        """Own what was enqueued there too."""
+        if self.spans and self.spans[-1][1] == start:
+            self.spans[-1][1] = end
+        else:
+            self.spans.append([start, end])
+
+    def pass_by(self, position: int, *, played: bool) -> None:
+        """Let go of what lies before `position`, and count it if it was played."""
+        spans = self.spans
+        while spans and spans[0][0] < position:
+            start, end = spans[0]
+            reached = min(end, position)
+            if played:
+                self.played_bytes += reached - start
+            if reached < end:
+                spans[0][0] = reached
+                return
+            del spans[0]
 
 
 class PlayQueue:
@@ -19,11 +56,16 @@ class PlayQueue:
     (or cleared); `clear` measures in runs.
 
     Attributes:
+        sample_rate_hz: of the samples; `retune` changes it.
+        paused: whether nothing is given out although something waits.
         played_bytes: samples handed out since the beginning, padding not counted.
+        queued_bytes: samples that wait.
         skipped_bytes: samples of live sources dropped because they ran ahead.
         dry: how often the queue ran empty in front of a live source, which then fills its cushion again.
         clears: how often the queue was cleared.
         marks: those not told yet, by position; there is nothing to settle while it is empty.
+        tails: sources that hold their last samples back until more comes. Each is called whenever less than a packet is
+            left, and may enqueue them; with True it must.
     """
 
     __slots__ = (
@@ -32,18 +74,23 @@ class PlayQueue:
         "_cushion",
         "_cushion_ms",
         "_filling",
-        "_limit",
+        "_limit_ms",
         "_live_limit",
+        "_parts",
         "_patience",
         "_pieces",
         "_position",
         "_run_start",
+        "_stopped",
         "clears",
         "dry",
         "marks",
+        "paused",
         "played_bytes",
         "queued_bytes",
+        "sample_rate_hz",
         "skipped_bytes",
+        "tails",
     )
 
     def __init__(self, *, sample_rate_hz: int = 8000, limit_s: float = 1800.0) -> None:
@@ -53,17 +100,22 @@ class PlayQueue:
             sample_rate_hz: of the samples, 16 bit mono.
             limit_s: how much may wait.
         """
+        self.sample_rate_hz = sample_rate_hz
         self._bytes_per_ms = sample_rate_hz * _SAMPLE_BYTES // 1000
-        self._limit = int(limit_s * 1000) * self._bytes_per_ms
+        self._limit_ms = int(limit_s * 1000)
         self._pieces: deque[bytes] = deque()
         self._at = 0  # in the first piece
         self._position = 0  # of the next sample to go, in bytes
         self._run_start = 0  # `played_bytes` when the run began
+        self._parts: tuple[Part, ...] = ()
         self.marks: deque[tuple[int, Fate]] = deque()  # by position
+        self.tails: list[Callable[[bool], None]] = []
         self._cushion_ms = self._cushion = 0  # what a live source fills before it is played, also in bytes
         self._live_limit = 0
         self._filling = False
+        self._stopped = False  # filling or paused: one question for every packet instead of two
         self._patience = 0
+        self.paused = False
         self.queued_bytes = 0
         self.played_bytes = self.skipped_bytes = self.dry = self.clears = 0
 
@@ -83,18 +135,24 @@ class PlayQueue:
         return self.skipped_bytes // self._bytes_per_ms
 
     @property
+    def end_bytes(self) -> int:
+        """Position of the end of what waits."""
+        return self._position + self.queued_bytes
+
+    @property
     def run_ms(self) -> int:
         """How much of the current run was played."""
         return (self.played_bytes - self._run_start) // self._bytes_per_ms
 
-    def enqueue(self, pcm: bytes, *, cushion_ms: int = 0, continues: bool = False) -> None:
+    def enqueue(self, pcm: bytes, *, cushion_ms: int = 0, continues: bool = False, part: Part | None = None) -> None:
         """Append samples.
 
         Args:
             pcm: signed 16-bit little-endian mono at the queue's rate, any number of them.
             cushion_ms: for a live source: how much of it must wait before any is played, at first and whenever it
-                ran dry. A live source that runs ahead of real time loses its oldest audio.
+                ran dry. A live source that runs ahead of real time, or is held up by `pause`, loses its oldest audio.
             continues: this belongs to the run before it even if that has run dry.
+            part: whose it is, of those that `part` gave.
 
         Raises:
             MediaError: half a sample, or more than the limit would be waiting.
@@ -103,7 +161,7 @@ class PlayQueue:
         queued = self.queued_bytes
         if size % _SAMPLE_BYTES:
             raise MediaError(f"{size} bytes are not whole 16-bit samples")
-        if queued + size > self._limit:
+        if queued + size > self._limit_ms * self._bytes_per_ms:
             raise MediaError(
                 f"{self.queued_ms / 1000:.0f} s of audio wait to be played; media.play_queue_s allows no more"
             )
@@ -112,22 +170,23 @@ class PlayQueue:
         if type(pcm) is not bytes:
             pcm = bytes(pcm)  # what is waiting must not change
         if cushion_ms != self._cushion_ms:
-            self._cushion_ms = cushion_ms
-            self._cushion = cushion_ms * self._bytes_per_ms
-            self._live_limit = self._cushion + _LIVE_SLACK_MS * self._bytes_per_ms
+            self._set_cushion(cushion_ms)
         if not queued:
             if not continues:
                 self._run_start = self.played_bytes
             self._filling = cushion_ms > 0
+            self._stopped = self._filling or self.paused
             self._patience = _PATIENCE_TICKS
+        if part is not None:
+            part.extend(self._position + queued, self._position + queued + size)
         self._pieces.append(pcm)
         self.queued_bytes = queued + size
         if cushion_ms and queued + size > self._live_limit:
-            self.skipped_bytes += len(self._cut(self.queued_bytes - self._cushion))
+            self._skip(self.queued_bytes - self._cushion)
 
     def take(self, size: int) -> bytes | None:
         """Take the next `size` bytes of samples, the last ones padded with silence; None while nothing is to play."""
-        if self._filling and not self._filled(size):
+        if self._stopped and not self._ready(size):
             return None
         head_end = self._at + size
         if self.queued_bytes < size:
@@ -148,10 +207,19 @@ class PlayQueue:
         self.played_bytes += size
         return pcm
 
+    def pause(self) -> None:
+        """Give nothing out, and keep what waits and its marks, until `resume`."""
+        self.paused = self._stopped = True
+
+    def resume(self) -> None:
+        """Go on where `pause` stopped."""
+        self.paused = False
+        self._stopped = self._filling
+
     def mark(self, fate: Fate, *, before_ms: int = 0) -> None:
         """Have `fate` called, once, when what is waiting now has left but for its last `before_ms`.
 
-        It is called by `settle` or `clear`, at once if that much has left already.
+        It is called by `settle`, `clear` or `drop`, at once if that much has left already.
         """
         end = self._position + self.queued_bytes - before_ms * self._bytes_per_ms
         if end <= self._position:
@@ -169,10 +237,14 @@ class PlayQueue:
     def clear(self) -> int:
         """Drop what is waiting, tell its marks so, and give how many milliseconds of its run were played."""
         played_ms = self.run_ms
+        for part in self._parts:
+            part.pass_by(self._position, played=True)
+            part.spans.clear()
         self._pieces.clear()
         self._position += self.queued_bytes
         self._at = self.queued_bytes = 0
-        self._filling = False
+        self.tails.clear()
+        self._fill_no_more()
         self._run_start = self.played_bytes
         self.clears += 1
         marks = self.marks
@@ -180,6 +252,131 @@ class PlayQueue:
         for _, fate in marks:
             fate(False)
         return played_ms
+
+    # Several sources
+
+    def part(self) -> Part:
+        """Give a new source's share, empty; `drop` or `forget` it in the end."""
+        part = Part()
+        self._parts = (*self._parts, part)
+        return part
+
+    def forget(self, part: Part) -> None:
+        """Follow a share no longer; what waits of it is played."""
+        part.pass_by(self._position, played=True)
+        self._parts = tuple(other for other in self._parts if other is not part)
+
+    def played_ms_of(self, part: Part) -> int:
+        """How much of a share was played."""
+        part.pass_by(self._position, played=True)
+        return part.played_bytes // self._bytes_per_ms
+
+    def drop(self, part: Part) -> int:
+        """Drop what waits of one share, and forget it; what others enqueued moves up.
+
+        Marks whose last sample was dropped are told so; later ones move up too.
+
+        Returns:
+            How many milliseconds of the share were played.
+        """
+        played_ms = self.played_ms_of(part)
+        self.forget(part)
+        spans = part.spans
+        if not spans:
+            return played_ms
+        kept = list(self._outside(spans))
+        self._pieces = deque(kept)
+        self._at = 0
+        self.queued_bytes = sum(map(len, kept))
+        if not kept:
+            self._fill_no_more()
+        for other in self._parts:
+            other.pass_by(self._position, played=True)
+            other.spans = [[_moved(spans, start), _moved(spans, end)] for start, end in other.spans]
+        marks, self.marks = self.marks, deque()
+        dropped = []
+        for position, fate in marks:
+            if any(start < position <= end for start, end in spans):
+                dropped.append(fate)
+            else:
+                self.marks.append((_moved(spans, position), fate))
+        for fate in dropped:
+            fate(False)
+        return played_ms
+
+    def _outside(self, spans: list[list[int]]) -> Iterator[bytes]:
+        """Cut what waits at the spans, and give what lies between them."""
+        position = self._position - self._at
+        for piece in self._pieces:
+            at = max(self._position - position, 0)
+            for start, end in spans:
+                if start < position + len(piece) and end > position + at:
+                    if start > position + at:
+                        yield piece[at : start - position]
+                    at = end - position
+            if at < len(piece):
+                yield piece[at:]
+            position += len(piece)
+
+    # Another codec
+
+    def retune(self, sample_rate_hz: int) -> None:
+        """Go over to another rate: what waits is converted, and everything said in milliseconds stays what it was.
+
+        Raises:
+            MediaError: no such rate.
+        """
+        before, self.sample_rate_hz = self.sample_rate_hz, sample_rate_hz
+        if before == sample_rate_hz:
+            return
+
+        def scaled(size: int) -> int:
+            return size * sample_rate_hz // (before * _SAMPLE_BYTES) * _SAMPLE_BYTES
+
+        for tail in tuple(self.tails):
+            tail(True)
+        end = self._position + self.queued_bytes
+        waiting = _converted(b"".join(self._outside([])), before, sample_rate_hz)
+        self._bytes_per_ms = sample_rate_hz * _SAMPLE_BYTES // 1000
+        for part in self._parts:
+            part.pass_by(self._position, played=True)
+            part.played_bytes = scaled(part.played_bytes)
+            part.spans = [[scaled(start), scaled(end)] for start, end in part.spans]
+        self.marks = deque((scaled(position), fate) for position, fate in self.marks)
+        for name in ("_position", "_run_start", "played_bytes", "skipped_bytes"):
+            setattr(self, name, scaled(getattr(self, name)))
+        self.queued_bytes = scaled(end) - self._position
+        waiting = waiting[: self.queued_bytes]
+        waiting += waiting[-_SAMPLE_BYTES:] * ((self.queued_bytes - len(waiting)) // _SAMPLE_BYTES)
+        self._pieces = deque((waiting,) if waiting else ())
+        self._at = 0
+        self._set_cushion(self._cushion_ms)
+
+    # Inside
+
+    def _set_cushion(self, cushion_ms: int) -> None:
+        self._cushion_ms = cushion_ms
+        self._cushion = cushion_ms * self._bytes_per_ms
+        self._live_limit = self._cushion + _LIVE_SLACK_MS * self._bytes_per_ms
+
+    def _skip(self, size: int) -> None:
+        """Drop the oldest of a live source that ran ahead."""
+        for part in self._parts:
+            part.pass_by(self._position, played=True)
+            part.pass_by(self._position + size, played=False)
+        self._cut(size)
+        self.skipped_bytes += size
+
+    def _fill_no_more(self) -> None:
+        self._filling = False
+        self._stopped = self.paused
+
+    def _ready(self, size: int) -> bool:
+        """Say whether anything may be given out: not while paused, and of a live source when it is there."""
+        if self.paused or (self._filling and not self._filled(size)):
+            return False
+        self._stopped = False
+        return True
 
     def _filled(self, size: int) -> bool:
         """Say whether a live source may be played: its cushion is there, or it has stopped short of it."""
@@ -197,8 +394,12 @@ class PlayQueue:
     def _last(self, size: int) -> bytes | None:
         """Take less than a whole packet: padded, or nothing while a live source fills its cushion again."""
         left = self.queued_bytes
+        for tail in tuple(self.tails):
+            tail(False)
+        if self.queued_bytes > left:
+            return self.take(size)
         if self._cushion and (not left or self._patience > 0):
-            self._filling = True
+            self._filling = self._stopped = True
             self.dry += 1
             return None
         if not left:
@@ -221,3 +422,15 @@ class PlayQueue:
                 self._at = 0
             parts.append(part)
         return b"".join(parts)
+
+
+def _moved(spans: list[list[int]], position: int) -> int:
+    """Say where a position is once the spans before it are gone."""
+    return position - sum(min(position, end) - start for start, end in spans if start < position)
+
+
+def _converted(pcm: bytes, from_hz: int, to_hz: int) -> bytes:
+    """Bring what waits to another rate, its beginning as loud as it was: the sample before it has been played."""
+    edge = run_up(pcm, from_hz)
+    converted = resample(edge + pcm, from_hz, to_hz)
+    return converted[len(edge) * to_hz // (from_hz * _SAMPLE_BYTES) * _SAMPLE_BYTES :]

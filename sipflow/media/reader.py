@@ -1,51 +1,70 @@
-"""The audio of one stream as its reader sees it: a bounded queue, decoded frame by frame when read."""
+"""The audio of one stream as its reader sees it: a bounded queue, and frames of the rate the reader wants."""
 
 import asyncio
 from collections import deque
 from collections.abc import Callable
 from typing import Self
 
-from sipflow.audio.codecs import AudioCodec
-from sipflow.audio.frame import Frame
+from sipflow.audio.frame import SAMPLE_BYTES, Frame
+from sipflow.audio.resample import MAX_RATE_HZ, Resampler
 from sipflow.errors import MediaError
+from sipflow.media.run_up import run_up
 
 
 class FrameQueue:
-    """Payloads on their way to a reader: the stream puts, the reader takes. Payloads nobody takes are never decoded.
+    """Packet times of 16-bit mono samples on their way to a reader: the stream puts, the reader takes.
 
     Attributes:
-        lost: frames dropped, oldest first, because the reader was slow.
+        sample_rate_hz: of what is put.
+        items: what waits; frames are of before a `switch`.
+        lost: packet times dropped, oldest first, because the reader was slow.
         ended: whether no more will come.
+        on_lost: told how many were lost since it was last told: at the first one, then when as many again as the queue
+            holds have gone, and when the reader reads on.
     """
 
-    __slots__ = ("_limit", "_waiting", "codec", "ended", "items", "lost")
+    __slots__ = (
+        "_limit",
+        "_lost_told",
+        "_tell_at",
+        "_waiting",
+        "ended",
+        "items",
+        "lost",
+        "on_lost",
+        "sample_rate_hz",
+    )
 
-    def __init__(self, codec: AudioCodec, *, limit: int) -> None:
-        """Start empty; `codec` is what payloads are in, `limit` how many may wait."""
-        self.codec = codec
+    def __init__(self, sample_rate_hz: int, *, limit: int) -> None:
+        """Start empty; `sample_rate_hz` is of what will be put, `limit` how many packet times may wait."""
+        self.sample_rate_hz = sample_rate_hz
         self._limit = limit
         self.items: deque[bytes | Frame] = deque()
         self._waiting: asyncio.Future[None] | None = None
-        self.lost = 0
+        self.lost = self._lost_told = 0
+        self._tell_at = 1
         self.ended = False
+        self.on_lost: Callable[[int], None] | None = None
 
-    def put(self, payload: bytes) -> None:
-        """Append a payload and wake the reader."""
+    def put(self, pcm: bytes) -> None:
+        """Append a packet time, and wake the reader."""
         items = self.items
         if len(items) >= self._limit:
             items.popleft()
             self.lost += 1
-        items.append(payload)
+            if self.lost >= self._tell_at:
+                self.tell_lost(again_after=self._limit)
+        items.append(pcm)
         waiting = self._waiting
         if waiting is not None:
             self._waiting = None
             if not waiting.done():
                 waiting.set_result(None)
 
-    def switch(self, codec: AudioCodec) -> None:
-        """Change the codec of the payloads to come."""
+    def switch(self, sample_rate_hz: int) -> None:
+        """Change the rate of what is to come."""
         self.items = deque(self.frame(item) for item in self.items)
-        self.codec = codec
+        self.sample_rate_hz = sample_rate_hz
 
     def end(self) -> None:
         """Let the reader have what waits, and then end."""
@@ -54,22 +73,39 @@ class FrameQueue:
         if waiting is not None and not waiting.done():
             waiting.set_result(None)
 
+    @property
+    def waited_for(self) -> bool:
+        """Whether somebody waits for the next packet time now."""
+        return self._waiting is not None and not self._waiting.done()
+
     def change(self) -> asyncio.Future[None]:
         """Give a future that is done when there is something to take, or the end has come.
 
         Raises:
             MediaError: another task waits already.
         """
-        if self._waiting is not None and not self._waiting.done():
+        if self.waited_for:
             raise MediaError("two tasks read the same frames: give each its own reader")
         self._waiting = asyncio.get_running_loop().create_future()
         return self._waiting
 
     def frame(self, item: bytes | Frame) -> Frame:
-        """Decode one of `items`, unless that has been done."""
+        """Make a frame of one of `items`, unless it is one."""
         if isinstance(item, Frame):
             return item
-        return Frame(self.codec.decode(item), self.codec.sample_rate_hz)
+        return Frame(item, self.sample_rate_hz)
+
+    def tell_lost(self, *, again_after: int) -> None:
+        """Tell what was lost since the last time; the next time is after `again_after` more."""
+        lost, self._lost_told = self.lost - self._lost_told, self.lost
+        self._tell_at = self.lost + again_after
+        if lost and self.on_lost is not None:
+            self.on_lost(lost)
+
+    def caught_up(self) -> None:
+        """Tell of what was lost, for the reader reads on."""
+        if self._lost_told != self.lost or self._tell_at != self.lost + 1:
+            self.tell_lost(again_after=1)
 
 
 class FrameReader:
@@ -78,11 +114,12 @@ class FrameReader:
     It ends early when closed, or when nothing refers to it any more. Cancelling a wait loses no frame.
     """
 
-    __slots__ = ("__weakref__", "_detach", "_queue", "_told")
+    __slots__ = ("__weakref__", "_detach", "_queue", "_rate", "_told")
 
     def __init__(self, queue: FrameQueue, detach: Callable[[FrameQueue], None]) -> None:
         self._queue = queue
         self._detach = detach
+        self._rate: _Converter | None = None
         self._told = 0
 
     def __aiter__(self) -> Self:
@@ -96,11 +133,42 @@ class FrameReader:
             MediaError: another task waits on this reader already.
         """
         queue = self._queue
-        while not queue.items:
-            if queue.ended:
-                raise StopAsyncIteration
-            await queue.change()
-        return queue.frame(queue.items.popleft())
+        rate = self._rate
+        while True:
+            if rate is not None and rate.ready:
+                return rate.take()
+            while not queue.items:
+                if queue.ended:
+                    raise StopAsyncIteration
+                await queue.change()
+            if queue.lost:
+                queue.caught_up()
+            frame = queue.frame(queue.items.popleft())
+            if rate is None or rate.passes(frame):
+                return frame
+            rate.put(frame)
+
+    def at(self, sample_rate_hz: int) -> Self:
+        """Give frames of this rate from now on, whatever the stream's is or becomes; resampled as one stream.
+
+        Frames keep the length they have on the wire, 20 ms unless agreed otherwise.
+
+        Raises:
+            MediaError: no such rate.
+        """
+        if not 0 < sample_rate_hz <= MAX_RATE_HZ:
+            raise MediaError(f"frames cannot be had at {sample_rate_hz} Hz, only at 1 to {MAX_RATE_HZ}")
+        self._rate = _Converter(sample_rate_hz)
+        return self
+
+    @property
+    def on_lost(self) -> Callable[[int], None] | None:
+        """Told how many frames were lost: at the first, once a second while it goes on, and when reading goes on."""
+        return self._queue.on_lost
+
+    @on_lost.setter
+    def on_lost(self, told: Callable[[int], None] | None) -> None:
+        self._queue.on_lost = told
 
     @property
     def lost(self) -> int:
@@ -125,3 +193,66 @@ class FrameReader:
 
     def __del__(self) -> None:
         self._detach(self._queue)
+
+
+class _Converter:
+    """Frames of any rate in, frames of one rate out, as one stream without a seam.
+
+    Attributes:
+        ready: whether a whole frame can be taken.
+    """
+
+    __slots__ = ("_from_hz", "_resampler", "_rest", "_size", "_skip", "_to_hz", "ready")
+
+    def __init__(self, to_hz: int) -> None:
+        self._to_hz = to_hz
+        self._from_hz = 0  # of the last frame
+        self._resampler: Resampler | None = None
+        self._rest = b""
+        self._size = 1  # of a frame that comes out
+        self._skip = 0  # of what comes out of the resampler next
+        self.ready = False
+
+    def passes(self, frame: Frame) -> bool:
+        """Say whether a frame can go as it is."""
+        return frame.sample_rate_hz == self._to_hz and self._resampler is None and not self._rest
+
+    def put(self, frame: Frame) -> None:
+        """Take a frame in."""
+        rate_hz = frame.sample_rate_hz
+        self._size = frame.samples * self._to_hz // rate_hz * SAMPLE_BYTES
+        begins = not self._from_hz
+        if rate_hz != self._from_hz:
+            self._tune(frame)
+        self._rest += self._resampled(frame.pcm)
+        if begins and len(self._rest) < self._size:  # what the resampler holds back is silence at the very beginning,
+            self._rest = bytes(self._size - len(self._rest)) + self._rest  # and no frame of it comes later than others
+        self.ready = len(self._rest) >= self._size > 0
+
+    def take(self) -> Frame:
+        """Give the next frame."""
+        pcm, self._rest = self._rest[: self._size], self._rest[self._size :]
+        self.ready = len(self._rest) >= self._size
+        return Frame(pcm, self._to_hz)
+
+    def _resampled(self, pcm: bytes) -> bytes:
+        if self._resampler is None:
+            return pcm
+        pcm = self._resampler.process(pcm)
+        if self._skip:
+            skipped = min(self._skip, len(pcm))
+            self._skip -= skipped
+            pcm = pcm[skipped:]
+        return pcm
+
+    def _tune(self, frame: Frame) -> None:
+        """Go over to another rate: the old stream to its last sample, the new one as if it had been there."""
+        rate_hz = frame.sample_rate_hz
+        if self._resampler is not None:
+            self._rest += self._resampler.process(b"", last=True)
+        self._resampler = Resampler(rate_hz, self._to_hz) if rate_hz != self._to_hz else None
+        if self._from_hz and self._resampler is not None:
+            edge = run_up(frame.pcm, rate_hz)
+            self._skip = len(edge) // SAMPLE_BYTES * self._to_hz // rate_hz * SAMPLE_BYTES
+            self._resampled(edge)
+        self._from_hz = rate_hz

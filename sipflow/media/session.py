@@ -5,16 +5,21 @@ import socket
 from collections.abc import Callable
 from time import monotonic
 
+from sipflow.audio.codecs import find_codec
 from sipflow.errors import MediaError
+from sipflow.media.encryption import Encryption
 from sipflow.media.inbound import Inbound
 from sipflow.media.latch import Address, Latch
 from sipflow.media.outbound import Outbound, StreamStart
 from sipflow.media.pacer import Pacer
 from sipflow.media.play_queue import Fate, PlayQueue
+from sipflow.media.playout import Playout
 from sipflow.media.ports import PortPair, PortPool
-from sipflow.media.reader import FrameReader
+from sipflow.media.reader import FrameQueue, FrameReader
+from sipflow.media.reporting import Reporting
 from sipflow.media.settings import Settings
 from sipflow.media.statistics import MediaStatistics
+from sipflow.rtp.quality import opinion
 from sipflow.sdp.agreement import Agreed
 
 _UNSPECIFIED = frozenset({"0.0.0.0", "::"})  # noqa: S104  (recognised, not bound)
@@ -44,6 +49,7 @@ class MediaSession:
         on_digit: Callable[[str], None] | None = None,
         on_silent: Callable[[float], None] | None = None,
         start: StreamStart | None = None,
+        clock: Callable[[], float] = monotonic,
     ) -> None:
         """Prepare a stream; nothing is sent or read yet.
 
@@ -56,6 +62,7 @@ class MediaSession:
             on_silent: told the seconds of silence when the peer sent nothing for `settings.rtp_timeout_s`, and again
                 after each further such time. Not while on hold.
             start: first SSRC, sequence number and timestamp; None draws them at random.
+            clock: monotonic seconds.
         """
         self.pair = pair
         self.agreed: Agreed | None = None
@@ -64,19 +71,25 @@ class MediaSession:
         self._pacer = pacer
         self._ports = ports
         self._settings = settings = settings or Settings()
+        self._clock = clock
         self._on_silent = on_silent
         self._silent_since = 0.0
         self._watch: asyncio.TimerHandle | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        latch = Latch(None, packets=settings.latch_packets, silent_s=settings.latch_silent_s)
-        self._latch = latch
+        self._latch = latch = Latch(None, packets=settings.latch_packets, silent_s=settings.latch_silent_s)
+        self._playout = Playout(
+            find_codec("PCMU"), ptime_ms=settings.ptime_ms, min_ms=settings.jitter_min_ms, max_ms=settings.jitter_max_ms
+        )
+        self._playout.on_pace = self._hear
+        self._reporting = Reporting(pair.rtp, pair.rtcp, clock=clock)
         self._inbound = Inbound(
-            pair.rtp, pair.rtcp, latch, pacer, queue_frames=settings.queue_frames, on_digit=on_digit
+            pair.rtp, latch, self._playout, on_digit=on_digit, on_rtcp=self._reporting.take, clock=clock
         )
         self.queue = PlayQueue(limit_s=settings.play_queue_s)
         self._outbound = Outbound(
             pair.rtp, latch, self.queue, start=start or StreamStart.random(), send_silence=settings.send_silence
         )
+        self._encryption = Encryption(pair.rtp, self._inbound, self._outbound, self._reporting)
 
     def __repr__(self) -> str:
         return f"MediaSession(port {self.pair.port})"
@@ -92,8 +105,10 @@ class MediaSession:
             raise MediaError(f"{self!r} is {'closed' if self.closed else 'started already'}")
         self._agree(agreed)
         self._loop = loop = asyncio.get_running_loop()
-        loop.add_reader(self.pair.rtp, self._inbound.readable)
-        self._pacer.add(self._outbound, ptime_ms=agreed.ptime_ms)
+        self._pacer.poller.add(self.pair.rtp, self._inbound.readable)
+        self._pacer.poller.add(self.pair.rtcp, self._reporting.readable)
+        self._pace(agreed.ptime_ms)
+        self._reporting.start(self._outbound, self._inbound, clock_rate_hz=agreed.codec.clock_rate_hz)
         if self._on_silent is not None and self._settings.rtp_timeout_s:
             self._watch = loop.call_later(self._settings.rtp_timeout_s, self._look)
 
@@ -110,7 +125,7 @@ class MediaSession:
         moved = agreed.ptime_ms != self.agreed.ptime_ms
         self._agree(agreed)
         if moved:
-            self._pacer.add(self._outbound, ptime_ms=agreed.ptime_ms)
+            self._pace(agreed.ptime_ms)
 
     def close(self) -> None:
         """Stop, end every reader, drop what is queued, give the ports back. Closing twice is no error."""
@@ -118,13 +133,16 @@ class MediaSession:
             return
         self.closed = True
         self._pacer.remove(self._outbound)
-        if self._loop is not None:
-            self._loop.remove_reader(self.pair.rtp)
-            self._loop = None
+        self._pacer.remove(self._playout)
+        self._pacer.poller.remove(self.pair.rtp)
+        self._pacer.poller.remove(self.pair.rtcp)
+        self._loop = None
         if self._watch is not None:
             self._watch.cancel()
+        self._reporting.end()
+        self._encryption.close()
         self._outbound.end()
-        self._inbound.end()
+        self._playout.end()
         self._ports.give_back(self.pair, now=monotonic())
 
     def frames(self) -> FrameReader:
@@ -132,7 +150,9 @@ class MediaSession:
 
         A reader that is slow loses the oldest audio (`FrameReader.lost`) and holds up nobody.
         """
-        reader = self._inbound.read()
+        queue = FrameQueue(self._playout.sample_rate_hz, limit=self._settings.queue_frames)
+        self._playout.listen(queue)
+        reader = FrameReader(queue, self._playout.forget)
         if self.closed:
             reader.close()
         return reader
@@ -219,8 +239,7 @@ class MediaSession:
     def statistics(self) -> MediaStatistics:
         """Take a snapshot of the counters; good before `start` and after `close` too."""
         inbound, outbound, source = self._inbound, self._outbound, self._inbound.source
-        if not self.closed:
-            inbound.read_rtcp()
+        reports = self._reporting.reports
         return MediaStatistics(
             codec=self.agreed.codec.name if self.agreed else "",
             packets_sent=outbound.packets,
@@ -228,13 +247,21 @@ class MediaSession:
             packets_received=source.received,
             bytes_received=inbound.bytes,
             lost=source.lost,
-            late=inbound.late,
+            late=self._playout.late,
+            concealed_ms=self._playout.concealed_ms,
+            jitter_buffer_ms=0.0 if self.closed else self._playout.buffer.depth_ms,
+            unauthentic=self._encryption.dropped,
             duplicates=source.duplicates,
             jitter_ms=source.jitter_ms,
             strays=self._latch.strays,
             unexpected=inbound.unexpected,
-            malformed=inbound.malformed,
-            rtcp_received=inbound.rtcp,
+            malformed=inbound.malformed + self._reporting.malformed,
+            rtcp_received=self._reporting.received,
+            rtcp_sent=self._reporting.sent,
+            round_trip_ms=self._round_trip_ms,
+            remote_lost=reports.remote_lost if reports is not None else 0,
+            remote_jitter_ms=reports.remote_jitter_ms if reports is not None else None,
+            opinion=self._opinion(source.lost + self._playout.late),
             send_errors=outbound.errors,
             digits_received=inbound.digits,
             first_packet_at=inbound.first_at,
@@ -244,16 +271,46 @@ class MediaSession:
             skipped_ms=self.queue.skipped_ms,
         )
 
+    @property
+    def _round_trip_ms(self) -> float | None:
+        reports = self._reporting.reports
+        return 1000 * reports.round_trip_s if reports is not None and reports.round_trip_s is not None else None
+
+    def _opinion(self, missing: int) -> float | None:
+        """Say how what we hear sounds: None before anything was heard."""
+        expected = self._inbound.source.expected
+        if self.agreed is None or not expected:
+            return None
+        held_ms = self._playout.buffer.depth_ms
+        one_way_ms = (self._round_trip_ms or 0.0) / 2 + held_ms + self._playout.ptime_ms
+        return opinion(self.agreed.codec.name, lost=missing / expected, one_way_ms=one_way_ms)
+
     def _agree(self, agreed: Agreed) -> None:
-        now = monotonic()
+        now = self._clock()
         remote = self._remote(agreed)
         self._inbound.agree(agreed)  # refuses what we have no codec for, before anything has changed
+        self._encryption.agree(agreed, remote)
         self._outbound.agree(agreed, sends=agreed.sends and remote is not None)
+        self._reporting.agree(agreed)
         if remote is not None:
             self._inbound.expect(remote, now=now)
         if self.agreed is None or not (self.agreed.sends and self.agreed.receives):
             self._silent_since = now
         self.agreed = agreed
+
+    def _pace(self, ptime_ms: int) -> None:
+        """Send every packet time, and play out as often, a little before."""
+        phase = self._pacer.add(self._outbound, ptime_ms=ptime_ms)
+        if ptime_ms == self._playout.ptime_ms:
+            self._pacer.hear(self._playout, ptime_ms=ptime_ms, before=phase)
+        else:
+            self._hear(ptime_ms)
+
+    def _hear(self, ptime_ms: int) -> None:
+        """Play out as often as the far end sends."""
+        self._playout.pace(ptime_ms)
+        if self._loop is not None:
+            self._pacer.hear(self._playout, ptime_ms=ptime_ms)
 
     def _remote(self, agreed: Agreed) -> Address | None:
         """Give the peer's address as the socket will name it; None while SDP names none (old hold, RFC 3264 §8.4)."""
@@ -274,7 +331,7 @@ class MediaSession:
     def _look(self) -> None:
         """Report the peer's silence, and look again when it may next have lasted long enough."""
         timeout_s = self._settings.rtp_timeout_s
-        silent_s = self.silent_s(now=monotonic())
+        silent_s = self.silent_s(now=self._clock())
         if silent_s >= timeout_s and self._on_silent is not None:
             self._on_silent(silent_s)
             silent_s = 0.0

@@ -24,6 +24,7 @@ class Settings:
         send_silence: send silence while nothing plays, which keeps NAT bindings and the peer's time-out alive.
         latch_packets: packets in sequence that prove a source which is not the SDP's.
         latch_silent_s: how long a proven source is silent before its stream may move to another address.
+        jitter_min_ms, jitter_max_ms: how long received packets are held, so that those that were slower can catch up.
         queue_frames: received frames kept for a reader that is slow; the oldest are lost.
         play_queue_s: seconds of audio that may wait to be played.
     """
@@ -40,6 +41,8 @@ class Settings:
     send_silence: bool = True
     latch_packets: int = 3
     latch_silent_s: float = 2.0
+    jitter_min_ms: int = 20
+    jitter_max_ms: int = 200
     queue_frames: int = 50
     play_queue_s: float = 1800.0
 
@@ -70,6 +73,10 @@ class Settings:
         for key in ("drain_s", "idle_pairs", "rtp_timeout_s", "latch_silent_s"):
             if getattr(self, key) < 0:
                 raise ConfigError(f"{getattr(self, key)} is negative", key=f"media.{key}")
+        if not 10 <= self.jitter_min_ms <= self.jitter_max_ms <= 1000:
+            raise ConfigError(
+                f"{self.jitter_min_ms} to {self.jitter_max_ms} ms is no range within 10 to 1000", key="media.jitter_max_ms"
+            )
         for key in ("latch_packets", "queue_frames", "play_queue_s"):
             if getattr(self, key) < 1:
                 raise ConfigError(f"{getattr(self, key)} is less than 1", key=f"media.{key}")

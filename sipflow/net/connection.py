@@ -43,6 +43,7 @@ class Connection(asyncio.Protocol):
         hop: the peer as messages from it show it, with the number of the connection.
         accepted: whether the peer opened it.
         is_open: whether it can send at once.
+        hung_up: whether it was we who ended it after it was connected.
         task: what connects it or shakes hands, to be cancelled if it is given up before it is open.
     """
 
@@ -52,6 +53,7 @@ class Connection(asyncio.Protocol):
         self.hop = hop
         self.accepted = accepted
         self.is_open = False
+        self.hung_up = False
         self.task: asyncio.Task[None] | None = None
         self._owner = owner
         self._limits = settings.streams
@@ -178,6 +180,7 @@ class Connection(asyncio.Protocol):
     def close(self, why: str) -> None:
         """Send what is still waiting, then close."""
         transport = self._transport
+        self.hung_up = transport is not None
         self.leave(why)
         if transport is not None:
             transport.close()
@@ -187,6 +190,7 @@ class Connection(asyncio.Protocol):
     def abort(self, why: str) -> None:
         """Close at once; what waits is lost."""
         transport = self._transport
+        self.hung_up = transport is not None
         self.leave(why)
         if transport is not None:
             transport.abort()

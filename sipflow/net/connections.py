@@ -1,6 +1,7 @@
 """Every TCP and TLS connection: found again by peer, opened when there is none, refused when there are too many."""
 
 import asyncio
+import errno
 import resource
 import socket
 from collections.abc import Callable
@@ -25,6 +26,9 @@ from sipflow.tasks import Tasks
 
 _LINGER_S = 5.0  # how long a closed connection may take to send its last octets
 _LAST_OCTETS_S = 1.0  # the same when all are closed at once because the daemon ends
+_TAKEN = frozenset({errno.EADDRNOTAVAIL, errno.EADDRINUSE})
+_AGAIN_S = (0.05, 0.2)  # until the end of a connection that the peer closed has been acknowledged
+_OWN_PORTS_TRIED = 3
 
 Peer = tuple[str, str, int, str]  # transport, host, port, server_name
 
@@ -161,6 +165,8 @@ class Connections:
             self._accepted -= 1
             self._silent.pop(connection, None)
             self._leave_source(connection)
+        elif connection.hung_up:
+            self._local.ports.rest(hop, hop.local_port)
         if connection.is_open:
             self._leaving[connection] = self._clock()
             if not self._closed:
@@ -196,11 +202,9 @@ class Connections:
         limits = settings.streams
         try:
             context = await self._contexts.client(hop) if hop.transport == "tls" else None
-            bind_host = self._bind_host(hop)
-            sock = await dial(hop, bind_host=bind_host, dscp=settings.dscp, timeout_s=limits.connect_s)
+            sock = await self._dial(hop)
+            connection.hop = hop = self._near_end(hop, sock)
             try:
-                filled = self._local.fill(hop)
-                connection.hop = filled._replace(local_host=sock.getsockname()[0])
                 await asyncio.get_running_loop().create_connection(
                     lambda: connection,
                     sock=sock,
@@ -210,9 +214,33 @@ class Connections:
                 )
             except BaseException:  # whatever ends it, a cancellation too, the socket must not leak
                 sock.close()
+                self._local.ports.rest(hop, hop.local_port)
                 raise
         except (OSError, TransportError) as error:  # TimeoutError and ssl.SSLError are OSErrors
             connection.leave(explain(error, hop))
+
+    async def _dial(self, hop: Hop) -> socket.socket:
+        """Connect from the address of our listener, or from the port of ours that takes its place."""
+        local, dscp, limit_s = self._local, self._settings.dscp, self._settings.streams.connect_s
+        if local.listener(hop) is not None:
+            return await dial(hop, bind_host=self._bind_host(hop), dscp=dscp, timeout_s=limit_s)
+        for wait_s in (*_AGAIN_S, *[0.0] * _OWN_PORTS_TRIED):
+            port = local.ports.port(hop)
+            try:
+                return await dial(hop, bind_port=port, dscp=dscp, timeout_s=limit_s)
+            except OSError as error:
+                if not port or error.errno not in _TAKEN:
+                    raise
+            if wait_s:
+                await asyncio.sleep(wait_s)
+            else:
+                local.ports.rest(hop, port)
+        return await dial(hop, dscp=dscp, timeout_s=limit_s)
+
+    def _near_end(self, hop: Hop, sock: socket.socket) -> Hop:
+        host, port = sock.getsockname()[:2]
+        listener = self._local.listener(hop)
+        return hop._replace(local_host=host, local_port=port if listener is None else listener.port)
 
     async def _welcome(self, connection: Connection, sock: socket.socket) -> None:
         hop = connection.hop

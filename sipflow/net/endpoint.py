@@ -44,6 +44,10 @@ class Core(Protocol):
     def deadline(self) -> float | None:
         """When to call `handle_timer`, in the loop's seconds; None for never."""
 
+    @property
+    def soonest(self) -> float:
+        """A moment that is not after `deadline`, infinite for never; asked after every message, so without a search."""
+
     def receive(self, parsed: Parsed, hop: Hop, *, now: float) -> Sequence[object]:
         """Handle one message."""
 
@@ -147,7 +151,7 @@ class Endpoint:
         loop = asyncio.get_running_loop()
         self._now = loop.time
         self._tracer = self._tracer or log_tracer()
-        self._timer = DeadlineTimer(loop, lambda: self._core.deadline, self._due)
+        self._timer = DeadlineTimer(loop, lambda: self._core.deadline, lambda: self._core.soonest, self._due)
         self._listeners.open()
         self._tick()
         self._timer.arm()
@@ -163,6 +167,7 @@ class Endpoint:
             self._ticker.cancel()
         self._listeners.close()
         await self._streams.close()
+        self._local.ports.close()
         await self.tasks.close()
         await self._resolver.close()
 
@@ -173,8 +178,11 @@ class Endpoint:
 
     @property
     def ports(self) -> dict[str, int]:
-        """Our port per transport that has a listener; where there are several, the first one's."""
-        return {address.transport: address.port for address in reversed(self.listening)}
+        """Our port per transport: the first listener's, or for TCP without one where our connections leave from."""
+        ports = {address.transport: address.port for address in reversed(self.listening)}
+        if "tcp" not in ports:
+            ports["tcp"] = self._local.ports.first()
+        return ports
 
     @property
     def counts(self) -> dict[str, int]:

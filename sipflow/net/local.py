@@ -4,6 +4,7 @@ import socket
 from collections.abc import Callable, Sequence
 
 from sipflow.net.literal import WILDCARDS, family_of, is_loopback
+from sipflow.net.own_ports import OwnPorts
 from sipflow.net.settings import ListenAddress
 from sipflow.sip.hop import Hop
 
@@ -17,9 +18,13 @@ class LocalAddresses:
 
     Args:
         clock: monotonic seconds.
+
+    Attributes:
+        ports: where connections leave from that have no listener.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
+        self.ports = OwnPorts(clock)
         self._clock = clock
         self._listening: Sequence[ListenAddress] = ()
         self._sources: dict[str, str] = {}
@@ -61,13 +66,15 @@ class LocalAddresses:
         return min(fitting, key=distance)
 
     def fill(self, hop: Hop) -> Hop:
-        """Give `hop` with local_host and local_port: what the peer will see, and the listener of that transport.
+        """Give `hop` with local_host and local_port: what the peer will see, and where it reaches us.
 
-        Without a listener of that transport and IP version the port is 0.
+        That is the listener of that transport and IP version; without one, for TCP and TLS, the port from which our
+        connection leaves, by which a proxy finds it again; and for UDP 0.
         """
         listener = self.listener(hop)
         if listener is None:
-            return hop._replace(local_host=hop.local_host or self.source_of(hop.host), local_port=0)
+            port = self.ports.port(hop) if hop.reliable else 0
+            return hop._replace(local_host=hop.local_host or self.source_of(hop.host), local_port=port)
         host = listener.host
         if host in WILDCARDS:
             host = hop.local_host or self.source_of(hop.host) or host

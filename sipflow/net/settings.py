@@ -72,11 +72,13 @@ class TlsSettings:
 
     Attributes:
         certificate, key: our chain and its private key; every tls listener needs them.
+        key_passphrase: opens `key` where it is encrypted; appears in no repr.
         ca: certificates of the authorities we trust instead of the system's; "" for the system's.
         verify: whether the far end of a connection that we open must prove its name. Without it anybody on the way
             can read the calls and take the credentials.
         minimum_version: "1.2" or "1.3" (RFC 8996 forbids older ones).
         client_certificate, client_key: what we show a server that asks; "" shows `certificate`.
+        client_key_passphrase: opens `client_key` where it is encrypted; appears in no repr.
         verify_client: whether those who connect to us must show a certificate of `ca`.
     """
 
@@ -88,6 +90,8 @@ class TlsSettings:
     client_certificate: str = ""
     client_key: str = ""
     verify_client: bool = False
+    key_passphrase: str = field(default="", repr=False)
+    client_key_passphrase: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:
         if self.minimum_version not in _TLS_VERSIONS:
@@ -96,12 +100,14 @@ class TlsSettings:
             )
         if self.verify_client and not self.ca:
             raise LocalProtocolError("tls.verify_client needs tls.ca: the authority of the certificates to be shown")
-        for name, certificate, key in (
-            ("", self.certificate, self.key),
-            ("client_", self.client_certificate, self.client_key),
+        for name, certificate, key, passphrase in (
+            ("", self.certificate, self.key, self.key_passphrase),
+            ("client_", self.client_certificate, self.client_key, self.client_key_passphrase),
         ):
             if bool(certificate) != bool(key):
                 raise LocalProtocolError(f"tls.{name}certificate and tls.{name}key belong together: set both or none")
+            if passphrase and not key:
+                raise LocalProtocolError(f"tls.{name}key_passphrase opens tls.{name}key: set that, too")
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,13 @@ def ask_for_buffers(sock: socket.socket, size_bytes: int) -> None:
             sock.setsockopt(socket.SOL_SOCKET, option, size_bytes)
 
 
+def share_port(sock: socket.socket) -> None:
+    """Let `sock` be bound to a port that other sockets of ours have, none of which listens; before it is bound."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if sys.platform != "linux":  # BSD's SO_REUSEADDR does not let two have exactly the same address
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+
+
 def prepare_stream(sock: socket.socket, dscp: int | None) -> None:
     """Make a TCP socket send at once, and notice a peer that is gone before timers B and F do."""
     sock.setblocking(False)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from sipflow.errors import TransportError
 from sipflow.net.literal import family_of
 from sipflow.net.settings import ListenAddress
-from sipflow.net.sockets import bind, prepare_stream
+from sipflow.net.sockets import bind, prepare_stream, share_port
 from sipflow.sip.hop import Hop
 
 _BATCH = 64  # connections per wake-up
@@ -18,8 +18,10 @@ _EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 Accepted = Callable[[socket.socket, str, int, ListenAddress], None]
 
 
-async def dial(hop: Hop, *, bind_host: str, dscp: int | None, timeout_s: float) -> socket.socket:
-    """Open a TCP connection to `hop`, from `bind_host` if it is not "".
+async def dial(
+    hop: Hop, *, bind_host: str = "", bind_port: int = 0, dscp: int | None, timeout_s: float
+) -> socket.socket:
+    """Open a TCP connection to `hop`, from `bind_host` if it is not "" and from `bind_port` if it is not 0.
 
     Raises:
         TransportError: it is no address; a name is never looked up here.
@@ -31,8 +33,10 @@ async def dial(hop: Hop, *, bind_host: str, dscp: int | None, timeout_s: float) 
     sock = socket.socket(family_of(hop.host), socket.SOCK_STREAM)
     try:
         prepare_stream(sock, dscp)
-        if bind_host:
-            sock.bind((bind_host, 0))
+        if bind_port:
+            share_port(sock)
+        if bind_host or bind_port:
+            sock.bind((bind_host, bind_port))
         async with asyncio.timeout(timeout_s):
             await asyncio.get_running_loop().sock_connect(sock, (hop.host, hop.port))
     except BaseException:  # whatever ends it, a cancellation too, the socket must not leak

@@ -15,6 +15,8 @@ class DeadlineTimer:
     Args:
         loop: whose clock deadlines are in.
         deadline: gives the current one, None for none.
+        soonest: gives a moment that is not after it, infinite for none, at next to no cost: whoever has it looked at
+            after every message does not have the deadline itself worked out.
         on_due: handles it.
     """
 
@@ -22,10 +24,12 @@ class DeadlineTimer:
         self,
         loop: asyncio.AbstractEventLoop,
         deadline: Callable[[], float | None],
+        soonest: Callable[[], float],
         on_due: Callable[[float], None],
     ) -> None:
         self._loop = loop
         self._deadline = deadline
+        self._soonest = soonest
         self._on_due = on_due
         self._handle: asyncio.TimerHandle | None = None
         self._at = float("inf")
@@ -34,8 +38,10 @@ class DeadlineTimer:
 
     def arm(self) -> None:
         """Look at the deadline again. A timer that will fire too early is left: it then sees that and re-arms."""
+        if self._soonest() >= self._at or self._stopped:
+            return
         deadline = self._deadline()
-        if deadline is None or deadline >= self._at or self._stopped:
+        if deadline is None or deadline >= self._at:
             return
         at = max(min(deadline, self._loop.time() + _LONGEST_S), self._not_before)
         if at >= self._at:

@@ -5,6 +5,7 @@ import ssl
 from collections.abc import Callable
 
 from sipflow.errors import TransportError
+from sipflow.net.identity import NamedPeer
 from sipflow.net.settings import TlsSettings
 from sipflow.sip.hop import Hop
 
@@ -84,13 +85,15 @@ def client_context(settings: TlsSettings) -> ssl.SSLContext:
         TransportError: a file cannot be used; the sentence says which.
     """
     context = _context(ssl.Purpose.SERVER_AUTH, settings)
-    if not settings.verify:
-        context.check_hostname = False
+    context.check_hostname = False  # `NamedPeer` knows SIP URIs, too
+    if settings.verify:
+        context.sslobject_class = NamedPeer
+    else:
         context.verify_mode = ssl.CERT_NONE
     if settings.client_certificate:
-        _load_chain(context, settings.client_certificate, settings.client_key)
+        _load_chain(context, settings, "client_")
     elif settings.certificate:
-        _load_chain(context, settings.certificate, settings.key)
+        _load_chain(context, settings)
     return context
 
 
@@ -102,7 +105,7 @@ def server_context(settings: TlsSettings) -> ssl.SSLContext:
     """
     context = _context(ssl.Purpose.CLIENT_AUTH, settings)
     context.verify_mode = ssl.CERT_REQUIRED if settings.verify_client else ssl.CERT_NONE
-    _load_chain(context, settings.certificate, settings.key)
+    _load_chain(context, settings)
     return context
 
 
@@ -115,16 +118,26 @@ def _context(purpose: ssl.Purpose, settings: TlsSettings) -> ssl.SSLContext:
     return context
 
 
-def _load_chain(context: ssl.SSLContext, certificate: str, key: str) -> None:
+def _load_chain(context: ssl.SSLContext, settings: TlsSettings, which: str = "") -> None:
+    """Load `certificate` and `key` of the settings, or those whose names begin with `which`."""
+    certificate, key = getattr(settings, f"{which}certificate"), getattr(settings, f"{which}key")
+    passphrase: str = getattr(settings, f"{which}key_passphrase")
+    asked = []
+
+    def answer() -> str:
+        """Stand in for the prompt with which OpenSSL would stop the daemon."""
+        asked.append(True)
+        if not passphrase:
+            raise ValueError(f"the key is encrypted; set tls.{which}key_passphrase")
+        return passphrase
+
     try:
-        context.load_cert_chain(certificate, key, password=_no_password)
+        context.load_cert_chain(certificate, key, password=answer)
     except (OSError, ValueError) as error:
-        raise TransportError(f"cannot use certificate {certificate} with key {key}: {_reason(error)}") from error
-
-
-def _no_password() -> str:
-    """Stand in for the prompt with which OpenSSL would stop the daemon."""
-    raise ValueError("the key is encrypted; sipflow cannot ask for its password")
+        why = _reason(error)
+        if asked and isinstance(error, ssl.SSLError):
+            why = f"tls.{which}key_passphrase does not open it ({why})"
+        raise TransportError(f"cannot use certificate {certificate} with key {key}: {why}") from error
 
 
 def explain(error: BaseException, hop: Hop) -> str:

@@ -1,9 +1,12 @@
 """The values on both sides of an offer and its answer: what we can, where we are, what was agreed."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from enum import Enum
 from typing import Self
 
 from sipflow.sdp.attributes import SENDRECV, Direction
+from sipflow.sdp.crypto import Crypto
+from sipflow.sdp.fingerprint import DtlsTerms, Fingerprint
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,31 @@ PCMU = Codec("PCMU", 8000, payload_type=0)
 PCMA = Codec("PCMA", 8000, payload_type=8)
 
 
+class Encryption(Enum):
+    """Whether audio is encrypted: never, where the peer does it too (RFC 8643), or always."""
+
+    OFF = "off"
+    OPTIONAL = "optional"
+    REQUIRED = "required"
+
+
+class Keying(Enum):
+    """Where the keys of encrypted audio come from: the description (RFC 4568), or a DTLS handshake (RFC 5763)."""
+
+    SDES = "sdes"
+    DTLS = "dtls"
+
+
+SUITES = (
+    "AES_CM_128_HMAC_SHA1_80",
+    "AEAD_AES_256_GCM",
+    "AES_256_CM_HMAC_SHA1_80",
+    "AEAD_AES_128_GCM",
+    "AES_CM_128_HMAC_SHA1_32",
+    "AES_256_CM_HMAC_SHA1_32",
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Capabilities:
     """What a trunk allows.
@@ -45,7 +73,12 @@ class Capabilities:
         ptime_ms: packet time we ask for, and use when the peer asks for none; 10 to 60.
         own_order: answer with our first codec that was offered, not with the offerer's (RFC 3264 §6.1 advises the
             offerer's).
-        rtcp_mux: accept RTP and RTCP on one port when it is offered (RFC 5761 §5.1.1); never offered by us.
+        rtcp_mux: accept RTP and RTCP on one port when it is offered (RFC 5761 §5.1.1); offered by us only with DTLS,
+            which would need a handshake for each port.
+        srtp: whether audio is encrypted.
+        keying: how keys are made in our offers; of the peer's offers either is taken, this one first.
+        suites: what we take, with keys from the description.
+        offered_suites: what we offer; few, because each takes about 100 bytes of an INVITE that should fit a datagram.
     """
 
     codecs: tuple[Codec, ...] = (PCMU, PCMA)
@@ -53,6 +86,10 @@ class Capabilities:
     ptime_ms: int = 20
     own_order: bool = False
     rtcp_mux: bool = True
+    srtp: Encryption = Encryption.OFF
+    keying: Keying = Keying.SDES
+    suites: tuple[str, ...] = SUITES
+    offered_suites: tuple[str, ...] = SUITES[:2]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +102,9 @@ class LocalMedia:
         session_id: the same for the whole call (RFC 8866 §5.2).
         version: grows by one with every description of the call that differs (RFC 3264 §8).
         direction: what we want; a peer can only take away from it.
+        secret: `crypto.SECRET_BYTES` random octets, from which the keys are cut that we send with; the same as long as
+            the call has the same keys. Empty without SRTP.
+        fingerprint: of our certificate; None where no DTLS handshake can be made.
     """
 
     address: str
@@ -73,10 +113,31 @@ class LocalMedia:
     session_id: int
     version: int
     direction: Direction = SENDRECV
+    secret: bytes = field(default=b"", repr=False)
+    fingerprint: Fingerprint | None = None
 
     def revised(self, direction: Direction | None = None) -> Self:
         """Give the same end with the next version, and another direction if one is given."""
         return replace(self, version=self.version + 1, direction=direction or self.direction)
+
+
+@dataclass(frozen=True, slots=True)
+class SrtpKeys:
+    """With what the packets of a stream are enciphered and authenticated (RFC 4568, RFC 5764); appears in no repr.
+
+    Attributes:
+        suite: such as "AES_CM_128_HMAC_SHA1_80" (RFC 4568 §6.2, RFC 6188, RFC 7714).
+        send_key, receive_key: master key with the master salt behind it: ours, and the peer's.
+        receive_mki: what names the peer's key in every packet of the peer's (RFC 3711 §3.1), empty for nothing. We
+            never send one.
+        line: our own `a=crypto`, which our next offer repeats (RFC 4568 §7.1.4); None after a DTLS handshake.
+    """
+
+    suite: str
+    send_key: bytes = field(repr=False)
+    receive_key: bytes = field(repr=False)
+    receive_mki: bytes = b""
+    line: Crypto | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +156,8 @@ class Agreed:
         telephone_event_send, telephone_event_receive: payload types of digits, None for no digits.
         rtcp_mux: RTCP shares the RTP port, both ways.
         receivable: payload type and codec of everything the peer may send without asking again; the agreed codec first.
+        srtp: with what every packet is protected; None without encryption, and where `dtls` has yet to make it.
+        dtls: what makes the keys, None where they are known or not needed.
     """
 
     codec: Codec
@@ -111,3 +174,5 @@ class Agreed:
     telephone_event_receive: int | None
     rtcp_mux: bool
     receivable: tuple[tuple[int, Codec], ...] = ()
+    srtp: SrtpKeys | None = None
+    dtls: DtlsTerms | None = None

@@ -3,14 +3,15 @@
 from typing import NamedTuple
 
 from sipflow.errors import RemoteProtocolError
-from sipflow.sdp.agreement import Capabilities, Codec, LocalMedia
+from sipflow.sdp.agreement import Agreed, Capabilities, Codec, Encryption, LocalMedia
 from sipflow.sdp.attributes import RtpMap
+from sipflow.sdp.crypto import Crypto
 from sipflow.sdp.description import MediaDescription, SessionDescription
 from sipflow.sdp.peer import PeerAudio, read_audio
+from sipflow.sdp.securing import Protection, protection_of
 
 EVENTS = "telephone-event"  # RFC 4733 §2.1
 
-_PROFILES = frozenset({"RTP/AVP", "RTP/AVPF"})  # RFC 3551, RFC 4585; the others need encryption
 _NO_CODECS = frozenset({EVENTS, "cn", "red"})
 _SAID = 8  # how many codecs or reasons a refusal names
 
@@ -24,6 +25,7 @@ class Choice(NamedTuple):
         payload_type: the number the peer gave `codec`.
         codec: of our capabilities.
         events: the number the peer gave telephone events at the codec's clock rate, None without.
+        protection: how it is encrypted, None for not at all.
     """
 
     place: int
@@ -31,6 +33,7 @@ class Choice(NamedTuple):
     payload_type: int
     codec: Codec
     events: int | None
+    protection: Protection | None = None
 
 
 def choose(
@@ -38,22 +41,39 @@ def choose(
     local: LocalMedia,
     capabilities: Capabilities,
     known: dict[int, RtpMap] | None = None,
+    *,
+    agreed: Agreed | None = None,
+    offered: tuple[Crypto, ...] | None = None,
 ) -> Choice:
-    """Find the first audio stream that we can use; `known` gives payload types a meaning the peer need not repeat.
+    """Find the first audio stream that we can use; where encryption is optional, the first encrypted one if there is.
+
+    Args:
+        description: the peer's.
+        local, capabilities: ours.
+        known: gives payload types a meaning that the peer need not repeat.
+        agreed: what the call has so far.
+        offered: our `a=crypto` lines when `description` is an answer.
 
     Raises:
         RemoteProtocolError: there is none: status 488, or 400 when the audio is described wrongly.
     """
     refusals: list[RemoteProtocolError] = []
+    found: Choice | None = None
     for place, medium in enumerate(description.media):
         if medium.kind.lower() == "audio" and medium.port:
             try:
+                protection = protection_of(description, medium, local, capabilities, agreed=agreed, offered=offered)
                 audio = _usable(description, medium, local, known)
                 number, codec = _common(audio, capabilities)
             except RemoteProtocolError as error:
                 refusals.append(error)
             else:
-                return Choice(place, audio, number, codec, _events_of(audio, codec))
+                choice = Choice(place, audio, number, codec, _events_of(audio, codec), protection)
+                if protection is not None or capabilities.srtp is not Encryption.OPTIONAL:
+                    return choice
+                found = found or choice
+    if found is not None:
+        return found
     raise _why_none(description, refusals)
 
 
@@ -70,10 +90,6 @@ def match_codec(mapping: RtpMap, codecs: tuple[Codec, ...]) -> Codec | None:
 def _usable(
     description: SessionDescription, medium: MediaDescription, local: LocalMedia, known: dict[int, RtpMap] | None
 ) -> PeerAudio:
-    if medium.protocol.upper() not in _PROFILES:
-        raise RemoteProtocolError(
-            f"the audio uses {medium.protocol}, this trunk allows unencrypted RTP/AVP only", status=488
-        )
     audio = read_audio(description, medium, known)
     if (":" in audio.host) is not (":" in local.address):
         theirs, ours = ("IPv6", "IPv4") if ":" in audio.host else ("IPv4", "IPv6")

@@ -6,7 +6,9 @@ from sipflow.sdp.agreement import PCMA, PCMU, Agreed, Capabilities, Codec, Local
 from sipflow.sdp.attributes import RtpMap, direction_of, usable_ptime
 from sipflow.sdp.choosing import EVENTS, Choice, choose, match_codec
 from sipflow.sdp.description import MediaDescription, SessionDescription
+from sipflow.sdp.fingerprint import DtlsTerms
 from sipflow.sdp.peer import UNSPECIFIED, read_mappings
+from sipflow.sdp.securing import answer_lines, keys_of, offer_lines, offer_protocol, offered_cryptos, offers_dtls
 from sipflow.sdp.writing import Format, write_audio, write_description, write_refused
 
 __all__ = [
@@ -27,7 +29,9 @@ _TIME = re.compile(r"[0-9]{1,20} [0-9]{1,20}")
 _DYNAMIC = range(96, 128)  # RFC 3551 §6
 
 
-def make_offer(local: LocalMedia, capabilities: Capabilities, *, after: bytes = b"") -> bytes:
+def make_offer(
+    local: LocalMedia, capabilities: Capabilities, *, after: bytes = b"", agreed: Agreed | None = None
+) -> bytes:
     """Write an offer of one audio stream with all our codecs.
 
     Args:
@@ -35,37 +39,42 @@ def make_offer(local: LocalMedia, capabilities: Capabilities, *, after: bytes = 
         capabilities: what to offer.
         after: our last description of this call, if any: its other media stay in place, refused (RFC 3264 §8), and its
             payload types keep their meaning (RFC 3264 §8.3.2).
+        agreed: what the call has so far, if anything: whether it is encrypted, and its keys, stay as they are.
     """
     before = SessionDescription.parse(after) if after else None
     place, kept = _own_audio(before)
     audio = write_audio(
         local,
-        kept.protocol if kept else "RTP/AVP",
+        kept.protocol if kept else offer_protocol(local, capabilities),
         [entry for entry, _ in _offered(capabilities, kept)],
         ptime_ms=usable_ptime(capabilities.ptime_ms),
         direction=local.direction,
-        rtcp_mux=False,
+        rtcp_mux=offers_dtls(local, capabilities, agreed),
+        security=offer_lines(local, capabilities, agreed),
     )
     media = [write_refused(medium) for medium in before.media] if before else []
     media[place : place + 1] = [audio]
     return write_description(local, "0 0", media)
 
 
-def answer_offer(offer: bytes, local: LocalMedia, capabilities: Capabilities) -> tuple[bytes, Agreed]:
+def answer_offer(
+    offer: bytes, local: LocalMedia, capabilities: Capabilities, *, agreed: Agreed | None = None
+) -> tuple[bytes, Agreed]:
     """Answer an offer with its first audio stream that we can use; every other medium is refused with port 0.
 
-    The answer names one codec, and telephone events if they were offered at that codec's clock rate.
+    The answer names one codec, and telephone events if they were offered at that codec's clock rate. `agreed` is what
+    the call has so far.
 
     Raises:
         RemoteProtocolError: the offer is broken (status 400), or has nothing that we can use (status 488).
     """
     description = SessionDescription.parse(offer)
-    choice = choose(description, local, capabilities)
+    choice = choose(description, local, capabilities, agreed=agreed)
     number, codec, events = choice.payload_type, choice.codec, choice.events
     if capabilities.telephone_event_payload_type is None:
         events = None
     mux = choice.audio.rtcp_mux and capabilities.rtcp_mux  # RFC 5761 §5.1.1: only if it was offered
-    agreed = _agree(local, capabilities, choice, (events, events), ((number, codec),), mux=mux)
+    settled = _agree(local, capabilities, choice, (events, events), ((number, codec),), mux=mux)
     formats = [Format(number, codec.rtpmap, codec.fmtp)]
     if events is not None:
         formats.append(Format(events, f"{EVENTS}/{codec.clock_rate_hz}", _EVENTS_FMTP))
@@ -74,15 +83,18 @@ def answer_offer(offer: bytes, local: LocalMedia, capabilities: Capabilities) ->
         local,
         description.media[choice.place].protocol,
         formats,
-        ptime_ms=agreed.ptime_ms,
-        direction=direction_of(sends=agreed.sends, receives=agreed.receives),
-        rtcp_mux=agreed.rtcp_mux,
+        ptime_ms=settled.ptime_ms,
+        direction=direction_of(sends=settled.sends, receives=settled.receives),
+        rtcp_mux=settled.rtcp_mux,
+        security=answer_lines(choice.protection, local),
     )
     time = description.session.first("t") or ""  # RFC 3264 §6: the answer repeats the offer's t=
-    return write_description(local, time if _TIME.fullmatch(time) else "0 0", media), agreed
+    return write_description(local, time if _TIME.fullmatch(time) else "0 0", media), settled
 
 
-def read_answer(answer: bytes, local: LocalMedia, capabilities: Capabilities, *, offer: bytes = b"") -> Agreed:
+def read_answer(
+    answer: bytes, local: LocalMedia, capabilities: Capabilities, *, offer: bytes = b"", agreed: Agreed | None = None
+) -> Agreed:
     """Read the answer to our offer.
 
     Args:
@@ -90,6 +102,7 @@ def read_answer(answer: bytes, local: LocalMedia, capabilities: Capabilities, *,
         local: our end, as it was offered.
         capabilities: as they were offered.
         offer: what we sent; needed only when `make_offer` was given `after`.
+        agreed: as it was given to `make_offer`.
 
     Raises:
         RemoteProtocolError: the answer is broken (status 400), or leaves nothing that we can use (status 488). There
@@ -101,7 +114,8 @@ def read_answer(answer: bytes, local: LocalMedia, capabilities: Capabilities, *,
         entry.payload_type: RtpMap(entry.payload_type, codec.name, codec.clock_rate_hz, codec.channels)
         for entry, codec in ours
     }
-    choice = choose(SessionDescription.parse(answer), local, capabilities, known)
+    cryptos = offered_cryptos(local, capabilities, agreed)
+    choice = choose(SessionDescription.parse(answer), local, capabilities, known, agreed=agreed, offered=cryptos)
     answered = [choice.codec, *[match_codec(mapping, capabilities.codecs) for mapping in choice.audio.mappings]]
     receivable: list[tuple[int, Codec]] = []
     for wanted in answered:
@@ -116,7 +130,7 @@ def read_answer(answer: bytes, local: LocalMedia, capabilities: Capabilities, *,
         choice,
         (choice.events, own_events) if both else (None, None),
         tuple(receivable),
-        mux=False,  # never offered by us
+        mux=choice.audio.rtcp_mux and offers_dtls(local, capabilities, agreed),
     )
 
 
@@ -147,6 +161,8 @@ def _agree(
         telephone_event_receive=events[1],
         rtcp_mux=mux,
         receivable=receivable,
+        srtp=keys_of(choice.protection, local),
+        dtls=choice.protection if isinstance(choice.protection, DtlsTerms) else None,
     )
 
 

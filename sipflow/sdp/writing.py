@@ -39,8 +39,12 @@ def write_audio(
     ptime_ms: int,
     direction: Direction,
     rtcp_mux: bool,
+    security: Iterable[str] = (),
 ) -> str:
-    """Write our audio stream; payload types with a fixed meaning get an a=rtpmap too, which harms nobody."""
+    """Write our audio stream; payload types with a fixed meaning get an a=rtpmap too, which harms nobody.
+
+    `security` are whole lines without their ends, such as "a=crypto:...".
+    """
     numbers = " ".join([str(entry.payload_type) for entry in formats])
     lines = [f"m=audio {local.rtp_port} {protocol} {numbers}"]
     for number, rtpmap, fmtp in formats:
@@ -49,6 +53,7 @@ def write_audio(
             lines.append(f"a=fmtp:{number} {fmtp}")
     lines.append(f"a=ptime:{ptime_ms}")
     lines.append(f"a={direction.value}")
+    lines.extend(security)
     lines.append("a=rtcp-mux" if rtcp_mux else f"a=rtcp:{local.rtcp_port}")  # RFC 5761 §5.1.1, RFC 3605 §2.1
     return "\r\n".join(lines) + "\r\n"
 

@@ -8,12 +8,13 @@ from sipflow.sip.headers.content import accepts
 from sipflow.sip.message import Request
 from sipflow.sip.uri import OtherUri
 
-SUPPORTED_METHODS = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE")
+SUPPORTED_METHODS = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE", "PRACK")
 KNOWN_METHODS = frozenset(
-    {*SUPPORTED_METHODS, "REGISTER", "PRACK", "SUBSCRIBE", "NOTIFY", "PUBLISH", "MESSAGE", "REFER"}
+    {*SUPPORTED_METHODS, "REGISTER", "SUBSCRIBE", "NOTIFY", "PUBLISH", "MESSAGE", "REFER"}
 )
 ALLOW = ", ".join(SUPPORTED_METHODS)
-SUPPORTED_EXTENSIONS: frozenset[str] = frozenset()
+SUPPORTED_EXTENSIONS = frozenset({"100rel"})
+SUPPORTED = ", ".join(sorted(SUPPORTED_EXTENSIONS))
 _BODY_METHODS = frozenset({"INVITE", "UPDATE"})
 _LONGEST_WHY = 200  # characters; a datagram must hold it beside everything else
 

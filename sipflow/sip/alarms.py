@@ -77,6 +77,11 @@ class Alarms(Generic[S]):
             self._heap[:] = [entry for entry in self._heap if entry[1] in self._live]
             heapq.heapify(self._heap)
 
+    @property
+    def soonest(self) -> float:
+        """A moment that no deadline comes before, infinite where there is none; exact right after `next`."""
+        return self._heap[0][0] if self._heap else inf
+
     def next(self) -> float | None:
         """The earliest deadline, exactly; None if there is none."""
         heap, live = self._heap, self._live

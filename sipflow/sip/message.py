@@ -1,10 +1,12 @@
 """Requests and responses (RFC 3261 §7), and the messages that are made from other messages."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from sipflow.errors import LocalProtocolError, RemoteProtocolError
 from sipflow.sip.grammar import TOKEN
-from sipflow.sip.headers.lines import Headers, refuse_unencodable
+from sipflow.sip.headers.lines import ECHO, Headers, Written, refuse_unencodable, write_line
+from sipflow.sip.headers.names import KEYS, header_key
 from sipflow.sip.headers.typed import TypedHeaders
 from sipflow.sip.status import reason_phrase
 from sipflow.sip.uri import Uri, parse_uri
@@ -131,6 +133,7 @@ def make_response(
     headers: Sequence[tuple[str, str]] = (),
     body: bytes = b"",
     content_type: str | None = None,
+    written: Written = (),
 ) -> Response:
     """Build the response to a request (RFC 3261 §8.2.6): Via, From, To, Call-ID and CSeq are its raw lines.
 
@@ -143,34 +146,68 @@ def make_response(
         to_tag: put into To when it has no tag and the status is above 100 (§8.2.6.2).
         headers: further lines, in order.
         body: the body, with its Content-Type in `content_type`.
+        written: lines after `headers`, from `write_lines`: what all responses carry need not be written each time.
 
     Raises:
         LocalProtocolError: CR, LF or NUL in `headers` or `content_type`.
     """
-    keys: list[str] = []
-    lines: list[str] = []
-    echoed = _echoed(request.method, status)
-    for key, line in zip(request.headers._keys, request.headers._lines, strict=True):
-        if key in echoed and (key not in keys or key in _REPEATABLE):
-            keys.append(key)
-            lines.append(line)
-    if to_tag and status > 100 and "to" in keys and not _has_tag(request):
-        lines[keys.index("to")] += f";tag={to_tag}"
-    response = Response(status, reason_phrase(status) if reason is None else reason, Headers(keys, lines), body)
+    echo = _echo(request, _echoed(request, status))
+    keys, lines = echo.keys.copy(), echo.lines.copy()
+    if to_tag and status > 100 and echo.untagged >= 0:
+        lines[echo.untagged] += f";tag={to_tag}"
     for name, value in headers:
-        response.headers.add(name, value)
+        lines.append(write_line(name, value))
+        keys.append(KEYS.get(name) or header_key(name) or name)
+    for key, line in written:
+        keys.append(key)
+        lines.append(line)
     if content_type is not None and body:
-        response.headers.add("Content-Type", content_type)
+        keys.append("content-type")
+        lines.append(write_line("Content-Type", content_type))
     keys.append("content-length")
     lines.append(f"Content-Length: {len(body)}")
-    return response
+    return Response(status, reason_phrase(status) if reason is None else reason, Headers(keys, lines), body)
 
 
-def _echoed(method: str, status: int) -> frozenset[str]:
+class _Echo(NamedTuple):
+    """What of a request its responses repeat.
+
+    Attributes:
+        names: of which headers.
+        keys, lines: of these, as in `Headers`.
+        untagged: where a To without a tag stands, -1 where there is none.
+    """
+
+    names: frozenset[str]
+    keys: list[str]
+    lines: list[str]
+    untagged: int
+
+
+def _echo(request: Request, names: frozenset[str]) -> _Echo:
+    """Collect these lines. An INVITE has three responses: kept with it until one of its headers changes."""
+    typed = request.headers._typed
+    kept: _Echo | None = typed.get(ECHO)
+    if kept is not None and kept.names is names:
+        return kept
+    found = [pair for pair in zip(request.headers._keys, request.headers._lines, strict=True) if pair[0] in names]
+    if len(found) > len(dict(found)):  # several Via or Record-Route; of a header that must stand once the first counts
+        seen: set[str] = set()
+        found = [pair for pair in found if pair[0] in _REPEATABLE or not (pair[0] in seen or seen.add(pair[0]))]
+    keys, lines = [key for key, _ in found], [line for _, line in found]
+    untagged = keys.index("to") if "to" in keys and not _has_tag(request) else -1
+    made = typed[ECHO] = _Echo(names, keys, lines, untagged)
+    return made
+
+
+def _echoed(request: Request, status: int) -> frozenset[str]:
+    """Say which headers the response repeats, and the same for all statuses where there is nothing else to repeat."""
+    keys = request.headers._keys
     if status == 100:
-        return _ECHOED_WITH_TIME
-    # RFC 3261 §12.1.1: a response that makes a dialog repeats Record-Route.
-    return _ECHOED_WITH_ROUTES if status < 300 and method in _MAKES_DIALOG else _ECHOED
+        return _ECHOED_WITH_TIME if "timestamp" in keys else _ECHOED
+    if status < 300 and "record-route" in keys and request.method in _MAKES_DIALOG:
+        return _ECHOED_WITH_ROUTES  # RFC 3261 §12.1.1: a response that makes a dialog repeats Record-Route
+    return _ECHOED
 
 
 def _has_tag(request: Request) -> bool:

@@ -20,8 +20,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Confirmed",
+    "EarlyOffer",
     "Ended",
     "Finished",
+    "InfoAnswered",
     "InfoReceived",
     "InviteReceived",
     "OfferAnswered",
@@ -72,11 +74,24 @@ class Progressed(NamedTuple):
 
     Attributes:
         body: its SDP, b"" if none.
+        reliable: whether we acknowledge it (RFC 3262): its SDP is the answer, and no preview of it.
     """
 
     usage: "UacInvite"
     response: Response
     body: bytes = b""
+    reliable: bool = False
+
+
+class EarlyOffer(NamedTuple):
+    """A reliable provisional response to an INVITE of ours without SDP offers media (RFC 3262 §5).
+
+    Answer with `usage.answer_early(response, body)`, or cancel the call.
+    """
+
+    usage: "UacInvite"
+    response: Response
+    body: bytes
 
 
 class Confirmed(NamedTuple):
@@ -92,7 +107,7 @@ class Confirmed(NamedTuple):
 
 
 class OfferReceived(NamedTuple):
-    """The peer offers new media in re-INVITE or UPDATE; answer with `usage.answer_offer` or `usage.refuse_offer`.
+    """The peer offers new media, in re-INVITE, UPDATE or PRACK: `usage.answer_offer` it, or `usage.refuse_offer`.
 
     Attributes:
         body: the offer; b"" when the peer asks us to make one (a re-INVITE without SDP).
@@ -105,7 +120,10 @@ class OfferReceived(NamedTuple):
 
 
 class OfferAnswered(NamedTuple):
-    """The far end ended an offer of ours, sent in a re-INVITE: status and, if 2xx, its SDP answer."""
+    """The far end ended an offer of ours: status and, if 2xx, its SDP answer.
+
+    The offer went out in a re-INVITE, in the 2xx to an empty re-INVITE, or in a reliable provisional response.
+    """
 
     usage: "InviteUsage"
     status: int
@@ -117,6 +135,13 @@ class InfoReceived(NamedTuple):
 
     usage: "InviteUsage"
     request: Request
+
+
+class InfoAnswered(NamedTuple):
+    """An INFO of ours is over: the far end's final status, 408 when it never answered."""
+
+    usage: "InviteUsage"
+    status: int
 
 
 class Ended(NamedTuple):
@@ -150,10 +175,12 @@ Event = (
     | RequestReceived
     | Refused
     | Progressed
+    | EarlyOffer
     | Confirmed
     | OfferReceived
     | OfferAnswered
     | InfoReceived
+    | InfoAnswered
     | Ended
     | Finished
 )

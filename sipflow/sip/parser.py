@@ -6,11 +6,13 @@ message carry headers that only the second sees.
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import cast
 
 from sipflow.errors import RemoteProtocolError
 from sipflow.sip.grammar import NAME_CHARACTERS, TOKEN
 from sipflow.sip.headers.lines import Headers, unfold
-from sipflow.sip.headers.names import KEYS, header_key
+from sipflow.sip.headers.names import LINE_STARTS, header_key
 from sipflow.sip.headers.scalars import parse_content_length
 from sipflow.sip.message import Request, Response
 
@@ -75,6 +77,7 @@ _FOLD = re.compile(r"\r\n(?![ \t])")
 _IDLE = b"\r\n\0 \t"  # what phones and routers send to keep a NAT binding open
 _NUL_IN_QUOTED_PAIR = re.compile(rb"(?<=\\)\0")
 _END = b"\r\n\r\n"
+_REMEMBERED = 64  # characters of a Content-Length line; longer ones are zeros, which must not pin memory
 
 
 def parse_datagram(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Parsed:
@@ -150,11 +153,17 @@ def _read_keys(lines: list[str], limits: Limits) -> list[str] | None:
     """Return the canonical name of each line; None when one is the continuation of another."""
     if len(lines) > limits.headers:
         raise RemoteProtocolError(f"{len(lines)} header lines are too many")
-    known = KEYS
+    starts = LINE_STARTS
+    known = [starts.get(line[: line.find(":") + 1]) for line in lines]
+    return _read_unknown_keys(lines) if None in known else cast("list[str]", known)
+
+
+def _read_unknown_keys(lines: list[str]) -> list[str] | None:
+    """Do the same where not every line begins with a name that is known by heart."""
     keys: list[str] = []
     for line in lines:
         name, colon, _ = line.partition(":")
-        key = known.get(name) or header_key(name)
+        key = header_key(name)
         if key is None or not colon:
             if line.startswith((" ", "\t")):
                 return None
@@ -174,11 +183,20 @@ def _content_length(headers: Headers, limits: Limits) -> int | None:
     if count == 0:
         return None
     if count == 1:
-        return parse_content_length(unfold(headers._lines[keys.index("content-length")]), limits.message_bytes)
+        line = headers._lines[keys.index("content-length")]
+        read = _remembered_length if len(line) <= _REMEMBERED else _read_length
+        return read(line, limits.message_bytes)
     lengths = {parse_content_length(value, limits.message_bytes) for value in headers.all("Content-Length")}
     if len(lengths) > 1:
         raise RemoteProtocolError(f"Content-Length stands {count} times and says different things")
     return lengths.pop()
+
+
+def _read_length(line: str, limit: int) -> int:
+    return parse_content_length(unfold(line), limit)
+
+
+_remembered_length = lru_cache(maxsize=512)(_read_length)  # most messages have one of a few dozen lengths
 
 
 def _salvage(head: bytes, limits: Limits) -> Request | Response | None:

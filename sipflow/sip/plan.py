@@ -27,6 +27,7 @@ class RequestPlan:
         allow_md5: whether a challenge that knows only MD5 is answered.
         advertise: "host" or "host:port" that stands in Via and Contact instead of our own address.
         routes: Route header values, outermost first.
+        reliable: whether an INVITE says that we acknowledge provisional responses (RFC 3262).
     """
 
     method: str
@@ -47,6 +48,7 @@ class RequestPlan:
     allow_md5: bool = True
     advertise: str = ""
     routes: tuple[str, ...] = ()
+    reliable: bool = True
 
 
 @dataclass(frozen=True, slots=True)

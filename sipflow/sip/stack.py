@@ -8,12 +8,13 @@ from ipaddress import ip_address
 from itertools import count
 
 from sipflow.sip.addressing import DEFAULT_PORTS, Addressing
-from sipflow.sip.admission import ALLOW
+from sipflow.sip.admission import ALLOW, SUPPORTED
 from sipflow.sip.alarms import Alarms
 from sipflow.sip.body import ACCEPT, SDP
 from sipflow.sip.client_request import ClientRequest
 from sipflow.sip.dialog import Dialog, DialogId
 from sipflow.sip.digest import Account, DigestClient
+from sipflow.sip.headers.lines import write_lines
 from sipflow.sip.hop import Hop
 from sipflow.sip.ids import Ids
 from sipflow.sip.message import Request, Response, make_response
@@ -27,6 +28,7 @@ from sipflow.sip.usage.uac import UacInvite
 
 _TCP_REFUSED_S = 60.0  # how long a peer that took no TCP is sent big requests by UDP; short, for it must not stick
 _MAX_REMEMBERED = 4096  # accounts with live nonces, and peers that refuse TCP: one per trunk is normal
+_ABILITIES = (("Allow", ALLOW), ("Supported", SUPPORTED))
 _IDENTITY = ("Via", "From", "Call-ID", "CSeq")  # what the repetitions of a request have in common
 Lines = Sequence[tuple[str, str]]
 
@@ -69,7 +71,9 @@ class Stack:
         self.listen_ports: dict[str, int] = {}
         self._tag_prefix = ids.tag()[: -len(ids.token())]  # the node's, as in every id of ours
         self._tag_key = ids.token(16).encode()
-        self._server_line = (("Server", settings.user_agent),) if settings.user_agent else ()
+        signature = (("Server", settings.user_agent),) if settings.user_agent else ()
+        self._signature = write_lines(signature)  # under each response
+        self._abilities = write_lines((*signature, *_ABILITIES))  # instead, under some
         self._alarms: Alarms[InviteUsage] = Alarms()
         self._order = count()
         self._waiting: dict[int, ClientRequest | _WaitingAck] = {}
@@ -95,6 +99,11 @@ class Stack:
     def deadline(self) -> float | None:
         """The next moment of `due`; monotonic seconds."""
         return self._alarms.next()
+
+    @property
+    def soonest(self) -> float:
+        """A moment that is not after `deadline`, found at once."""
+        return self._alarms.soonest
 
     def due(self, *, now: float) -> list[Output]:
         """Run the usages whose time has come."""
@@ -198,6 +207,8 @@ class Stack:
             headers.add(name, value)
         if plan.method == "INVITE":
             headers.add("Allow", ALLOW)  # §13.2.1
+            if plan.reliable:
+                headers.add("Supported", SUPPORTED)  # RFC 3262 §4
         self.complete(request, plan.body, plan.content_type)
         return request
 
@@ -261,13 +272,17 @@ class Stack:
         body: bytes = b"",
         content_type: str = "",
     ) -> Response:
-        """Build a response (§8.2.6); a 2xx to INVITE or OPTIONS says what we allow (§13.3.1.4)."""
-        lines = [*headers, *self._server_line]
-        if 200 <= status < 300 and request.method in ("INVITE", "OPTIONS"):
-            lines.append(("Allow", ALLOW))
-        tag = to_tag or (self.ids.tag() if status > 100 else None)
+        """Build a response (§8.2.6); a 2xx to INVITE or OPTIONS says what we allow and support (§13.3.1.4)."""
+        able = 200 <= status < 300 and request.method in ("INVITE", "OPTIONS")
         return make_response(
-            request, status, reason or None, to_tag=tag, headers=lines, body=body, content_type=content_type or None
+            request,
+            status,
+            reason or None,
+            to_tag=to_tag or (self.ids.tag() if status > 100 else None),
+            headers=headers,
+            body=body,
+            content_type=content_type or None,
+            written=self._abilities if able else self._signature,
         )
 
     def respond(
@@ -281,8 +296,8 @@ class Stack:
         """Build a response whose To tag is the same for every repetition of the request (§8.2.7). Never raises."""
         identity = "\n".join([value for name in _IDENTITY for value in request.headers.all(name)])
         tag = blake2b(identity.encode("utf-8", "surrogateescape"), key=self._tag_key, digest_size=8)
-        lines = [*headers, *self._server_line]
-        return make_response(request, status, to_tag=self._tag_prefix + tag.hexdigest(), headers=lines)
+        tag_text = self._tag_prefix + tag.hexdigest()
+        return make_response(request, status, to_tag=tag_text, headers=headers, written=self._signature)
 
     def trying(self, transaction: ServerTransaction, *, now: float) -> list[Output]:
         """Stop the retransmissions of an INVITE (§17.2.1)."""

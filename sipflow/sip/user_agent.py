@@ -77,6 +77,12 @@ class UserAgent:
         return transactions
 
     @property
+    def soonest(self) -> float:
+        """A moment that is not after `deadline`, found at once; infinite if nothing is pending."""
+        transactions, usages = self._stack.layer.soonest, self._stack.soonest
+        return transactions if transactions < usages else usages
+
+    @property
     def counts(self) -> dict[str, int]:
         """How much state there is; all zero when nothing is going on."""
         return {"transactions": len(self._stack.layer), "dialogs": len(self._stack.dialogs)}
@@ -247,7 +253,7 @@ class UserAgent:
                 return self._invited(request, transaction, hop, now)
             case "OPTIONS":
                 return self._stack.respond_options(transaction, now=now)
-            case "BYE" | "INFO" | "UPDATE":
+            case "BYE" | "INFO" | "UPDATE" | "PRACK":
                 return self._refuse(transaction, hop, Refusal(481, "it names no dialog (no To tag)"), now)
             case _:
                 return [RequestReceived(transaction, request, hop)]

@@ -21,7 +21,7 @@ _NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL}){{0,127}}\.?")
 _NAME_LIMIT = 253  # RFC 1035 §2.3.4, written with dots
 _NUMERIC_END = re.compile(r"(?:.*\.)?[0-9]+\.?")  # RFC 3261 §25.1: a name's last label begins with a letter
 _V6_LIKE = re.compile(r"[0-9A-Fa-f:.]*::[0-9A-Fa-f:.]*")
-_PARAM = re.compile(r"([-.!%*_+`'~0-9A-Za-z]+)(?:[ \t]*=[ \t]*([-.!%*_+`'~0-9A-Za-z:\[\]/&$]+))?")
+_PARAM = re.compile(r"([-.!*_+`'~0-9A-Za-z]+)(?:[ \t]*=[ \t]*((?:[-.!*_+`'~0-9A-Za-z:\[\]/&$]|%[0-9A-Fa-f]{2})+))?")
 
 
 def parse_outbound_proxy(text: str) -> SipUri:

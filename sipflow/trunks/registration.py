@@ -41,9 +41,9 @@ class Registration:
     """
 
     __slots__ = (
-        "_aor", "_call_id", "_cseq", "_domain", "_expires_s", "_flight", "_home", "_pauses", "_redirects", "_tag",
-        "_token", "_too_brief", "_wanted", "answered_by", "doubt", "last_error", "registered_until", "retry_at",
-        "seen_as", "state", "trunk",
+        "_aor", "_call_id", "_cseq", "_domain", "_expires_s", "_flight", "_home", "_pauses", "_redirects",
+        "_registered_at", "_tag", "_token", "_too_brief", "_wanted", "answered_by", "doubt", "last_error",
+        "registered_until", "retry_at", "seen_as", "state", "trunk",
     )  # fmt: skip
 
     def __init__(self, trunk: Trunk, *, call_id: str, tag: str, token: str, jitter: Callable[[], float]) -> None:
@@ -76,6 +76,7 @@ class Registration:
         self._redirects = Redirects(destination)
         self._expires_s = settings.expires
         self._cseq = 0
+        self._registered_at = 0.0
         self._flight = _Flight.NOTHING
         self._wanted = False
         self._too_brief = False
@@ -133,6 +134,20 @@ class Registration:
         self.retry_at = at if self.retry_at is None else min(at, self.retry_at)
         return []
 
+    def suspect(self, *, now: float, within_s: float = 0.0, trusted_s: float = 0.0) -> list[Output]:
+        """Register again early: something says that the registrar was away, and it may have forgotten us.
+
+        A trunk whose last REGISTER failed goes on at its own pace.
+
+        Args:
+            now: monotonic seconds.
+            within_s: see `kick`.
+            trusted_s: a registration is above suspicion for so long.
+        """
+        if self.state is not _State.REGISTERED or self.last_error or now - self._registered_at < trusted_s:
+            return []
+        return self.kick(now=now, within_s=within_s)
+
     def handle_timer(self, *, now: float) -> list[Output]:
         """Do what is due: note that our binding has ended, send the next REGISTER."""
         outputs: list[Output] = []
@@ -181,8 +196,11 @@ class Registration:
         self.doubt = ""
         if outcome.response is not None:
             expires_s, self.doubt = read_grant(outcome.response, sought)
+        self._registered_at = now
         self.registered_until = now + expires_s
-        self.retry_at = now + self._pauses.until_refresh(expires_s)
+        # Who grants more than he was asked for is refreshed as if he had not: only a REGISTER finds out that a
+        # registrar has forgotten us, and `register.expires` says how soon that must be.
+        self.retry_at = now + self._pauses.until_refresh(min(expires_s, self._expires_s))
 
     def _success(self, outcome: Outcome, now: float) -> str:
         where = f" at {outcome.hop.host}" if outcome.hop is not None else ""

@@ -18,6 +18,10 @@ from sipflow.trunks.trunk import Trunk
 
 _log = structlog.get_logger("sipflow.trunks")
 _AFTER_LOSS_S = 2.0  # those that lose a connection together come back within so many seconds
+# What a call out ends with where the registrar does not know us any more (403, 404), or was away (408, 503): it may
+# have been restarted. 404 is mostly a wrong number, so a registration is believed for a minute.
+_FORGOTTEN = frozenset({403, 404, 408, 503})
+_TRUSTED_S = 60.0
 _SAID = (RegistrationState.REGISTERED, RegistrationState.UNREGISTERED, HealthState.UP)
 
 
@@ -134,12 +138,30 @@ class Registrations:
             self._fleet.perform(machine, machine.kick(now=self._fleet.now))
 
     def flow_lost(self, hop: Hop, why: str = "") -> None:
-        """Register again, within 2 s, whoever was registered over a connection that has broken (RFC 5626 §4.5)."""
-        _log.debug("connection to a registrar lost", hop=str(hop), why=why)
+        """Register again, within 2 s, whoever was registered over a path that is gone (RFC 5626 §4.5).
+
+        A connection is gone when it breaks; a UDP path when the network says that nobody is there, which it may say
+        many times: then those whose REGISTER has failed meanwhile keep their own pace.
+        """
+        _log.debug("path to a registrar lost", hop=str(hop), why=why)
+        now = self._fleet.now
         for machine in self._fleet.machines.values():
             used = machine.answered_by
-            if used is not None and used.reliable and used[:3] == hop[:3]:
-                self._fleet.perform(machine, machine.kick(now=self._fleet.now, within_s=_AFTER_LOSS_S))
+            if used is not None and used[:3] == hop[:3]:
+                again = machine.kick if used.reliable else machine.suspect
+                self._fleet.perform(machine, again(now=now, within_s=_AFTER_LOSS_S))
+
+    def call_failed(self, name: str, status: int) -> None:
+        """Register a trunk again early when a call out through it failed as if its registrar had forgotten us.
+
+        Args:
+            name: the trunk's.
+            status: of the call, the far end's or 408 and 503 where nobody answered.
+        """
+        machine = self._fleet.machines.get(name)
+        if machine is not None and status in _FORGOTTEN:
+            now = self._fleet.now
+            self._fleet.perform(machine, machine.suspect(now=now, within_s=_AFTER_LOSS_S, trusted_s=_TRUSTED_S))
 
     def states(self) -> list[RegistrationStatus]:
         """Say where each registration stands, in the order of the configuration."""

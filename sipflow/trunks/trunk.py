@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address
 
 from sipflow.errors import LocalProtocolError
+from sipflow.media import dtls
 from sipflow.net.acl import Networks
+from sipflow.sdp.agreement import SUITES
 from sipflow.sip.digest import Account
 from sipflow.sip.headers.address import NameAddr
 from sipflow.sip.uri import SipUri, escape_user
@@ -22,6 +24,9 @@ from sipflow.trunks.proxy import (
 from sipflow.trunks.settings import HealthSettings, InboundAuth, RegisterSettings
 
 CODECS = ("PCMU", "PCMA")
+SRTP = ("off", "optional", "required")
+SRTP_KEYS = ("sdes", "dtls")
+DTMF = ("auto", "rfc4733", "info", "inband")
 TOKEN_PARAM = "line"  # noqa: S105  (the name of the URI parameter, as Asterisk calls it)
 
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}")  # ITU-T E.164 §6.2.1: at most 15 digits
@@ -50,6 +55,13 @@ class Trunk:
         health: how to watch the far end with OPTIONS; None does not.
         codecs: in order of preference.
         ptime_ms: audio per RTP packet.
+        srtp: "off", "optional" or "required": whether audio is encrypted.
+        srtp_keys: "sdes" or "dtls": where we have keys made for it when we call; callers may use either.
+        srtp_suites: how it may be encrypted with keys in SDP, in order of preference; empty for all that we know.
+        dtmf: how digits go out: "rfc4733" as events in RTP, "info" in SIP INFO, "inband" as tones; "auto" as events
+            where the far end takes them, else as tones. Digits that come in are taken in every form, tones with "auto"
+            and "inband" where no events were agreed.
+        prack: whether early media is announced reliably, and our calls say that we can (RFC 3262).
         region: country of national numbers such as "US"; None reads only international ones.
         transport: "udp", "tcp", "tls", or "" for what DNS says (RFC 3263); an outbound proxy's own wins.
         realm: the only realm whose challenges are answered; None answers any.
@@ -75,6 +87,11 @@ class Trunk:
     health: HealthSettings | None = None
     codecs: tuple[str, ...] = CODECS
     ptime_ms: int = 20
+    srtp: str = "off"
+    srtp_keys: str = "sdes"
+    srtp_suites: tuple[str, ...] = ()
+    dtmf: str = "auto"
+    prack: bool = True
     region: str | None = None
     transport: str = ""
     realm: str | None = None
@@ -183,6 +200,15 @@ class Trunk:
             raise LocalProtocolError(f"codecs: {what}; choose from {', '.join(CODECS)}")
         if self.ptime_ms not in _PTIMES_MS:
             raise LocalProtocolError(f"ptime_ms: {self.ptime_ms} is not one of {', '.join(map(str, _PTIMES_MS))}")
+        choices = ((self.srtp, "srtp", SRTP), (self.srtp_keys, "srtp_keys", SRTP_KEYS), (self.dtmf, "dtmf", DTMF))
+        for text, key, words in choices:
+            if text not in words:
+                raise LocalProtocolError(f"{key}: {text!r} is not one of {', '.join(words)}")
+        if self.srtp != "off" and self.srtp_keys == "dtls" and not dtls.installed():
+            raise LocalProtocolError('srtp_keys: dtls needs more software: pip install "sipflow[dtls]"')
+        strange = [name for name in self.srtp_suites if name not in SUITES]
+        if strange:
+            raise LocalProtocolError(f"srtp_suites: {strange[0]!r} is unknown; choose from {', '.join(SUITES)}")
 
     def _read_addresses(self) -> None:
         if self.transport and self.transport not in TRANSPORTS:

@@ -8,12 +8,13 @@ import pytest
 
 from sipflow.agents.announce import announce
 from sipflow.agents.echo import echo
-from sipflow.agents.handlers import load
+from sipflow.agents.handlers import BUILT_IN, load
 from sipflow.agents.spec import AgentSpec
 from sipflow.audio.wav import wav_header
 from sipflow.errors import AgentError
 
 MODULE = "sipflow_agents_made_here"
+NAMES = ", ".join(BUILT_IN)
 SOURCE = """
 import functools
 import os
@@ -75,10 +76,10 @@ def test_built_in_handlers_are_found_by_name(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("handler", "why"),
     [
-        ("eco", "handler 'eco' is none of echo, announce, nor module:function"),
-        ("", "handler '' is none of echo, announce, nor module:function"),
-        (":good", "handler ':good' is none of echo, announce, nor module:function"),
-        (f"{MODULE}:", f"handler '{MODULE}:' is none of echo, announce, nor module:function"),
+        ("eco", f"handler 'eco' is none of {NAMES}, nor module:function"),
+        ("", f"handler '' is none of {NAMES}, nor module:function"),
+        (":good", f"handler ':good' is none of {NAMES}, nor module:function"),
+        (f"{MODULE}:", f"handler '{MODULE}:' is none of {NAMES}, nor module:function"),
         (f"{MODULE}:missing", f"module {MODULE} has no missing"),
         (f"{MODULE}:plain", f"module {MODULE} must be `async def`: plain"),
         (f"{MODULE}:text", f"module {MODULE} must be `async def`: text"),

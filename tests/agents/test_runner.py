@@ -7,7 +7,7 @@ import pytest
 
 from sipflow.agents.echo import echo
 from sipflow.agents.runner import Runner
-from sipflow.agents.spec import AgentSpec
+from sipflow.agents.spec import AgentSpec, HandOver
 from sipflow.calls.ending import Fault, Word
 from sipflow.calls.inbound import InboundCall
 from sipflow.errors import AgentError, CallEnded, CallFailed
@@ -132,3 +132,59 @@ async def test_calls_under_way_keep_their_agent_over_a_reload() -> None:
         await stage.quiet()
 
     assert alive
+
+
+async def test_agent_may_hand_its_call_to_another_before_or_after_the_answer() -> None:
+    seen: list[tuple[str, object]] = []
+
+    async def first(call: InboundCall) -> HandOver:
+        if call.variables.get("X-Answer"):
+            await call.answer()
+        return HandOver("second", "not my language")
+
+    async def second(call: InboundCall) -> None:
+        seen.append((call.record.agent, call.options))
+        await call.ring()
+        await call.answer()
+        await call.ended()
+
+    async with staged() as stage:
+        stage.agent.runner._agents["agent"] = (AgentSpec("agent", "x:y"), first)
+        stage.agent.runner._agents["second"] = (AgentSpec("second", "x:y", {"greeting": "Hello"}), second)
+        for headers in ((), (("X-Answer", "1"),)):
+            call = await stage.call(headers=headers)
+            await asyncio.sleep(0.05)
+            await call.hangup()
+        await stage.quiet()
+
+    assert seen == [("second", {"greeting": "Hello"})] * 2
+    assert [record.agent for record in stage.kept.records] == ["second"] * 2
+
+
+async def test_agent_that_hands_over_to_one_that_is_gone_gives_503() -> None:
+    async def agent(call: InboundCall) -> HandOver:
+        return HandOver("nobody")
+
+    async with staged() as stage:
+        stage.agent.runner._agents["agent"] = (AgentSpec("agent", "x:y"), agent)
+        assert await failure(stage) == 503
+
+
+def test_fallback_that_is_no_agent_or_ends_in_itself_replaces_none() -> None:
+    runner = Runner(Tasks())
+    bot = {"url": "ws://bot/ws", "dialect": "twilio"}
+    runner.apply([AgentSpec("bot", "stream", {**bot, "fallback": "desk"}), AgentSpec("desk", "echo")])
+    before = dict(runner._agents)
+    for other, why in (
+        ("nobody", "its fallback nobody is no agent"),
+        ("b", "its fallback ends in itself: a -> b -> a"),
+    ):
+        specs = [
+            AgentSpec("a", "stream", {**bot, "fallback": other}),
+            AgentSpec("b", "stream", {**bot, "fallback": "a"}),
+        ]
+        with pytest.raises(AgentError) as error:
+            runner.apply(specs)
+        assert str(error.value) == f"agent a: {why}"
+
+    assert runner._agents == before

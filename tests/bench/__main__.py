@@ -12,7 +12,7 @@ from tests.bench.report import Line, show
 FIGURES: dict[str, tuple[str, Callable[[], Iterator[Line]]]] = {
     "startup": ("Start", startup.run),
     "signalling": ("Signalling: calls that ring, are answered and end", signalling.run),
-    "media": ("Media: 500 echo calls of G.711, 20 ms, for 20 s", media.run),
+    "media": ("Media: echo calls of G.711, 20 ms, each time for 20 s", media.run),
     "trunks": ("Trunks: 1,000 that register", trunks.run),
     "memory": ("Memory: 20,000 calls in one process", memory.run),
 }

@@ -48,9 +48,9 @@ def test_signalling_counts_every_call_and_what_it_cost_beside_a_peer(tmp_path: P
 
 
 def test_media_comes_back_in_every_call() -> None:
-    found = values(media.run(media.Load(calls=3, seconds=0.4)))
+    found = values(media.run(media.Load(few=2, calls=3, many=0, peer=0, seconds=0.4)))
 
-    assert found["calls up of 3"] == "3"
+    assert found["3 calls at once: up"] == "3"
     assert found["packets to sipflow that were lost"] == "0"
     assert found["packets from sipflow that were lost"] == "0"
 

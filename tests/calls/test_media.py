@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 
@@ -9,6 +10,7 @@ from sipflow.calls.media import LegMedia
 from sipflow.errors import LocalProtocolError, RemoteProtocolError
 from sipflow.media.desk import MediaDesk
 from sipflow.media.settings import Settings
+from sipflow.sdp.agreement import Encryption
 from sipflow.sdp.offer_answer import PCMA, PCMU, Capabilities
 from tests.calls.stage import staged
 
@@ -163,3 +165,47 @@ async def test_caller_with_media_that_cannot_be_reached_gets_488_and_its_ports_c
         lent = [counts.lent for counts in stage.callee.desk.counts()]
 
     assert (ending.status, lent, stage.kept.records) == (488, [0], [])
+
+
+def keys(body: bytes) -> list[bytes]:
+    return re.findall(rb"^a=crypto:[^\r]+", body, re.MULTILINE)
+
+
+async def test_the_keys_of_a_leg_survive_every_description_of_the_call(desk: MediaDesk) -> None:
+    encrypted = replace(BOTH, srtp=Encryption.REQUIRED)
+    theirs = b"a=crypto:%d AES_CM_128_HMAC_SHA1_80 inline:" + b"A" * 40 + b"\r\n"
+    media = LegMedia(desk, address=OURS, capabilities=encrypted, session_id=7, on_digit=lambda _digit: None)
+    peer = sdp().replace(b"RTP/AVP", b"RTP/SAVP")
+
+    first = media.accept(peer + theirs % 4)
+    media.commit()
+    agreed = media.agreed
+    again = media.accept(peer.replace(b"sendrecv", b"sendonly") + theirs % 4)
+    media.commit()
+    ours = media.offer()
+    media.take_answer(peer + theirs % 4)
+
+    assert agreed is not None
+    assert agreed.srtp is not None
+    assert len(keys(first)) == 1
+    assert keys(first) == keys(again) == keys(ours)
+    assert media.agreed is not None
+    assert media.agreed.srtp == agreed.srtp
+    assert b"m=audio %d RTP/SAVP" % media.session.pair.port in ours
+    media.close()
+
+
+async def test_two_answers_to_one_offer_may_take_different_lines_of_it(desk: MediaDesk) -> None:
+    """As when a call is forked: early media from one phone, and another one is picked up (RFC 3261 §13.1)."""
+    encrypted = replace(BOTH, srtp=Encryption.OPTIONAL)
+    media = LegMedia(desk, address=OURS, capabilities=encrypted, session_id=7, on_digit=lambda _digit: None)
+    offered = keys(media.offer())
+    media.take_answer(sdp() + b"a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:" + b"A" * 40 + b"\r\n")
+    early = media.agreed
+    media.take_answer(sdp() + b"a=crypto:2 AEAD_AES_256_GCM inline:" + b"A" * 59 + b"=\r\n")
+    final = media.agreed
+
+    assert [b"a=crypto:%s" % str(agreed.srtp.line).encode() for agreed in (early, final) if agreed and agreed.srtp] == (
+        offered
+    )
+    media.close()

@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from structlog.testing import capture_logs
 
 from sipflow.calls.ending import Word
 from sipflow.calls.inbound import InboundCall
@@ -10,10 +11,12 @@ from sipflow.calls.settings import Settings
 from sipflow.errors import CallFailed, TransportError
 from sipflow.net.acl import Networks
 from sipflow.numbers.inventory import Number
+from sipflow.sip.hop import Hop
 from sipflow.sip.message import Response
 from sipflow.sip.outputs import Ended
+from sipflow.sip.parser import parse_datagram
 from sipflow.trunks.trunk import Trunk
-from tests.calls.stage import NUMBER, Stage, answer_and_wait, staged
+from tests.calls.stage import LOCAL, NUMBER, Stage, answer_and_wait, staged
 
 
 async def refused(stage: Stage, user: str = NUMBER, **changes: object) -> tuple[int, str]:
@@ -130,7 +133,7 @@ async def test_hold_is_told_to_the_agent_and_stops_what_is_sent() -> None:
         for direction, expected in ((b"a=sendonly", [False, True]), (b"a=sendrecv", [False, True, False])):
             body = offer.replace(b"a=sendrecv", direction)
             assert direction in body
-            stage.caller.switchboard.apply(call.usage.offer(body, now=stage.caller.switchboard.now))
+            stage.caller.switchboard.apply(call.usage.offer(lambda: body, now=stage.caller.switchboard.now))
             async with asyncio.timeout(10):
                 while held != expected:  # noqa: ASYNC110
                     await asyncio.sleep(0.01)
@@ -142,7 +145,7 @@ async def test_reoffer_with_nothing_in_common_is_refused_and_the_call_goes_on() 
     async with staged() as stage:
         call = await stage.call()
         body = b"v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 18\r\n"
-        stage.caller.switchboard.apply(call.usage.offer(body, now=stage.caller.switchboard.now))
+        stage.caller.switchboard.apply(call.usage.offer(lambda: body, now=stage.caller.switchboard.now))
         await asyncio.sleep(0.2)
         alive = call.ending is None and not stage.kept.records
         await call.hangup()
@@ -188,3 +191,45 @@ async def test_a_hundred_calls_leave_nothing_behind() -> None:
 
     assert live == 90
     assert lent == [0, 0]
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (b"BYE  SIP/2.0\r\n\r\n", "not a start line: 'BYE  SIP/2.0'"),
+        (b"hello", "the header section does not end with an empty line"),
+    ],
+)
+async def test_what_is_no_sip_message_is_dropped_and_the_log_says_that_and_why(data: bytes, why: str) -> None:
+    async with staged() as stage:
+        hop = Hop("udp", "192.0.2.9", 5060)
+        with capture_logs() as logs:
+            stage.callee.endpoint.perform(stage.callee.ua.receive(parse_datagram(data), hop, now=0.0))
+
+    assert logs == [
+        {
+            "event": "message dropped: it cannot be read",
+            "log_level": "info",
+            "source": "udp:192.0.2.9:5060",
+            "why": why,
+        }
+    ]
+
+
+async def test_a_call_out_that_was_not_taken_is_told_with_its_trunk_and_one_that_was_is_not() -> None:
+    told: list[tuple[str, int]] = []
+    async with staged() as stage:
+        board = stage.caller.switchboard
+        board.on_call_failed = lambda trunk, status: told.append((trunk, status))
+        taken = await board.place(stage.plan(), trunk=LOCAL)
+        await taken.wait_answered()
+        await taken.hangup()
+        given_up = await board.place(stage.plan(), trunk=LOCAL)
+        given_up.end("we changed our mind")
+        for user, trunk in (("+12065550198", None), ("+12065550199", LOCAL)):
+            call = await board.place(stage.plan(user), trunk=trunk)
+            with pytest.raises(CallFailed):
+                await call.wait_answered()
+        await stage.quiet()
+
+    assert told == [("local", 404)]

@@ -12,7 +12,8 @@ import pytest
 
 from sipflow.audio.tones import measure_tone, sine
 from sipflow.audio.wav import read_wav, wav_header
-from sipflow.cli.call import CallReport, summary
+from sipflow.cli.call import CallReport, _measure, summary
+from sipflow.cli.plan import CallOptions
 from sipflow.media.statistics import MediaStatistics
 from tests.cli.conftest import GUARDED, NUMBERS, PASSWORD, Sipflow, report_of
 from tests.interop.daemon import SIPFLOW, Caller, Daemon
@@ -107,6 +108,35 @@ def test_record_is_a_wav_file_with_our_tone_in_it(daemon: Daemon, sipflow: Sipfl
     middle = frame.pcm[4000:12000]
     assert measure_tone(middle, 880) == pytest.approx(-12.0, abs=1.0)
     assert measure_tone(middle, 440) < -40
+
+
+TONE = sine(440, 3000, level_dbfs=-12.0)
+SILENCE = bytes(len(TONE))
+
+
+@pytest.mark.parametrize(
+    "heard",
+    [
+        TONE,
+        SILENCE[:16000] + TONE,
+        TONE[:9000] + SILENCE[:13000] + TONE[9000:],
+        TONE[:12001] + TONE[20001:],
+        TONE[:6400],
+    ],
+    ids=["whole", "late", "stalled", "cut", "short"],
+)
+def test_neither_a_stall_nor_a_late_start_makes_our_tone_weaker(heard: bytes) -> None:
+    assert _measure(heard, CallOptions("sip:x")) == pytest.approx(-12.0, abs=0.1)
+
+
+def test_a_tone_that_most_of_the_time_is_not_there_is_not_reported_as_if_it_were() -> None:
+    assert _measure(SILENCE + TONE[:24000], CallOptions("sip:x")) == -120.0
+    assert _measure(sine(880, 2000), CallOptions("sip:x")) == pytest.approx(-100.0, abs=40.0)
+
+
+def test_what_is_too_short_to_measure_or_no_tone_of_ours_is_not_measured(tmp_path: Path) -> None:
+    assert _measure(TONE[:6398], CallOptions("sip:x")) is None
+    assert _measure(TONE, CallOptions("sip:x", play=tmp_path / "prompt.wav")) is None
 
 
 def test_played_file_is_what_the_far_end_hears(daemon: Daemon, sipflow: Sipflow, tmp_path: Path) -> None:

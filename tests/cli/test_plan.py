@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from sipflow.audio.wav import read_wav, wav_header
-from sipflow.cli.plan import CallOptions, check_options, make_plan, net_settings, recording
+from sipflow.cli.plan import CallOptions, check_options, make_plan, make_trunk, net_settings, recording
 from sipflow.errors import LocalProtocolError
 from sipflow.sip.digest import Account
 from sipflow.sip.uri import SipUri
@@ -115,6 +115,8 @@ def test_what_cannot_be_called_is_told(changes: dict[str, object], why: str) -> 
         ({"tone_hz": 0}, "--tone 0 is not 1 to 3999 Hz"),
         ({"tone_hz": 4000}, "--tone 4000 is not 1 to 3999 Hz"),
         ({"codecs": ("PCMU", "G729")}, "--codec 'G729' is none of PCMU, PCMA"),
+        ({"srtp": "on"}, "--srtp: 'on' is not one of off, optional, required"),
+        ({"srtp": "required", "srtp_keys": "zrtp"}, "--srtp-keys: 'zrtp' is not one of sdes, dtls"),
         ({"digits": "12x"}, "--digits '12x': 'x' is none of 0-9 * # A-D"),
         ({"digits": "٣"}, "--digits '٣': '٣' is none of 0-9 * # A-D"),
         ({"play": Path("no-such.wav")}, "--play no-such.wav cannot be read: No such file or directory"),
@@ -126,6 +128,14 @@ def test_options_that_cannot_work_are_told_before_a_telephone_rings(changes: dic
         check_options(options(**changes))
 
     assert str(error.value).startswith(why)
+
+
+def test_encryption_is_a_trunks_to_decide() -> None:
+    trunk = make_trunk(options(srtp="required", srtp_keys="dtls"))
+
+    assert make_trunk(options()) is None
+    assert trunk is not None
+    assert (trunk.srtp, trunk.srtp_keys) == ("required", "dtls")
 
 
 def test_options_that_can_work_pass(tmp_path: Path) -> None:

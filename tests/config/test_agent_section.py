@@ -2,10 +2,13 @@ from pathlib import Path
 
 import pytest
 
+from sipflow.agents.handlers import BUILT_IN
 from sipflow.agents.spec import AgentSpec
 from sipflow.audio.wav import wav_header
 from sipflow.config.agent_section import agent_spec
 from tests.config.sections import section_of, told
+
+NAMES = ", ".join(sorted(BUILT_IN))
 
 
 def read(text: str, folder: Path = Path()) -> tuple[AgentSpec | None, list[tuple[int, str, str]]]:
@@ -45,9 +48,9 @@ def test_the_file_of_an_announcement_is_found_beside_the_configuration(tmp_path:
     [
         ("greeting: x", 1, "handler", "is missing"),
         ("handler: [echo]", 1, "handler", "must be one value, not a list or a mapping"),
-        ("\nhandler: eco", 2, "handler", "must be announce, echo or module:function; did you mean echo?"),
-        ("handler: 'my agents:desk'", 1, "handler", "must be announce, echo or module:function"),
-        ("handler: 'os.system:'", 1, "handler", "must be announce, echo or module:function"),
+        ("\nhandler: eco", 2, "handler", f"must be {NAMES} or module:function; did you mean echo?"),
+        ("handler: 'my agents:desk'", 1, "handler", f"must be {NAMES} or module:function"),
+        ("handler: 'os.system:'", 1, "handler", f"must be {NAMES} or module:function"),
         ("handler: announce", 1, "handler", "handler announce needs `file`: the path of a WAV file"),
     ],
 )
@@ -56,3 +59,22 @@ def test_what_cannot_run_is_told(text: str, line: int, key: str, why: str) -> No
 
     assert spec is None
     assert problems == [(line, key, why)]
+
+
+def test_every_file_of_a_stream_is_looked_for_beside_the_configuration(tmp_path: Path) -> None:
+    (tmp_path / "sorry.wav").write_bytes(wav_header(0))
+    text = "handler: stream\nurl: wss://bot/ws\ndialect: twilio\nfallback_file: sorry.wav\n"
+    spec, problems = read(text, tmp_path)
+
+    assert problems == []
+    assert spec is not None
+    assert spec.options["fallback_file"] == str(tmp_path / "sorry.wav")
+    assert read(text + "ca_file: own.pem\n", tmp_path)[1] == [
+        (1, "handler", f"handler stream: ca_file {tmp_path / 'own.pem'} cannot be used: No such file or directory")
+    ]
+
+
+def test_the_secret_of_a_stream_is_in_no_problem() -> None:
+    text = "handler: stream\nurl: wss://bot/ws\ndialect: twilio\nheaders: {Authorization: '${KEY}', Host: '${KEY}'}\n"
+
+    assert "geheim" not in str(read(text)[1])

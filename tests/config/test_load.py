@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sipflow.agents.handlers import BUILT_IN
 from sipflow.agents.spec import AgentSpec
 from sipflow.audio.wav import wav_header
 from sipflow.config.configuration import Configuration
@@ -21,6 +22,7 @@ from sipflow.numbers.inventory import Number
 from sipflow.trunks.settings import RegisterSettings
 from sipflow.trunks.trunk import Trunk
 
+NAMES = ", ".join(sorted(BUILT_IN))
 DEFAULT = Path(__file__).resolve().parents[2] / "config" / "sipflow.yaml"
 
 EXAMPLE = """
@@ -152,7 +154,7 @@ def test_every_problem_is_told_at_once_with_file_line_and_key() -> None:
         "a.yaml:16: numbers.+12065550100.inbound_agent: there is no agent 'eco'; did you mean echo?",
         "a.yaml:16: numbers.+12065550100.trunk: there is no trunk 'pbxx'; did you mean pbx?",
         "a.yaml:17: numbers.12065550101: is not E.164; write it with + and country code: '+12065550101'",
-        "a.yaml:19: agents.echo.handler: must be announce, echo or module:function; did you mean echo?",
+        f"a.yaml:19: agents.echo.handler: must be {NAMES} or module:function; did you mean echo?",
         "a.yaml:20: agents.other.handler: is missing",
     ]
 
@@ -333,3 +335,27 @@ def test_no_edit_of_a_good_file_breaks_it(start: int, length: int, word: str) ->
 
     with suppress(ConfigError):
         parse(body[:start] + word + body[start + length :], environ={"A": "x"})
+
+
+STREAMS = """
+agents:
+  bot: {handler: stream, url: "wss://bot/ws", dialect: twilio, fallback: %s}
+  other: {handler: stream, url: "wss://bot/ws", dialect: twilio, fallback: bot}
+  echo: {handler: echo}
+"""
+
+
+@pytest.mark.parametrize(
+    ("fallback", "why"),
+    [
+        ("desk", "a.yaml:3: agents.bot.fallback: its fallback desk is no agent"),
+        ("bot", "a.yaml:3: agents.bot.fallback: its fallback ends in itself: bot -> bot"),
+        ("other", "a.yaml:3: agents.bot.fallback: its fallback ends in itself: bot -> other -> bot"),
+    ],
+)
+def test_a_fallback_is_another_agent(fallback: str, why: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        parse(STREAMS % fallback, file="a.yaml")
+
+    assert why in str(error.value)
+    assert parse(STREAMS % "echo", file="a.yaml").agents["bot"].options["fallback"] == "echo"

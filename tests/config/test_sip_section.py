@@ -21,12 +21,14 @@ def test_nothing_said_is_the_rooms_own_defaults() -> None:
 def test_everything_said_is_in_the_settings(tmp_path: Path) -> None:
     for name in ("a.pem", "a.key", "ca.pem", "c.pem", "c.key"):
         (tmp_path / name).write_text("")
+    (tmp_path / "a.txt").write_text("open sesame\n")
     settings, problems = read(
         """
         listen: [udp:0.0.0.0:5060, "tls:[::]:5061", tcp:127.0.0.1]
         advertise: {default: 203.0.113.5, tls: "edge.example.com:5061"}
         tls: {certificate: a.pem, key: a.key, ca: ca.pem, verify: no, minimum_version: 1.3,
-              client_certificate: c.pem, client_key: c.key, verify_client: yes}
+              client_certificate: c.pem, client_key: c.key, verify_client: yes,
+              key_passphrase: file:a.txt, client_key_passphrase: "0042"}
         keepalive_s: 20
         dscp: 24
         udp_buffer_bytes: 65536
@@ -54,6 +56,8 @@ def test_everything_said_is_in_the_settings(tmp_path: Path) -> None:
             client_certificate=str(tmp_path / "c.pem"),
             client_key=str(tmp_path / "c.key"),
             verify_client=True,
+            key_passphrase="open sesame",
+            client_key_passphrase="0042",
         ),
         keepalive_s=20.0,
         dscp=24,

@@ -43,6 +43,9 @@ def test_every_field_of_a_trunk_can_be_said() -> None:
         health: {interval_s: 10, misses: 3}
         codecs: [pcma, PCMU]
         ptime_ms: 30
+        srtp: Required
+        srtp_keys: dtls
+        srtp_suites: [aead_aes_256_gcm, AES_CM_128_HMAC_SHA1_80]
         region: de
         realm: asterisk
         allow_md5: false
@@ -63,6 +66,9 @@ def test_every_field_of_a_trunk_can_be_said() -> None:
         health=HealthSettings(10.0, 3),
         codecs=("PCMA", "PCMU"),
         ptime_ms=30,
+        srtp="required",
+        srtp_keys="dtls",
+        srtp_suites=("AEAD_AES_256_GCM", "AES_CM_128_HMAC_SHA1_80"),
         region="DE",
         realm="asterisk",
         allow_md5=False,
@@ -132,6 +138,7 @@ def test_every_wrong_field_is_told_at_its_own_line() -> None:
         "accept_from: [10.0.0.1/8, host]\n"
         "username: a\n"
         "region: usa\n"
+        "srtp_suites: [NULL_CIPHER, AES_CM_128_HMAC_SHA1_80]\n"
     )
 
     assert sorted((line, key) for line, key, _ in found) == [
@@ -147,6 +154,7 @@ def test_every_wrong_field_is_told_at_its_own_line() -> None:
         (10, "accept_from.0"),
         (10, "accept_from.1"),
         (12, "region"),
+        (13, "srtp_suites"),
     ]
 
 
@@ -165,6 +173,23 @@ def test_every_wrong_field_is_told_at_its_own_line() -> None:
 )  # fmt: skip
 def test_what_cannot_work_together_is_told(text: str, line: int, key: str, why: str) -> None:
     assert problems(text) == [(line, key, why)]
+
+
+def test_encryption_may_be_written_off_without_quotes() -> None:
+    trunk = read(ACCOUNT + "srtp: off\n")
+
+    assert trunk is not None
+    assert trunk.srtp == "off"
+
+
+@pytest.mark.parametrize(("key", "word"), [("srtp", "yes"), ("srtp_keys", "zrtp")])
+def test_a_word_about_encryption_that_is_none_is_told(key: str, word: str) -> None:
+    section = section_of(f"{ACCOUNT}{key}: {word}\n")
+    section.validate(TrunkModel)
+    ((line, told_key, why),) = told(section)
+
+    assert (line, told_key) == (4, key)
+    assert "must be" in why
 
 
 def test_an_unknown_digest_algorithm_is_told_at_its_key() -> None:
@@ -191,6 +216,9 @@ def test_the_vocabulary_of_a_trunk_is_the_users() -> None:
         "region",
         "register",
         "sip_domain",
+        "srtp",
+        "srtp_keys",
+        "srtp_suites",
         "transport",
         "username",
     ]

@@ -1,6 +1,7 @@
 """What the pages say is so: commands run, links lead somewhere, snippets load, named modules exist."""
 
 import ast
+import asyncio
 import importlib
 import inspect
 import re
@@ -13,9 +14,11 @@ from typing import NamedTuple
 
 import pytest
 
-from sipflow.calls.call import Call
-from sipflow.calls.inbound import InboundCall
+from sipflow.audio.tones import sine
+from sipflow.audio.wav import wav_header
 from sipflow.config.load import parse
+from sipflow.testing import FakeCall
+from sipflow.testing import run as run_agent
 from tests.house.tree import ROOT
 from tests.interop.daemon import SIPFLOW
 from tests.interop.free_ports import free_media_ports, free_sip_port
@@ -148,7 +151,7 @@ def test_yaml_loads(snippet: Snippet) -> None:
         text += "agents: {echo: {handler: echo}}\n"
     names = re.findall(r"\$\{([A-Z_]+)", text)
 
-    parse(text, file=snippet.place, environ=dict.fromkeys(names, "a secret"))
+    parse(text, file=snippet.place, environ=dict.fromkeys(names, "a secret of many characters"))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -169,9 +172,35 @@ def test_python_compiles_and_its_imports_are_there(snippet: Snippet) -> None:
         assert [argument.arg for argument in agent.args.args] == ["call"]
 
 
+@pytest.mark.parametrize(
+    "snippet",
+    [each for each in snippets("python") if "docs/agents.md" in each.place],
+    ids=lambda snippet: snippet.place,
+)
+def test_the_agents_of_the_page_about_agents_run(
+    snippet: Snippet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tone = sine(440, 500)
+    for name in ("menu.wav", "one.wav"):
+        (tmp_path / name).write_bytes(wav_header(len(tone)) + tone)
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    exec(compile(snippet.text, snippet.place, "exec"), names)
+    found = [thing for name, thing in names.items() if f"def {name}(" in snippet.text]
+    for thing in found:
+        assert callable(thing)
+        if inspect.iscoroutinefunction(thing):
+            call = FakeCall(digits="1", audio=tone, patience_s=2.0)
+            asyncio.run(run_agent(thing, call))
+            assert call.answered
+        else:
+            thing()
+    assert found
+
+
 def test_whatever_the_pages_do_with_a_call_a_call_can() -> None:
-    sources = inspect.getsource(Call) + inspect.getsource(InboundCall)
-    can = set(dir(InboundCall)) | set(re.findall(r"\bself\.([a-z_]+)\b", sources))
+    sources = "".join(inspect.getsource(part) for part in FakeCall.__mro__ if part.__module__.startswith("sipflow."))
+    can = set(dir(FakeCall)) | set(re.findall(r"\bself\.([a-z_]+)\b", sources))
     asked = {
         name
         for page in PAGES

@@ -46,6 +46,7 @@ module                  g711.so
 module                  sndfile.so
 module                  aufile.so
 module                  aubridge.so
+{encryption}
 module_app              account.so
 module_app              menu.so
 module_app              ctrl_tcp.so
@@ -77,6 +78,8 @@ class Phone:
         account: str = "phone",
         ca: str = "",
         proof: tuple[str, str] | None = None,
+        mediaenc: str = "",
+        rtcp_mux: bool = False,
     ) -> None:
         """Prepare; nothing runs yet.
 
@@ -88,6 +91,8 @@ class Phone:
             account: its name, there or anywhere.
             ca: the authority that it trusts.
             proof: name and password for whoever challenges it; those of its account at `pbx` if there is one.
+            mediaenc: how it encrypts audio: srtp, srtp-mand, srtp-mandf, dtls_srtp; "" for not at all.
+            rtcp_mux: it offers one port for RTP and RTCP.
         """
         self._command = require("baresip", "baresip")
         self.port = _port_with_a_neighbour()
@@ -100,9 +105,12 @@ class Phone:
         self._received = b""
         self._program: Program | None = None
         folder.mkdir(exist_ok=True)
-        self._write_files(_account(account, transport, codec, pbx, proof), ca)
+        options = f";mediaenc={mediaenc}" if mediaenc else ""
+        encryption = f"module {'dtls_srtp' if 'dtls' in mediaenc else 'srtp'}.so" if mediaenc else ""
+        encryption += f"\nrtcp_mux {'yes' if rtcp_mux else 'no'}"
+        self._write_files(_account(account, transport, codec, pbx, proof) + options, ca, encryption)
 
-    def _write_files(self, account: str, ca: str) -> None:
+    def _write_files(self, account: str, ca: str, encryption: str) -> None:
         media = free_media_ports(20)
         text = _CONFIG.format(
             sip_port=self.port,
@@ -112,6 +120,7 @@ class Phone:
             folder=self._folder,
             modules=_modules(),
             control_port=self._control_port,
+            encryption=encryption,
         )
         (self._folder / "config").write_text(text, encoding="utf-8")
         (self._folder / "accounts").write_text(account + "\n", encoding="utf-8")
@@ -139,6 +148,10 @@ class Phone:
 
     def tail(self) -> str:
         return self._program.tail() if self._program is not None else ""
+
+    def log(self) -> str:
+        """Everything that it has written."""
+        return self._program.output if self._program is not None else ""
 
     # What it is told, and tells
 

@@ -53,3 +53,21 @@ def test_a_trunk_recovers_by_itself_when_its_registrar_is_restarted(certificates
         ]
         reports = [caller.finish() for caller in callers]
     assert [(report.exit_status, report.status) for report in reports] == [(0, 200)] * 3, reports
+
+
+def test_a_trunk_on_udp_that_nobody_watches_recovers_by_the_pings_that_keep_its_way_open(
+    certificates: Certificates, tmp_path: Path
+) -> None:
+    (tmp_path / "pbx").mkdir()
+    with Kamailio(tmp_path / "pbx", certificates) as pbx:
+        trunk = pbx.trunk("2001", "udp", register={"expires": 3600})
+        daemon = Daemon(tmp_path, trunks={"udp": trunk}, numbers={})
+        daemon.configuration["sip"]["keepalive_s"] = 1.0
+        with daemon:
+            daemon.wait_said("^trunk udp: registered at")
+            pbx.kill()
+            daemon.wait_said("^trunk udp: REGISTER .* refused.*still registered")
+            pbx.start()
+
+            pbx.wait_registered("2001")
+            daemon.wait_said("^trunk udp: registered at", count=2)

@@ -7,7 +7,7 @@ import socket
 from collections.abc import Callable
 from dataclasses import replace
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from sipflow.audio.codecs import PCMU_CODEC
 from sipflow.audio.frame import Frame
@@ -27,6 +27,7 @@ START = StreamStart(ssrc=0x51F10E, sequence=1000, timestamp=50_000)
 SILENCE = b"\xff" * PTIME_BYTES
 
 _LOW, _HIGH = 22000, 31998
+_AT_ONCE = 4  # packets of one stream that may come in one packet time
 
 
 def speech(value: int) -> bytes:
@@ -55,23 +56,45 @@ def pcm(value: int, ms: int = 20) -> bytes:
 
 
 class HandPacer(Pacer):
-    """Ticks when told to, not by the clock."""
+    """Ticks when told to, not by the clock.
+
+    Attributes:
+        members: who sends, and every how many milliseconds; `hearing` who plays out.
+        now: moves by 20 ms with every tick.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.members: dict[Paced, int] = {}
+        self.hearing: dict[Paced, int] = {}
+        self.now = 1000.0
 
-    def add(self, session: Paced, *, ptime_ms: int = 20) -> int:
-        self.members[session] = ptime_ms
+    def add(self, stream: Paced, *, ptime_ms: int = 20) -> int:
+        self.members[stream] = ptime_ms
         return 0
 
-    def remove(self, session: Paced) -> None:
-        self.members.pop(session, None)
+    def hear(self, stream: Paced, *, ptime_ms: int = 20, before: int | None = None) -> None:
+        self.hearing[stream] = ptime_ms
+
+    def remove(self, stream: Paced) -> None:
+        self.members.pop(stream, None)
+        self.hearing.pop(stream, None)
+
+    def listen(self, times: int = 1) -> None:
+        """Let packet times pass in which nothing is sent: read what came, and play it out."""
+        for _ in range(times):
+            self.now += 0.02
+            for _ in range(_AT_ONCE):
+                self.poller.poll()
+            for stream in list(self.hearing):
+                stream.tick(self.now)
 
     def tick(self, times: int = 1) -> None:
+        """Let packet times pass: read what came, play it out, send."""
         for _ in range(times):
-            for member in list(self.members):
-                member.tick(0.0)
+            self.listen()
+            for stream in list(self.members):
+                stream.tick(self.now)
 
 
 class Peer:
@@ -131,6 +154,7 @@ class Stage:
             on_digit=on_digit,
             on_silent=on_silent,
             start=START,
+            clock=lambda: self.pacer.now,
         )
         self.port = self.session.pair.port
 
@@ -161,8 +185,23 @@ class Stage:
         self.peers.append(peer)
         return peer
 
+    def say(self, *numbers: int, peer: "Peer | None" = None, **fields: Any) -> None:
+        """Have a peer say packets, one in each packet time; nothing is sent meanwhile."""
+        for number in numbers:
+            (peer or self.peer).send(self.port, number, speech(number & 0x7F), **fields)
+            self.pacer.listen()
+
+    def read(self) -> None:
+        """Have everything read that the peers sent, while no time passes."""
+        for _ in range(200):
+            self.pacer.poller.poll()
+
+    def listen(self, times: int = 1) -> None:
+        """Let packet times pass in which nothing is sent."""
+        self.pacer.listen(times)
+
     def tick(self, times: int = 1) -> None:
-        """Let packet times pass."""
+        """Let packet times pass: what the peer sent is read and played out, what is due is sent."""
         self.pacer.tick(times)
 
     async def __aenter__(self) -> Self:

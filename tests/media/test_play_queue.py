@@ -1,7 +1,9 @@
 from itertools import pairwise
 
+import numpy as np
 import pytest
 
+from sipflow.audio.tones import sine
 from sipflow.errors import MediaError
 from sipflow.media.play_queue import PlayQueue
 
@@ -233,3 +235,205 @@ def test_samples_that_change_afterwards_are_played_as_they_were() -> None:
     samples[:] = bytes(len(samples))
 
     assert take_all(queue) == [sound(20)]
+
+
+def test_a_paused_queue_gives_nothing_and_goes_on_at_the_very_sample() -> None:
+    queue = PlayQueue()
+    told: list[bool] = []
+    queue.enqueue(sound(20, 1) + sound(20, 2) + sound(20, 3))
+    queue.mark(told.append)
+    first = queue.take(FRAME)
+
+    queue.pause()
+    queue.pause()
+    during = [queue.take(FRAME) for _ in range(50)]
+    standing = (queue.paused, queue.played_ms, queue.queued_ms, list(told))
+    queue.resume()
+    rest = take_all(queue)
+
+    assert (first, set(during), rest) == (sound(20, 1), {None}, [sound(20, 2), sound(20, 3)])
+    assert standing == (True, 20, 40, [])
+    assert (queue.paused, told, queue.run_ms) == (False, [True], 60)
+
+
+def test_a_queue_paused_while_empty_keeps_what_comes() -> None:
+    queue = PlayQueue()
+    queue.pause()
+    queue.enqueue(sound(20))
+    assert queue.take(FRAME) is None
+
+    queue.resume()
+    queue.resume()
+
+    assert take_all(queue) == [sound(20)]
+
+
+def test_clear_does_not_resume() -> None:
+    queue = PlayQueue()
+    queue.enqueue(sound(100))
+    queue.pause()
+    assert queue.clear() == 0
+    queue.enqueue(sound(20))
+
+    assert (queue.paused, queue.take(FRAME)) == (True, None)
+
+
+def test_a_live_source_that_is_paused_loses_its_oldest_audio_and_it_is_counted() -> None:
+    queue = PlayQueue()
+    for value in range(1, 3):
+        queue.enqueue(sound(20, value), cushion_ms=40)
+    assert queue.take(FRAME) == sound(20, 1)
+    queue.pause()
+    for value in range(3, 50):
+        queue.enqueue(sound(20, value), cushion_ms=40)
+    queue.resume()
+
+    waiting = queue.queued_ms
+    assert waiting <= 120
+    assert queue.skipped_ms == 48 * 20 - waiting
+    assert take_all(queue)[-1] == sound(20, 49)
+
+
+def test_a_paused_live_source_fills_no_cushion_by_being_resumed() -> None:
+    queue = PlayQueue()
+    queue.enqueue(sound(20), cushion_ms=40)
+    queue.pause()
+    queue.resume()
+    assert queue.take(FRAME) is None
+
+    queue.enqueue(sound(20), cushion_ms=40)
+    assert queue.take(FRAME) == sound(20)
+
+
+def test_dropping_one_source_leaves_the_others_and_moves_them_up() -> None:
+    queue = PlayQueue()
+    ours, theirs = queue.part(), queue.part()
+    told: list[tuple[str, bool]] = []
+    queue.enqueue(sound(30, 1), part=ours)
+    queue.enqueue(sound(25, 2), part=theirs)
+    queue.enqueue(sound(10, 3), part=ours)
+    queue.mark(lambda sent: told.append(("ours", sent)))
+    queue.enqueue(sound(15, 4), part=theirs)
+    queue.mark(lambda sent: told.append(("theirs", sent)))
+    assert queue.take(FRAME) == sound(20, 1)
+
+    assert queue.drop(ours) == 20
+    assert (told, queue.queued_ms) == ([("ours", False)], 40)
+    assert take_all(queue) == [sound(20, 2), sound(5, 2) + sound(15, 4)]
+    assert told == [("ours", False), ("theirs", True)]
+    assert (queue.played_ms_of(theirs), queue.played_ms, queue.clears) == (40, 60, 0)
+
+
+def test_dropping_the_only_source_ends_the_run() -> None:
+    queue = PlayQueue()
+    part = queue.part()
+    queue.enqueue(sound(100), part=part)
+    queue.take(FRAME)
+
+    assert (queue.drop(part), queue.drop(part)) == (20, 20)
+    assert (queue.queued_ms, queue.take(FRAME)) == (0, None)
+    queue.enqueue(sound(40))
+    queue.take(FRAME)
+    assert queue.clear() == 20
+
+
+def test_a_source_dropped_before_its_turn_was_not_played() -> None:
+    queue = PlayQueue()
+    queue.enqueue(sound(50, 1))
+    part = queue.part()
+    queue.enqueue(sound(50, 2), part=part)
+    queue.take(FRAME)
+
+    assert queue.drop(part) == 0
+    assert b"".join(take_all(queue)) == sound(30, 1) + bytes(10 * MS)
+
+
+def test_what_a_source_had_played_survives_clear_and_skipping() -> None:
+    queue = PlayQueue()
+    part = queue.part()
+    queue.enqueue(sound(100), part=part)
+    queue.take(FRAME)
+    queue.clear()
+    queue.enqueue(sound(40), part=part)
+    queue.take(FRAME)
+    assert queue.played_ms_of(part) == 40
+
+    live = queue.part()
+    queue.clear()
+    for _ in range(10):
+        queue.enqueue(sound(20), cushion_ms=40, part=live)
+    take_all(queue)
+    assert (queue.played_ms_of(live) + queue.skipped_ms, queue.played_ms_of(part)) == (200, 40)
+
+
+def test_a_share_that_is_forgotten_is_played_all_the_same() -> None:
+    queue = PlayQueue()
+    part = queue.part()
+    queue.enqueue(sound(40), part=part)
+    queue.forget(part)
+
+    assert len(take_all(queue)) == 2
+
+
+@pytest.mark.parametrize(("before", "after"), [(8000, 16000), (16000, 8000), (8000, 48000), (48000, 8000)])
+def test_another_rate_leaves_every_millisecond_where_it_was(before: int, after: int) -> None:
+    def tone(hz: int) -> bytes:
+        return sine(400, 1000, level_dbfs=-10.0, sample_rate_hz=hz)
+
+    queue = PlayQueue(sample_rate_hz=before)
+    told: list[str] = []
+    part = queue.part()
+    queue.enqueue(tone(before)[: before // 5], part=part)  # 100 ms
+    queue.mark(lambda _: told.append("100 ms"))
+    queue.enqueue(tone(before)[before // 5 :], part=part)
+    queue.mark(lambda _: told.append("1000 ms"))
+    for _ in range(2):
+        queue.take(before // 25)
+
+    queue.retune(after)
+    counts = (queue.sample_rate_hz, queue.queued_ms, queue.played_ms, queue.run_ms, queue.played_ms_of(part))
+    played = []
+    for number in range(48):
+        pcm = queue.take(after // 25)
+        assert pcm is not None
+        played.append(pcm)
+        queue.settle()
+        if number == 2:
+            assert told == ["100 ms"]
+
+    assert counts == (after, 960, 40, 40, 40)
+    assert (told, queue.queued_ms, queue.clear()) == (["100 ms", "1000 ms"], 0, 1000)
+    expected, got = tone(after)[after // 25 * 2 :], b"".join(played)
+    error = np.frombuffer(got, "<i2").astype(float) - np.frombuffer(expected, "<i2")
+    assert np.abs(error[: after // 1000 * 900]).max() < 400  # of 10,000: no click where the rate changed
+    queue.retune(after)
+
+
+def test_half_a_millisecond_at_48_khz_is_never_more_at_8() -> None:
+    queue = PlayQueue(sample_rate_hz=48000)
+    queue.enqueue(bytes(2 * 50))
+    queue.take(2 * 49)
+    queue.retune(8000)
+
+    assert (queue.played_ms, queue.queued_bytes % 2) == (1, 0)
+    queue.retune(48000)
+    assert queue.played_ms == 1
+
+
+def test_a_source_that_holds_back_its_end_is_asked_for_it_when_less_than_a_packet_is_left() -> None:
+    queue = PlayQueue()
+    asked: list[bool] = []
+
+    def tail(must: bool) -> None:
+        asked.append(must)
+        queue.tails.remove(tail)
+        queue.enqueue(sound(10, 2), continues=True)
+
+    queue.tails.append(tail)
+    queue.enqueue(sound(30, 1))
+
+    assert take_all(queue) == [sound(20, 1), sound(10, 1) + sound(10, 2)]
+    assert asked == [False]
+    queue.tails.append(tail)
+    queue.retune(16000)
+    assert asked == [False, True]

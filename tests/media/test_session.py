@@ -33,7 +33,9 @@ async def test_statistics_are_there_before_the_start_and_after_the_end() -> None
         assert first is not None
         assert last is not None
         assert first <= last
-        assert replace(statistics, jitter_ms=0.0, first_packet_at=None, last_packet_at=None) == MediaStatistics(
+        assert statistics.opinion is not None
+        unmeasured = replace(statistics, jitter_ms=0.0, first_packet_at=None, last_packet_at=None, opinion=None)
+        assert unmeasured == MediaStatistics(
             codec="PCMU",
             packets_sent=2,
             bytes_sent=320,
@@ -100,10 +102,13 @@ async def test_the_peers_silence_is_reported_but_not_on_hold() -> None:
     silences: list[float] = []
     async with Stage(settings=Settings(rtp_timeout_s=0.05), on_silent=silences.append) as stage:
         stage.session.update(stage.held())
-        await asyncio.sleep(0.15)
+        for _ in range(5):
+            stage.listen(2)
+            await asyncio.sleep(0.03)
         assert (silences, stage.session.silent_s(now=1e9)) == ([], 0.0)
 
         stage.session.update(stage.agreed())
+        stage.listen(5)
         await until(lambda: silences)
 
     assert silences[0] >= 0.05
@@ -111,8 +116,7 @@ async def test_the_peers_silence_is_reported_but_not_on_hold() -> None:
 
 async def test_a_peer_that_speaks_is_not_silent() -> None:
     async with Stage() as stage:
-        stage.peer.send(stage.port, 1)
-        await settle()
+        stage.say(1)
         last = stage.session.statistics().last_packet_at
 
         assert last is not None
@@ -122,8 +126,7 @@ async def test_a_peer_that_speaks_is_not_silent() -> None:
 async def test_ipv6_works_the_same() -> None:
     async with Stage(settings=Settings(bind_host="::1"), host="::1") as stage:
         reader = stage.session.frames()
-        for n in range(4):
-            stage.peer.send(stage.port, n, speech(n))
+        stage.say(0, 1, 2, 3)
 
         assert await waiting(reader) == [heard(0), heard(1), heard(2), heard(3)]
         stage.tick()
@@ -151,8 +154,9 @@ async def _echoed() -> tuple[list[bytes], MediaStatistics]:
         stage.peer.send(session.pair.port, n, speech(n + 1))
         await asyncio.sleep(0.02)
         payloads += [sent.payload for sent in stage.peer.received()]
-    await until(lambda: not session.queued_ms)
-    payloads += [sent.payload for sent in stage.peer.received()]
+    while speech(15) not in payloads:
+        await asyncio.sleep(0.02)
+        payloads += [sent.payload for sent in stage.peer.received()]
     session.close()
     await echoing
     pacer.close()
@@ -167,6 +171,7 @@ def test_an_echo_comes_back_whole_and_in_order(
     run: Callable[[Coroutine[Any, Any, tuple[list[bytes], MediaStatistics]]], tuple[list[bytes], MediaStatistics]],
 ) -> None:
     payloads, statistics = run(_echoed())
+    said = [speech(n + 1) for n in range(15)]
 
-    assert [payload for payload in payloads if payload != SILENCE] == [speech(n + 1) for n in range(15)]
+    assert [payload for payload in payloads if payload in said] == said
     assert (statistics.packets_received, statistics.lost, statistics.strays) == (15, 0, 0)

@@ -31,6 +31,7 @@ class Certificates:
         ca: path of the authority's certificate.
         server: for localhost, pbx.example.com, 127.0.0.1 and ::1.
         other_host: for other.example.com only.
+        sip_domain: for the host edge7.example.net, and by SIP URIs (RFC 5922) for pbx.example.com.
         expired: for the names of `server`, until yesterday.
         client: for a client named "sipflow client".
         other_ca: path of an authority that signed none of these but `stranger`.
@@ -40,6 +41,7 @@ class Certificates:
     ca: str
     server: Certificate
     other_host: Certificate
+    sip_domain: Certificate
     expired: Certificate
     client: Certificate
     other_ca: str
@@ -78,6 +80,7 @@ class _Authority:
         *,
         names: tuple[str, ...] = (),
         addresses: tuple[str, ...] = (),
+        uris: tuple[str, ...] = (),
         until: datetime.timedelta = 5 * _DAY,
         client: bool = False,
     ) -> Certificate:
@@ -86,6 +89,7 @@ class _Authority:
         builder = _builder(_name(subject), self._name, key.public_key(), now - 5 * _DAY, now + until)
         alternatives: list[x509.GeneralName] = [x509.DNSName(name) for name in names]
         alternatives += [x509.IPAddress(ipaddress.ip_address(address)) for address in addresses]
+        alternatives += [x509.UniformResourceIdentifier(uri) for uri in uris]
         if alternatives:
             builder = builder.add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
         purpose = ExtendedKeyUsageOID.CLIENT_AUTH if client else ExtendedKeyUsageOID.SERVER_AUTH
@@ -108,6 +112,12 @@ def make_certificates(folder: Path) -> Certificates:
         ca=ours.path,
         server=ours.issue("server", "pbx.example.com", names=_NAMES, addresses=_ADDRESSES),
         other_host=ours.issue("other-host", "other.example.com", names=("other.example.com",)),
+        sip_domain=ours.issue(
+            "sip-domain",
+            "edge7.example.net",
+            names=("edge7.example.net",),
+            uris=("sip:pbx.example.com", "sip:2001@other.example.com", "https://www.example.com"),
+        ),
         expired=ours.issue("expired", "pbx.example.com", names=_NAMES, addresses=_ADDRESSES, until=-_DAY),
         client=ours.issue("client", "sipflow client", client=True),
         other_ca=other.path,

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from math import inf
 from typing import Any
 
 from sipflow.net.endpoint import Endpoint
@@ -14,6 +15,13 @@ from sipflow.sip.parser import Malformed, Parsed
 from sipflow.sip.transaction.outputs import Transmit
 
 PATIENCE_S = 5.0  # only a failing test waits so long
+
+
+def soonest(deadline: float | None) -> float:
+    """What a core says of itself in one number."""
+    return inf if deadline is None else deadline
+
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 class RememberingCore:
@@ -32,6 +40,10 @@ class RememberingCore:
         self.on_timer: Callable[[float], Sequence[object]] = lambda now: []
         self.on_event: Callable[[object], None] = lambda event: None
         self._news = asyncio.Event()
+
+    @property
+    def soonest(self) -> float:
+        return soonest(self.deadline)
 
     def receive(self, parsed: Parsed, hop: Hop, *, now: float) -> Sequence[object]:
         self.received.append((parsed, hop))
@@ -82,6 +94,32 @@ class RememberingCore:
 
     async def until_received(self, count: int) -> None:
         await self.until(lambda: len(self.received) >= count)
+
+
+class Proxy:
+    """A peer that listens by hand and keeps what it is sent."""
+
+    def __init__(self) -> None:
+        self.connections: asyncio.Queue[Streams] = asyncio.Queue()
+        self._writers: list[asyncio.StreamWriter] = []
+
+    async def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._writers.append(writer)
+        await self.connections.put((reader, writer))
+
+    async def connected(self) -> Streams:
+        async with asyncio.timeout(PATIENCE_S):
+            return await self.connections.get()
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[Hop]:
+        server = await asyncio.start_server(self.accept, "127.0.0.1", 0)
+        try:
+            yield Hop("tcp", *server.sockets[0].getsockname())
+        finally:
+            server.close()
+            for writer in self._writers:
+                writer.close()
 
 
 def name_of(parsed: Parsed) -> str:

@@ -12,10 +12,20 @@ from sipflow.net.keepalive import PING, PONG
 from sipflow.net.settings import Settings, StreamSettings
 from sipflow.sip.hop import Hop
 from sipflow.sip.parser import Parsed
-from tests.net.fakes import OK, PATIENCE_S, RememberingCore, hop_to, listen, name_of, request, running, transmit
+from tests.net.fakes import (
+    OK,
+    PATIENCE_S,
+    Proxy,
+    RememberingCore,
+    Streams,
+    hop_to,
+    listen,
+    name_of,
+    request,
+    running,
+    transmit,
+)
 from tests.net.loops import on_both_loops
-
-Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 def limited(**limits: float) -> Settings:
@@ -31,32 +41,6 @@ async def phone(endpoint: Endpoint) -> AsyncIterator[Streams]:
         yield reader, writer
     finally:
         writer.close()
-
-
-class Proxy:
-    """A peer that listens by hand and keeps what it is sent."""
-
-    def __init__(self) -> None:
-        self.connections: asyncio.Queue[Streams] = asyncio.Queue()
-        self._writers: list[asyncio.StreamWriter] = []
-
-    async def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._writers.append(writer)
-        await self.connections.put((reader, writer))
-
-    async def connected(self) -> Streams:
-        async with asyncio.timeout(PATIENCE_S):
-            return await self.connections.get()
-
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator[Hop]:
-        server = await asyncio.start_server(self.accept, "127.0.0.1", 0)
-        try:
-            yield Hop("tcp", *server.sockets[0].getsockname())
-        finally:
-            server.close()
-            for writer in self._writers:
-                writer.close()
 
 
 async def closed(reader: asyncio.StreamReader) -> bytes:

@@ -69,7 +69,7 @@ async def test_ipv4_and_ipv6_may_share_one_port(transport: str) -> None:
                 await core.until_received(1)
 
             assert [(hop.host, hop.local_host, hop.local_port) for _, hop in core.received] == [("::1", "::1", port)]
-            assert second.ports == {transport: port}
+            assert second.ports[transport] == port
 
 
 async def test_outputs_are_carried_out_in_order_and_those_of_an_event_come_after() -> None:
@@ -359,8 +359,19 @@ async def test_the_near_end_of_a_hop_is_the_listener_of_its_transport_and_ip_ver
 
         assert [
             endpoint.local_address(Hop(transport, host, 5060))[3:5]
-            for transport, host in (("udp", "127.0.0.1"), ("udp", "::1"), ("tcp", "127.0.0.1"))
-        ] == [("127.0.0.1", four.port), ("::1", six.port), ("127.0.0.1", 0)]
+            for transport, host in (("udp", "127.0.0.1"), ("udp", "::1"))
+        ] == [("127.0.0.1", four.port), ("::1", six.port)]
+
+
+async def test_the_near_end_of_a_stream_without_listener_is_the_port_that_its_connections_leave_from() -> None:
+    async with running("udp:127.0.0.1:0") as (endpoint, _):
+        own = endpoint.ports["tcp"]
+
+        assert [
+            endpoint.local_address(Hop(transport, host, 5060))[3:5]
+            for transport, host in (("tcp", "127.0.0.1"), ("tls", "::1"))
+        ] == [("127.0.0.1", own), ("::1", own)]
+        assert own not in (0, endpoint.ports["udp"])
 
 
 async def test_an_answer_leaves_from_the_socket_that_was_asked() -> None:

@@ -26,8 +26,17 @@ def test_the_listener_of_the_hops_transport_and_ip_version_is_its_near_end() -> 
     assert near(local, Hop("tcp", "127.0.0.1", 5060)) == ("127.0.0.1", 5080)
 
 
-def test_a_transport_without_listener_has_no_port() -> None:
-    assert near(listening(WILD), Hop("tls", "127.0.0.1", 5061)) == ("127.0.0.1", 0)
+def test_a_stream_transport_without_listener_has_the_port_that_its_connections_leave_from() -> None:
+    local = listening(WILD, TCP)
+    own = local.ports.first()
+
+    assert near(local, Hop("tls", "127.0.0.1", 5061)) == ("127.0.0.1", own)
+    assert near(local, Hop("tcp", "::1", 5060)) == ("::1", own)
+    local.ports.close()
+
+
+def test_udp_without_listener_has_no_port() -> None:
+    assert near(listening(TCP), Hop("udp", "127.0.0.1", 5060)) == ("127.0.0.1", 0)
 
 
 def test_a_listener_on_the_very_address_wins_over_one_on_all() -> None:

@@ -65,6 +65,11 @@ def test_a_name_to_listen_on_is_refused_with_the_remedy() -> None:
             "tls.minimum_version is '1.1'; it can be 1.2 or 1.3 (RFC 8996 forbids older ones)",
         ),
         ({"certificate": "a.pem"}, "tls.certificate and tls.key belong together: set both or none"),
+        ({"key_passphrase": "x"}, "tls.key_passphrase opens tls.key: set that, too"),
+        (
+            {"client_key_passphrase": "x", "certificate": "a.pem", "key": "a.key"},
+            "tls.client_key_passphrase opens tls.client_key: set that, too",
+        ),
         ({"client_key": "a.key"}, "tls.client_certificate and tls.client_key belong together: set both or none"),
     ],
 )

@@ -2,7 +2,7 @@ import asyncio
 from collections.abc import Callable
 
 from sipflow.net.timer import DeadlineTimer
-from tests.net.fakes import PATIENCE_S
+from tests.net.fakes import PATIENCE_S, soonest
 from tests.net.loops import on_both_loops
 
 
@@ -14,7 +14,7 @@ class Clockwork:
         self.fired: list[tuple[float, float | None]] = []
         self.next: Callable[[float], float | None] = lambda now: None
         self.rang = asyncio.Event()
-        self.timer = DeadlineTimer(asyncio.get_running_loop(), lambda: self.deadline, self.due)
+        self.timer = DeadlineTimer(asyncio.get_running_loop(), lambda: self.deadline, lambda: soonest(self.deadline), self.due)
 
     def due(self, now: float) -> None:
         self.fired.append((now, self.deadline))

@@ -97,6 +97,37 @@ async def test_a_message_and_its_answer_travel_over_tls(certificates: Certificat
         assert client_core.received[0][1].server_name == name
 
 
+@pytest.mark.parametrize("position", [0, 1])
+@on_both_loops
+async def test_over_tls_too_the_port_that_we_name_leads_back_on_the_open_connection(
+    certificates: Certificates, position: int
+) -> None:
+    settings = replace(calling(trusting(certificates)), listen=listen("udp:127.0.0.1:0"))
+    async with (
+        running(settings=serving(certificates.server, certificates)) as (server, server_core),
+        running(settings=settings) as (client, client_core),
+    ):
+        named = client.local_address(hop_to(server, position))
+        client.perform([transmit(request("REGISTER"), named)])
+        await server_core.until_received(1)
+
+        server.perform([transmit(request("INVITE"), Hop("tls", named.local_host, named.local_port))])
+        await client_core.until_received(1)
+
+        assert (server_core.methods, client_core.methods) == (["REGISTER"], ["INVITE"])
+        assert server.counts["connections"] == 1
+
+
+async def test_after_a_handshake_that_failed_another_port_is_named_and_used(certificates: Certificates) -> None:
+    settings = replace(calling(trusting(certificates)), listen=listen("udp:127.0.0.1:0"))
+    async with peer(certificates.expired) as hop, running(settings=settings) as (client, core):
+        before = client.local_address(hop)
+        client.perform([transmit(request(), before, "transaction")])
+        await core.until(lambda: bool(core.failed_transactions))
+
+        assert client.local_address(hop).local_port not in (0, before.local_port)
+
+
 async def test_the_server_is_asked_for_by_name_and_never_by_address(certificates: Certificates) -> None:
     asked: list[str | None] = []
     context = server_context(serving(certificates.server, certificates).tls)
@@ -117,7 +148,7 @@ async def test_the_server_is_asked_for_by_name_and_never_by_address(certificates
     [
         (
             "other_host",
-            "its certificate is for another name (Hostname mismatch, certificate is not valid for 'pbx.example.com'.)",
+            "its certificate is for another name (it names other.example.com, not pbx.example.com)",
         ),
         ("expired", "its certificate has expired: it must be renewed there (certificate has expired)"),
         (
@@ -141,7 +172,7 @@ async def test_a_server_asked_for_by_address_must_carry_that_address(certificate
 
     assert sentence == (
         f"TLS to 127.0.0.1:{hop.port} failed: its certificate does not carry its IP address: use the name that it does "
-        "carry (IP address mismatch, certificate is not valid for '127.0.0.1'.)"
+        "carry (it names other.example.com, not 127.0.0.1)"
     )
 
 
@@ -158,6 +189,29 @@ async def test_without_verification_any_server_will_do(certificates: Certificate
     ):
         client.perform([transmit(request(), hop_to(server, server_name="pbx.example.com"))])
         await core.until_received(1)
+
+
+@pytest.mark.parametrize("name", ["pbx.example.com", "PBX.Example.com", "edge7.example.net"])
+@on_both_loops
+async def test_a_server_may_prove_its_domain_by_a_sip_uri_or_a_host_name(certificates: Certificates, name: str) -> None:
+    async with (
+        running(settings=serving(certificates.sip_domain, certificates)) as (server, core),
+        running(settings=calling(trusting(certificates))) as (client, _),
+    ):
+        client.perform([transmit(request(), hop_to(server, server_name=name))])
+        await core.until_received(1)
+
+
+@pytest.mark.parametrize("name", ["other.example.com", "www.example.com"])
+@on_both_loops
+async def test_a_server_that_names_a_user_or_a_web_site_does_not_prove_that_domain(
+    certificates: Certificates, name: str
+) -> None:
+    async with running(settings=serving(certificates.sip_domain, certificates)) as (server, core):
+        sentence = await failure(trusting(certificates), hop_to(server, server_name=name))
+
+        assert f"(it names edge7.example.net, pbx.example.com, not {name})" in sentence
+        assert core.received == []
 
 
 @pytest.mark.parametrize(("ours", "theirs"), [("1.2", ssl.TLSVersion.TLSv1_1), ("1.3", ssl.TLSVersion.TLSv1_2)])
@@ -336,19 +390,52 @@ async def test_a_file_that_cannot_be_used_is_named(
     assert str(caught.value).startswith(sentence)
 
 
-def test_an_encrypted_key_never_asks_for_its_password_on_the_terminal(
-    certificates: Certificates, tmp_path: Path
-) -> None:
+@pytest.fixture
+def encrypted_key(certificates: Certificates, tmp_path: Path) -> str:
+    """The server's key, which "open sesame" opens."""
     plain = serialization.load_pem_private_key(Path(certificates.server.key).read_bytes(), None)
-    encrypted = tmp_path / "encrypted.key"
-    encrypted.write_bytes(
-        plain.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.BestAvailableEncryption(b"pw")
-        )
+    file = tmp_path / "encrypted.key"
+    lock = serialization.BestAvailableEncryption(b"open sesame")
+    file.write_bytes(plain.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, lock))
+    return str(file)
+
+
+def test_an_encrypted_key_never_asks_for_its_passphrase_on_the_terminal(
+    certificates: Certificates, encrypted_key: str
+) -> None:
+    with pytest.raises(TransportError) as caught:
+        server_context(TlsSettings(certificate=certificates.server.certificate, key=encrypted_key))
+
+    assert str(caught.value) == (
+        f"cannot use certificate {certificates.server.certificate} with key {encrypted_key}: the key is encrypted; "
+        "set tls.key_passphrase"
     )
 
-    with pytest.raises(TransportError, match="the key is encrypted"):
-        server_context(TlsSettings(certificate=certificates.server.certificate, key=str(encrypted)))
+
+async def test_the_passphrase_opens_an_encrypted_key_of_a_listener_and_of_a_client(
+    certificates: Certificates, encrypted_key: str
+) -> None:
+    ours = certificates.server.certificate
+    client_tls = trusting(
+        certificates, client_certificate=ours, client_key=encrypted_key, client_key_passphrase="open sesame"
+    )
+    encrypted = serving(Certificate(ours, encrypted_key), certificates, key_passphrase="open sesame")
+    async with running(settings=encrypted) as (server, core), running(settings=calling(client_tls)) as (client, _):
+        client.perform([transmit(request(), hop_to(server))])
+        await core.until_received(1)
+
+
+@pytest.mark.parametrize("which", ["", "client_"])
+def test_a_wrong_passphrase_is_told_by_its_name_and_not_repeated(
+    certificates: Certificates, encrypted_key: str, which: str
+) -> None:
+    wrong = {"certificate": certificates.server.certificate, "key": encrypted_key, "key_passphrase": "open barley"}
+    tls = TlsSettings(**{f"{which}{name}": value for name, value in wrong.items()})  # type: ignore[arg-type]
+
+    with pytest.raises(TransportError, match=f"tls.{which}key_passphrase does not open it") as caught:
+        client_context(tls)
+
+    assert "barley" not in str(caught.value) + repr(tls)
 
 
 @pytest.mark.parametrize(

@@ -106,7 +106,7 @@ def test_more_than_eight_codecs_are_counted() -> None:
         (["m=audio 0 RTP/AVP 0"], "no audio: the peer refused it or switched it off (port 0)", 488),
         (
             ["m=audio 4000 UDP/TLS/RTP/SAVPF 0"],
-            "the audio uses UDP/TLS/RTP/SAVPF, this trunk allows unencrypted RTP/AVP only",
+            "the audio uses UDP/TLS/RTP/SAVPF, this trunk allows unencrypted RTP/AVP only (srtp: off)",
             488,
         ),
         (
@@ -117,8 +117,8 @@ def test_more_than_eight_codecs_are_counted() -> None:
         (["m=audio 4000 RTP/AVP 0", "c=nonsense"], "not a connection line: c='nonsense' (RFC 8866 §5.7)", 400),
         (
             ["m=audio 4000 RTP/SAVP 0", "m=audio 4002 RTP/AVP 0", "c=nonsense"],
-            "none of 2 audio streams can be used: the audio uses RTP/SAVP, this trunk allows unencrypted RTP/AVP only; "
-            "not a connection line: c='nonsense' (RFC 8866 §5.7)",
+            "none of 2 audio streams can be used: the audio uses RTP/SAVP, this trunk allows unencrypted RTP/AVP only "
+            "(srtp: off); not a connection line: c='nonsense' (RFC 8866 §5.7)",
             488,
         ),
     ],

@@ -266,7 +266,7 @@ def test_encryption_alone_is_refused_and_beside_plain_audio_ignored() -> None:
     lines, _ = answered(PBX + b"a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:abc\r\n")
 
     assert (str(caught.value), caught.value.status) == (
-        "the audio uses RTP/SAVP, this trunk allows unencrypted RTP/AVP only",
+        "the audio uses RTP/SAVP, this trunk allows unencrypted RTP/AVP only (srtp: off)",
         488,
     )
     assert lines[5] == "m=audio 10000 RTP/AVP 8 101"

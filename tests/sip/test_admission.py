@@ -38,7 +38,7 @@ def test_another_scheme_is_not() -> None:
 @pytest.mark.parametrize(
     ("lines", "unsupported"),
     [
-        ((("Require", "100rel"),), "100rel"),
+        ((("Require", "100rel, precondition"),), "precondition"),
         ((("Require", "a, b"), ("Require", "c")), "a, b, c"),
         ((("require", " timer "),), "timer"),
     ],

@@ -10,7 +10,7 @@ from sipflow.errors import LocalProtocolError, ProtocolError
 from sipflow.sip.digest import Account
 from sipflow.sip.hop import Hop
 from sipflow.sip.message import Request, Response
-from sipflow.sip.outputs import Confirmed, Ended, Event, InfoReceived, OfferAnswered, OfferReceived
+from sipflow.sip.outputs import Confirmed, Ended, Event, InfoAnswered, InfoReceived, OfferAnswered, OfferReceived
 from sipflow.sip.usage.invite import InviteUsage
 from sipflow.sip.usage.uac import UacInvite
 from sipflow.sip.usage.uas import UasInvite
@@ -18,7 +18,7 @@ from tests.support.calls import SDP, plan_to
 from tests.support.peer import Lines, Peer
 from tests.support.wire import Node, Wire
 
-METHODS = ("INVITE", "INVITE", "ACK", "BYE", "CANCEL", "UPDATE", "INFO", "OPTIONS", "REFER", "FROB")
+METHODS = ("INVITE", "INVITE", "ACK", "BYE", "CANCEL", "UPDATE", "INFO", "OPTIONS", "PRACK", "REFER", "FROB")
 STATUSES = (100, 180, 183, 199, 200, 200, 202, 301, 401, 407, 408, 481, 486, 487, 491, 500, 503, 603)
 CONTACTS = ("<sip:x@x>", "<tel:+1>", "*", "", "<sips:x@x>", "<sip:x@0.0.0.0>", "<sip:x@x;transport=tcp?H=1>")
 CHALLENGES = [(name, f'Digest realm="r", nonce="n{n}"{more}') for name in ("WWW-Authenticate", "Proxy-Authenticate")
@@ -34,9 +34,14 @@ LINES: Sequence[Lines] = (
     (("Accept", "?"),),
     (("Info-Package", "z"),),
     (("Expires", "3"),),
+    *[(("Supported", "100rel"),)] * 4,
+    (("Require", "100rel"),),
+    *[(("Require", "100rel"), ("RSeq", str(number))) for number in (1, 2, 3)],
+    (("RAck", "1 1 INVITE"),),
+    (("RAck", "x"),),
 )
 NOISE = (b'"', b",", b"<", b">", b";", b"\r\n", b" ", b"%00", b"\x00", b"z" * 300)
-AFTER_THE_END = (Confirmed, OfferReceived, OfferAnswered, InfoReceived)
+AFTER_THE_END = (Confirmed, OfferReceived, OfferAnswered, InfoReceived, InfoAnswered)
 
 
 class Madman(Peer):
@@ -59,10 +64,20 @@ class Madman(Peer):
             if (message.status, message.cseq.method) == (200, "INVITE") and dice.random() < 0.8:
                 self.dialogs.append((message.call_id, message.from_.tag or "", message.to.tag or ""))
                 self._within("ACK", self.dialogs[-1], message.cseq.number)
+            if "RSeq" in message.headers and dice.random() < 0.5:
+                self.dialogs.append((message.call_id, message.from_.tag or "", message.to.tag or ""))
+                self._acknowledge(message)
         elif message.method != "ACK" and dice.random() < 0.7:
             status = dice.choice((180, 183, 200, 200, 200, 486, 491)) if message.method == "INVITE" else 200
             self.reply(message, status, tag="t1", body=SDP if message.method == "INVITE" else b"")
             self.dialogs.append((message.call_id, message.to.tag or "t1", message.from_.tag or ""))
+
+    def _acknowledge(self, response: Response) -> None:
+        call_id, ours, theirs = self.dialogs[-1]
+        self.cseq += 1
+        rack = (("RAck", f"{response.headers.get('RSeq')} {response.headers.get('CSeq')}"),)
+        body = self.dice.choice((b"", b"", SDP))
+        self.ask("PRACK", "n", call_id=call_id, from_tag=ours, to_tag=theirs, cseq=self.cseq, body=body, headers=rack)
 
     def _within(self, method: str, dialog: tuple[str, str, str], cseq: int) -> None:
         call_id, ours, theirs = dialog
@@ -148,7 +163,7 @@ class Whim:
     def _deeds(self, usage: InviteUsage) -> list[Callable[[], Any]]:
         now = self.node.wire.now
         deeds: list[Callable[[], Any]] = [
-            lambda: usage.offer(SDP, now=now),
+            lambda: usage.offer(lambda: SDP, now=now),
             lambda: usage.info(b"1", "a/b", now=now),
             lambda: usage.bye(now=now) if self.dice.random() < 0.3 else [],
         ]
@@ -156,6 +171,7 @@ class Whim:
             return [*deeds, lambda: usage.cancel(now=now)]
         if isinstance(usage, UasInvite):
             deeds += [lambda: usage.ring(now=now), lambda: usage.answer(SDP, now=now)]
+            deeds += [lambda: usage.ring(now=now, status=183, body=SDP, reliable=True)]
             deeds += [lambda: usage.answer(SDP, now=now), lambda: usage.reject(486, now=now)]
         return deeds
 

@@ -76,6 +76,28 @@ def silence(plan: RequestPlan) -> Outcome:
     )  # fmt: skip
 
 
+def always(*headers: tuple[str, str], status: int) -> Answer:
+    return lambda plan, now: answered(plan, status, *headers)
+
+
+def script(*answers: Answer) -> Answer:
+    """One answer after the other; the last one for ever."""
+    left = list(answers)
+    return lambda plan, now: (left.pop(0) if len(left) > 1 else left[0])(plan, now)
+
+
+def accept(plan: RequestPlan, now: float) -> Outcome:
+    return granted(plan)
+
+
+def quiet(plan: RequestPlan, now: float) -> Outcome:
+    return silence(plan)
+
+
+def refuse(status: int, *headers: tuple[str, str]) -> Answer:
+    return always(*headers, status=status)
+
+
 class Play:
     """Plays one machine against an answerer and writes down what happens.
 

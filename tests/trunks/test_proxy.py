@@ -68,6 +68,8 @@ def test_every_written_form_of_an_outbound_proxy_is_read(written: str, canonical
         ("pbx.example.com;transport=udp;transport=tcp", "transport is given twice"),
         ("sips:pbx.example.com;transport=udp", "sips is TLS, which does not run over UDP"),
         ("pbx.example.com;a=b=c", "'a=b=c' is not a parameter"),
+        ("pbx.example.com;%", "'%' is not a parameter"),
+        ("pbx.example.com;a=%4", "'a=%4' is not a parameter"),
         ("pbx.example.com?Route=x", "it has headers after a question mark"),
     ],
 )

@@ -11,31 +11,24 @@ from sipflow.sip.hop import Hop
 from sipflow.sip.plan import Outcome, RequestPlan
 from sipflow.sip.uri import parse_uri
 from sipflow.trunks.outputs import RegistrationState, Send, StateChanged
-from tests.trunks.registrar import TOKEN, Answer, Play, answered, granted, pbx, registration, silence, states
+from sipflow.trunks.settings import RegisterSettings
+from tests.trunks.registrar import (
+    TOKEN,
+    Answer,
+    Play,
+    accept,
+    answered,
+    granted,
+    pbx,
+    quiet,
+    refuse,
+    registration,
+    script,
+    silence,
+    states,
+)
 
 SENT = "REGISTER 300 to sip:pbx.example.com"
-
-
-def always(*headers: tuple[str, str], status: int) -> Answer:
-    return lambda plan, now: answered(plan, status, *headers)
-
-
-def script(*answers: Answer) -> Answer:
-    """One answer after the other; the last one for ever."""
-    left = list(answers)
-    return lambda plan, now: (left.pop(0) if len(left) > 1 else left[0])(plan, now)
-
-
-def accept(plan: RequestPlan, now: float) -> Outcome:
-    return granted(plan)
-
-
-def quiet(plan: RequestPlan, now: float) -> Outcome:
-    return silence(plan)
-
-
-def refuse(status: int, *headers: tuple[str, str]) -> Answer:
-    return always(*headers, status=status)
 
 
 # What is sent
@@ -112,9 +105,17 @@ def test_the_granted_expiry_is_honoured_and_never_becomes_what_is_asked_for() ->
 
 @pytest.mark.parametrize(("expires", "refreshes"), [(0, 22.5), (1, 22.5), (29, 22.5), (10**9, 64_800.0)])
 def test_an_absurd_expiry_is_clamped(expires: int, refreshes: float) -> None:
-    play = Play(registration(jitter=0.0), lambda plan, now: granted(plan, expires)).start()
+    trunk = pbx(register=RegisterSettings(expires=86_400))
+    play = Play(registration(trunk, jitter=0.0), lambda plan, now: granted(plan, expires)).start()
 
     assert play.machine.deadline == refreshes
+
+
+def test_a_registrar_that_grants_more_than_it_was_asked_for_is_refreshed_as_often_as_the_operator_wants() -> None:
+    machine = registration(jitter=0.0)
+    play = Play(machine, lambda plan, now: granted(plan, 3600)).start(until=500.0)
+
+    assert (play.times(), machine.registered_until) == ([0.0, 225.0, 450.0], 450.0 + 3600.0)
 
 
 def test_what_the_registrar_saw_of_us_is_kept() -> None:

@@ -1,6 +1,7 @@
 import asyncio
 from collections.abc import Callable
 
+import pytest
 from structlog.testing import capture_logs
 
 from sipflow.sip.hop import Hop
@@ -9,7 +10,20 @@ from sipflow.sip.plan import Outcome, RequestPlan
 from sipflow.trunks.outputs import HealthState, RegistrationState
 from sipflow.trunks.runner import HealthChecks, HealthStatus, Registrations, RegistrationStatus
 from sipflow.trunks.settings import HealthSettings, RegisterSettings
-from tests.trunks.registrar import SECRET, answered, granted, pbx, silence
+from sipflow.trunks.trunk import Trunk
+from tests.trunks.registrar import (
+    SECRET,
+    Answer,
+    Play,
+    accept,
+    answered,
+    granted,
+    pbx,
+    quiet,
+    refuse,
+    registration,
+    silence,
+)
 from tests.trunks.virtual_time import run
 
 REGISTRAR = Hop("udp", "10.0.0.5", 5060)
@@ -152,10 +166,157 @@ def test_a_lost_connection_registers_again_within_two_seconds_whoever_used_it() 
         await asyncio.sleep(10.0)
 
         registrations.flow_lost(Hop("tcp", "10.0.0.5", 5060, connection=7), "reset by peer")
-        registrations.flow_lost(REGISTRAR)
         await asyncio.sleep(10.0)
 
         assert far.asked == [(0.0, "REGISTER"), (0.002, "REGISTER"), (11.0, "REGISTER")]
+        await registrations.stop()
+
+    run(scenario)
+
+
+# A registrar that has lost us
+
+
+def test_a_registrar_under_suspicion_is_asked_early_and_no_earlier_than_it_deserves() -> None:
+    machine = registration(jitter=0.5)
+    play = Play(machine, accept).start(until=50.0)
+
+    assert (machine.suspect(now=50.0, within_s=2.0, trusted_s=60.0), machine.retry_at) == ([], 210.0)
+    play.run(60.0)
+    play.do(machine.suspect(now=60.0, within_s=2.0, trusted_s=60.0))
+    play.run(100.0)
+
+    assert play.times() == [0.0, 61.0]
+    assert machine.retry_at == 271.0
+
+
+@pytest.mark.parametrize("answer", [quiet, refuse(503), refuse(403)])
+def test_suspicion_does_not_hurry_a_trunk_whose_register_has_failed(answer: Answer) -> None:
+    def times(suspected_at: range) -> list[float]:
+        machine = registration()
+        play = Play(machine, lambda plan, now: (accept if now < 200.0 else answer)(plan, now)).start()
+        for at in suspected_at:
+            play.run(at)
+            play.do(machine.suspect(now=at))
+        return play.run(4000.0).times()
+
+    assert times(range(421, 4000)) == times(range(0)) != [0.0, 195.0, 390.0]
+
+
+def test_a_trunk_that_is_not_registered_is_above_suspicion() -> None:
+    machine = registration()
+    assert machine.suspect(now=0.0) == []
+    Play(machine, refuse(403)).start(until=10.0)
+
+    assert machine.suspect(now=10.0) == []
+
+
+class Restarted(Far):
+    """A registrar that was away for a while, and has lost its table."""
+
+    def __init__(self) -> None:
+        super().__init__(granted)
+        self.bound: set[str] = set()
+
+    async def request(self, plan: RequestPlan) -> Outcome:
+        outcome = await super().request(plan)
+        if outcome.status == 200:
+            self.bound.add(plan.contact_user)
+        return outcome
+
+    async def restart(self, away_s: float) -> None:
+        self.bound.clear()
+        self.answer = silence
+        await asyncio.sleep(away_s)
+        self.answer = granted
+
+
+def registered(far: Far, *trunks: Trunk) -> Registrations:
+    registrations = Registrations(far, ids=ids(), secret=SECRET, jitter=lambda: 0.5)
+    registrations.apply(trunks or [pbx()])
+    return registrations
+
+
+def test_a_registrar_that_a_ping_over_udp_did_not_find_is_registered_with_again_as_soon_as_it_is_back() -> None:
+    async def scenario() -> None:
+        far = Restarted()
+        registrations = registered(far, pbx(), pbx(name="b", username="2002"))
+        await asyncio.sleep(50.0)
+
+        restart = asyncio.create_task(far.restart(5.0))
+        await asyncio.sleep(0.1)
+        for _ in range(10):  # every REGISTER that fails brings the same news
+            registrations.flow_lost(REGISTRAR, "Connection refused")
+            await asyncio.sleep(0.6)
+        await restart
+        await asyncio.sleep(4.0)
+
+        assert far.bound == {"2001", "2002"}
+        times = [at for at, _ in far.asked]
+        assert times == [0.0, 0.002, 51.1, 51.1, 51.975, 51.975, 53.725, 53.725, 57.225, 57.225]
+        await registrations.stop()
+
+    run(scenario)
+
+
+def test_a_registrar_that_forgets_us_without_a_word_is_found_at_the_next_refresh_at_the_latest() -> None:
+    async def scenario() -> None:
+        far = Restarted()
+        registrations = registered(far)
+        await asyncio.sleep(10.0)
+
+        await far.restart(0.0)
+        await asyncio.sleep(215.0)
+
+        assert far.bound == {"2001"}
+        await registrations.stop()
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("status", [403, 404, 408, 503])
+def test_a_call_that_fails_as_if_we_were_forgotten_registers_within_two_seconds(status: int) -> None:
+    async def scenario() -> None:
+        far = Restarted()
+        registrations = registered(far)
+        await asyncio.sleep(70.0)
+        await far.restart(0.0)
+
+        registrations.call_failed("pbx", status)
+        await asyncio.sleep(2.0)
+
+        assert (far.bound, far.asked) == ({"2001"}, [(0.0, "REGISTER"), (71.0, "REGISTER")])
+        await registrations.stop()
+
+    run(scenario)
+
+
+def test_calls_that_fail_one_after_the_other_register_once_a_minute() -> None:
+    async def scenario() -> None:
+        far = Far(granted)
+        registrations = registered(far)
+        for _ in range(1800):
+            await asyncio.sleep(0.1)
+            registrations.call_failed("pbx", 404)
+        await asyncio.sleep(0.0)
+
+        assert [at for at, _ in far.asked] == [0.0, 61.1, 122.2]
+        await registrations.stop()
+
+    run(scenario)
+
+
+def test_a_call_that_was_busy_declined_or_of_another_trunk_registers_nobody() -> None:
+    async def scenario() -> None:
+        far = Far(granted)
+        registrations = registered(far)
+        await asyncio.sleep(70.0)
+        for status in (200, 401, 480, 486, 487, 500, 603):
+            registrations.call_failed("pbx", status)
+        registrations.call_failed("nobody", 403)
+        await asyncio.sleep(10.0)
+
+        assert far.asked == [(0.0, "REGISTER")]
         await registrations.stop()
 
     run(scenario)

@@ -134,6 +134,13 @@ def test_what_a_registration_does_not_depend_on_leaves_its_key() -> None:
         ({"codecs": ("G729",)}, "codecs: 'G729' is unknown; choose from PCMU, PCMA"),
         ({"codecs": ()}, "codecs: there is none; choose from PCMU, PCMA"),
         ({"ptime_ms": 0}, "ptime_ms: 0 is not one of 10, 20, 30, 40, 50, 60"),
+        ({"srtp": "on"}, "srtp: 'on' is not one of off, optional, required"),
+        ({"srtp_keys": "zrtp"}, "srtp_keys: 'zrtp' is not one of sdes, dtls"),
+        (
+            {"srtp_suites": ("NULL_CIPHER",)},
+            "srtp_suites: 'NULL_CIPHER' is unknown; choose from AES_CM_128_HMAC_SHA1_80, AEAD_AES_256_GCM, "
+            "AES_256_CM_HMAC_SHA1_80, AEAD_AES_128_GCM, AES_CM_128_HMAC_SHA1_32, AES_256_CM_HMAC_SHA1_32",
+        ),
         ({"transport": "ws"}, "transport: 'ws' is not one of udp, tcp, tls"),
         ({"username": "", "register": None}, "password: it is set without username; set username too"),
         (

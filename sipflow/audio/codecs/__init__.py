@@ -1,53 +1,55 @@
 """The codecs sipflow can turn into samples and back, by the names SDP gives them."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
-from sipflow.audio.codecs.g711 import ALAW_SILENCE, ULAW_SILENCE, decode_alaw, decode_ulaw, encode_alaw, encode_ulaw
+from sipflow.audio.codecs.codec import AudioCodec, Decoder, Encoder
+from sipflow.audio.codecs.g711 import decode_alaw, decode_ulaw, encode_alaw, encode_ulaw
+from sipflow.audio.codecs.g722 import G722_CODEC
+from sipflow.audio.codecs.l16 import decode_l16, encode_l16
+from sipflow.audio.codecs.opus import OPUS_CODEC
+from sipflow.audio.codecs.plain import PlainCodec
+from sipflow.audio.frame import SAMPLE_BYTES
 from sipflow.errors import MediaError
 
+__all__ = [
+    "CODECS",
+    "G722_CODEC",
+    "OPUS_CODEC",
+    "PCMA_CODEC",
+    "PCMU_CODEC",
+    "AudioCodec",
+    "Decoder",
+    "Encoder",
+    "find_codec",
+]
 
-@dataclass(frozen=True, slots=True)
-class AudioCodec:
-    """Turns payloads into 16-bit little-endian mono samples and back, one stateless frame at a time.
-
-    Attributes:
-        name: as in SDP, upper case.
-        sample_rate_hz: of the samples.
-        clock_rate_hz: of RTP timestamps.
-        payload_bytes_per_ms: how much one millisecond takes on the wire.
-        silence_ms: one millisecond of silence, encoded.
-        decode: payload to samples.
-        encode: samples to payload; MediaError on half a sample.
-    """
-
-    name: str
-    sample_rate_hz: int
-    clock_rate_hz: int
-    payload_bytes_per_ms: int
-    silence_ms: bytes
-    decode: Callable[[bytes], bytes]
-    encode: Callable[[bytes], bytes]
-
-    def silence(self, duration_ms: int) -> bytes:
-        """Give a payload of `duration_ms` milliseconds of silence."""
-        return self.silence_ms * duration_ms
+_L16_RATES_HZ = (8000, 16000, 24000, 48000)
 
 
-PCMU_CODEC = AudioCodec("PCMU", 8000, 8000, 8, 8 * ULAW_SILENCE, decode_ulaw, encode_ulaw)
-PCMA_CODEC = AudioCodec("PCMA", 8000, 8000, 8, 8 * ALAW_SILENCE, decode_alaw, encode_alaw)
-
-_BY_NAME = {(codec.name, codec.clock_rate_hz): codec for codec in (PCMU_CODEC, PCMA_CODEC)}
+def _l16(rate_hz: int) -> AudioCodec:
+    return PlainCodec("L16", rate_hz, rate_hz, 1, rate_hz // 1000 * SAMPLE_BYTES, decode_l16, encode_l16)
 
 
-def find_codec(name: str, clock_rate_hz: int = 8000) -> AudioCodec:
-    """Find a codec by its SDP name, in any case, and RTP clock rate.
+PCMU_CODEC = PlainCodec("PCMU", 8000, 8000, 1, 8, decode_ulaw, encode_ulaw)
+PCMA_CODEC = PlainCodec("PCMA", 8000, 8000, 1, 8, decode_alaw, encode_alaw)
+
+CODECS: tuple[AudioCodec, ...] = (
+    PCMU_CODEC,
+    PCMA_CODEC,
+    G722_CODEC,
+    OPUS_CODEC,
+    *[_l16(rate_hz) for rate_hz in _L16_RATES_HZ],
+)
+
+_BY_NAME = {(codec.name.upper(), codec.clock_rate_hz, codec.channels): codec for codec in CODECS}
+
+
+def find_codec(name: str, clock_rate_hz: int = 8000, channels: int = 1) -> AudioCodec:
+    """Find a codec by what SDP says of it: its name, in any case, RTP clock rate and channels.
 
     Raises:
         MediaError: sipflow has no such codec.
     """
-    codec = _BY_NAME.get((name.upper(), clock_rate_hz))
+    codec = _BY_NAME.get((name.upper(), clock_rate_hz, channels))
     if codec is None:
-        known = ", ".join(f"{known}/{rate}" for known, rate in _BY_NAME)
+        known = ", ".join(f"{known.name}/{known.clock_rate_hz}" for known in CODECS)
         raise MediaError(f"no codec {name}/{clock_rate_hz}: sipflow has {known}")
     return codec

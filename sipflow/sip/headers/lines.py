@@ -1,6 +1,6 @@
 """The header section of a message: an ordered list of lines, kept as they came."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from sipflow.errors import LocalProtocolError
@@ -9,6 +9,8 @@ from sipflow.sip.headers.names import KEYS, header_key
 
 # Headers whose values may be joined by commas in one line (RFC 3261 §7.3.1) and that we take apart one by one.
 _LISTS = frozenset({"via", "contact", "route", "record-route", "path", "service-route", "diversion", "history-info"})
+Written = tuple[tuple[str, str], ...]  # key and whole line of each header, ready for `Headers`
+ECHO = ":echo"  # what responses repeat of a request, kept among the parsed values; no header has such a name
 _PLURALS = {"via": "vias", "contact": "contacts", "route": "routes", "record-route": "record_routes"}
 
 
@@ -35,6 +37,15 @@ def write_line(name: str, value: str) -> str:
     if not value.isascii():
         refuse_unencodable(value)
     return f"{name}: {value}"
+
+
+def write_lines(lines: Iterable[tuple[str, str]]) -> Written:
+    """Write lines that many messages will carry, once for all of them.
+
+    Raises:
+        LocalProtocolError: as `write_line`.
+    """
+    return tuple([(_key(name), write_line(name, value)) for name, value in lines])
 
 
 def refuse_unencodable(text: str) -> None:
@@ -188,6 +199,7 @@ class Headers:
     def _forget(self, key: str) -> None:
         if self._typed:
             self._typed.pop(key, None)
+            self._typed.pop(ECHO, None)
             plural = _PLURALS.get(key)
             if plural is not None:
                 self._typed.pop(plural, None)

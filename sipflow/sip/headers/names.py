@@ -39,6 +39,7 @@ _CACHE_SIZE = 2048  # spellings of names; a peer that invents names fills it onc
 _CACHED_LENGTH = 48  # longer spellings are not worth the memory
 
 KEYS: dict[str, str] = {}  # spelling, perhaps with spaces behind it -> canonical key; read it, `header_key` writes it
+LINE_STARTS: dict[str, str] = {}  # the same with the colon, as lines begin: one look-up says that there is a colon, too
 
 
 def header_key(name: str) -> str | None:
@@ -56,7 +57,7 @@ def header_key(name: str) -> str | None:
     key = plain.lower()
     key = COMPACT_FORMS.get(key, key)
     if len(KEYS) < _CACHE_SIZE and len(name) <= _CACHED_LENGTH:
-        key = KEYS[name] = sys.intern(key)
+        key = KEYS[name] = LINE_STARTS[f"{name}:"] = sys.intern(key)
     return key
 
 

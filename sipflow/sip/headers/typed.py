@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from typing import TypeVar
 
 from sipflow.errors import RemoteProtocolError
@@ -18,6 +19,43 @@ T = TypeVar("T")
 
 _SPELLED = {"via": "Via", "from": "From", "to": "To", "call-id": "Call-ID", "cseq": "CSeq", "contact": "Contact"}
 _CALL_ID = re.compile(r"[^\x00-\x20\x7f]+")  # RFC 3261 §25.1 callid, and what else cannot be misread
+
+
+def _read_address(line: str) -> NameAddr:
+    return NameAddr.parse(unfold(line))
+
+
+def _read_cseq(line: str) -> CSeq:
+    return CSeq.parse(unfold(line))
+
+
+def _read_call_id(line: str) -> str:
+    value = unfold(line)
+    if _CALL_ID.fullmatch(value) is None:
+        raise RemoteProtocolError(f"not a Call-ID: {value[:80]!r}")
+    return value
+
+
+def _read_first_contact(line: str) -> NameAddr | None:
+    """Read the first Contact of a line; None for `*`."""
+    value = unfold(line)
+    if "," in value:
+        value = split_list(value)[0]
+    return None if value == "*" else NameAddr.parse(value)
+
+
+def _read_max_forwards(line: str) -> int | None:
+    return parse_max_forwards(unfold(line))
+
+
+# A call repeats its lines: From, Contact and Call-ID are the same text in INVITE, ACK and BYE, and a peer's Contact, CSeq
+# and Max-Forwards in all its calls. Looking a line up costs 0.1 us, reading an address 3 (CPython 3.11). One memory each,
+# or numbers and addresses would drive each other out; full of the longest lines that `Limits` allows, each holds 8 MB.
+read_address = lru_cache(maxsize=1024)(_read_address)
+read_call_id = lru_cache(maxsize=1024)(_read_call_id)
+read_cseq = lru_cache(maxsize=256)(_read_cseq)
+_first_contact = lru_cache(maxsize=1024)(_read_first_contact)
+_max_forwards = lru_cache(maxsize=256)(_read_max_forwards)
 
 
 class TypedHeaders:
@@ -62,7 +100,7 @@ class TypedHeaders:
         typed = self.headers._typed
         found: NameAddr | None = typed.get("from")
         if found is None:
-            found = typed["from"] = NameAddr.parse(self._single("from"))
+            found = typed["from"] = read_address(self._single("from"))
         return found
 
     @property
@@ -70,7 +108,7 @@ class TypedHeaders:
         typed = self.headers._typed
         found: NameAddr | None = typed.get("to")
         if found is None:
-            found = typed["to"] = NameAddr.parse(self._single("to"))
+            found = typed["to"] = read_address(self._single("to"))
         return found
 
     @property
@@ -78,10 +116,7 @@ class TypedHeaders:
         typed = self.headers._typed
         found: str | None = typed.get("call-id")
         if found is None:
-            found = self._single("call-id")
-            if _CALL_ID.fullmatch(found) is None:
-                raise RemoteProtocolError(f"not a Call-ID: {found[:80]!r}")
-            typed["call-id"] = found
+            found = typed["call-id"] = read_call_id(self._single("call-id"))
         return found
 
     @property
@@ -89,22 +124,18 @@ class TypedHeaders:
         typed = self.headers._typed
         found: CSeq | None = typed.get("cseq")
         if found is None:
-            found = typed["cseq"] = CSeq.parse(self._single("cseq"))
+            found = typed["cseq"] = read_cseq(self._single("cseq"))
         return found
 
     @property
     def contact(self) -> NameAddr | None:
         """The first Contact; None when there is none, or `*`."""
         headers = self.headers
-        if "contact" not in headers._keys:
-            return None
-        typed = headers._typed
-        found: NameAddr | None = typed.get("contact")
-        if found is None:
-            value = self._first_of_list("contact")
-            if value == "*":
-                return None
-            found = typed["contact"] = NameAddr.parse(value)
+        found: NameAddr | None = headers._typed.get("contact")
+        if found is None and "contact" in headers._keys:
+            found = _first_contact(headers._lines[headers._keys.index("contact")])
+            if found is not None:
+                headers._typed["contact"] = found
         return found
 
     @property
@@ -128,8 +159,10 @@ class TypedHeaders:
     @property
     def max_forwards(self) -> int | None:
         """0 to 255; None when there is none, or one above 255 (RFC 4475 §3.1.2.4)."""
-        value = self.headers.get("Max-Forwards")
-        return None if value is None else parse_max_forwards(value)
+        headers = self.headers
+        if "max-forwards" not in headers._keys:
+            return None
+        return _max_forwards(headers._lines[headers._keys.index("max-forwards")])
 
     @property
     def expires(self) -> int | None:
@@ -159,12 +192,13 @@ class TypedHeaders:
         self.body = body
 
     def _single(self, key: str) -> str:
+        """Give the line of a header that must stand once."""
         headers = self.headers
         count = headers._keys.count(key)
         if count != 1:
             name = _SPELLED[key]
             raise RemoteProtocolError(f"{name} stands {count} times, not once" if count else f"{name} is missing")
-        return unfold(headers._lines[headers._keys.index(key)])
+        return headers._lines[headers._keys.index(key)]
 
     def _first_of_list(self, key: str) -> str:
         headers = self.headers

@@ -55,6 +55,11 @@ class Deadlines:
             record.ticket = 0
             record.due = NEVER
 
+    @property
+    def soonest(self) -> float:
+        """A moment that no deadline comes before, infinite where there is none; exact right after `next`."""
+        return self._heap[0][0] if self._heap else NEVER
+
     def next(self) -> float | None:
         """The earliest deadline, exactly; None if there is none."""
         heap, live = self._heap, self._live

@@ -66,6 +66,11 @@ class TransactionLayer:
         """When to call `handle_timer`: monotonic seconds, None if nothing is pending."""
         return self._deadlines.next()
 
+    @property
+    def soonest(self) -> float:
+        """A moment that is not after `deadline`, found at once; infinite if nothing is pending."""
+        return self._deadlines.soonest
+
     # Requests of a peer
 
     def receive_request(self, request: Request, hop: Hop, *, now: float) -> list[LayerOutput]:

@@ -1,6 +1,6 @@
 """What both ends of a call share once there is a dialog: BYE, ACK, INFO, and the end (RFC 3261 §12 to §15)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import inf
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ from sipflow.sip.headers.lines import write_line
 from sipflow.sip.headers.reason import Reason
 from sipflow.sip.hop import Hop
 from sipflow.sip.message import Request, Response
-from sipflow.sip.outputs import Confirmed, Ended, InfoReceived, OfferAnswered, Output
+from sipflow.sip.outputs import Confirmed, Ended, InfoAnswered, InfoReceived, OfferAnswered, Output
 from sipflow.sip.plan import Outcome
 from sipflow.sip.transaction.layer import ServerTransaction
 from sipflow.sip.usage.modification import Modification
@@ -89,6 +89,11 @@ class InviteUsage:
 
     @property
     def answering(self) -> bool:
+        """Whether the offer of the peer's first INVITE has had no answer of ours yet that is sure to arrive."""
+        return False
+
+    @property
+    def pending(self) -> bool:
         """Whether the peer's first INVITE has had no final response of ours yet."""
         return False
 
@@ -100,6 +105,8 @@ class InviteUsage:
             return self.reply(transaction, 500, "CSeq Out of Order", now=now)
         if request.method == "BYE":
             return self._receive_bye(request, transaction, now)
+        if request.method == "PRACK":
+            return self._receive_prack(request, transaction, now)
         if self.over:
             return self.reply(transaction, 481, now=now)  # RFC 5407 §3.2: our BYE is on its way
         match request.method:
@@ -119,6 +126,9 @@ class InviteUsage:
         if answered:
             return [*outputs, *self._finish("remote", 200, "the far end hung up", request)]
         return [*outputs, *self._finish("remote", 487, "the far end hung up before the call was answered", request)]
+
+    def _receive_prack(self, request: Request, transaction: ServerTransaction, now: float) -> list[Output]:  # noqa: ARG002
+        return self.reply(transaction, 481, "No Such Response", now=now)  # RFC 3262 §3: nothing waits for it
 
     def _receive_info(self, request: Request, transaction: ServerTransaction, now: float) -> list[Output]:
         package = request.headers.get("Info-Package")
@@ -147,13 +157,19 @@ class InviteUsage:
         """Refuse new media; the call goes on with the old (§14.2)."""
         return self._modifying.refuse(transaction, status, why, now=now)
 
-    def offer(self, body: bytes, *, now: float) -> list[Output]:
-        """Offer new media in a re-INVITE (§14.1); the end comes as `OfferAnswered`. Glare is tried again by itself.
+    def offer(self, make_body: Callable[[], bytes], *, now: float) -> list[Output]:
+        """Offer new media in a re-INVITE (§14.1); the end comes as `OfferAnswered`.
+
+        While it is the peer's turn the offer waits, and glare (491) is tried again, both by itself.
+
+        Args:
+            make_body: gives the SDP; asked at each attempt, for what the peer offers in between counts.
+            now: monotonic seconds.
 
         Raises:
-            LocalProtocolError: the call is not up, or an offer of either side is still open.
+            LocalProtocolError: the call is not up, or an offer of ours is still open.
         """
-        return self._modifying.offer(body, now=now)
+        return self._modifying.offer(make_body, now=now)
 
     # ACK
 
@@ -236,7 +252,7 @@ class InviteUsage:
         return [*self._send_bye((), now), *self._finish("system", outcome.status, why, outcome.response)]
 
     def info(self, body: bytes, content_type: str, *, now: float) -> list[Output]:
-        """Send an INFO (RFC 6086), such as a DTMF digit.
+        """Send an INFO (RFC 6086), such as a DTMF digit; its end comes as `InfoAnswered`.
 
         Raises:
             LocalProtocolError: there is no dialog yet, or the call is over.
@@ -246,8 +262,11 @@ class InviteUsage:
         return self.send("INFO", body=body, content_type=content_type, on_final=self._info_answered, now=now)
 
     def _info_answered(self, outcome: Outcome, now: float) -> list[Output]:
+        if self.over:
+            return []
         # A far end that knows no INFO may leave it unanswered: only its own 481 ends the call.
-        return self.lost_if_gone(outcome, now=now) if outcome.status == 481 else []
+        lost = self.lost_if_gone(outcome, now=now) if outcome.status == 481 else []
+        return [InfoAnswered(self, outcome.status), *lost]
 
     def acknowledge(self, invite: Request, *, now: float) -> list[Output]:
         """Acknowledge a 2xx to `invite` (§13.2.2.4)."""
@@ -272,14 +291,21 @@ class InviteUsage:
         return request.start(now=now)
 
     def client_request(
-        self, method: str, *, on_final: OnFinal, headers: Lines = (), body: bytes = b"", content_type: str = ""
+        self,
+        method: str,
+        *,
+        on_final: OnFinal,
+        headers: Lines = (),
+        body: bytes = b"",
+        content_type: str = "",
+        dialog: Dialog | None = None,
     ) -> ClientRequest:
-        """Make a request inside the dialog, not sent yet.
+        """Make a request inside the dialog, or inside another early one of the call; not sent yet.
 
         Raises:
             LocalProtocolError: there is no dialog yet.
         """
-        dialog = self.established
+        dialog = dialog or self.established
 
         def build(hop: Hop, cseq: int) -> Request:
             request = dialog.request(method, cseq=cseq)

@@ -1,5 +1,6 @@
 """Re-INVITE and UPDATE of one call, both ways: one offer at a time, glare, and CANCEL (RFC 3261 §14, RFC 3311)."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from sipflow.errors import LocalProtocolError
@@ -22,14 +23,14 @@ _MOST_GLARES = 4  # of one offer; a peer that answers 491 each time is stuck
 class Modification:
     """What the two sides of a call are about to change."""
 
-    __slots__ = ("_abandon_at", "_again_at", "_body", "_glares", "_incoming", "_outgoing", "_stack", "_usage")
+    __slots__ = ("_abandon_at", "_again_at", "_glares", "_incoming", "_make_body", "_outgoing", "_stack", "_usage")
 
     def __init__(self, stack: "Stack", usage: "InviteUsage") -> None:
         self._stack = stack
         self._usage = usage
         self._incoming: ServerTransaction | None = None
         self._outgoing: ClientRequest | None = None
-        self._body = b""
+        self._make_body: Callable[[], bytes] = bytes
         self._glares = 0
         self._again_at: float | None = None
         self._abandon_at: float | None = None
@@ -48,7 +49,7 @@ class Modification:
         if self._again_at is None or now < self._again_at:
             return []
         if self._incoming is not None or self._usage.awaiting_ack:
-            self._again_at = now + self._glare_pause()  # it is the peer's turn: that is what the pause is for
+            self._again_at = now + self._stack.timers.t1  # it is the peer's turn: that is what the pause is for
             return []
         self._again_at = None
         return self._send(now)
@@ -56,7 +57,7 @@ class Modification:
     # The peer's offers
 
     def receive(self, request: Request, transaction: ServerTransaction, *, now: float) -> list[Output]:
-        """Handle a re-INVITE or UPDATE."""
+        """Handle a re-INVITE or UPDATE, or a PRACK with an offer."""
         usage = self._usage
         offer = sdp_of(request)
         is_invite = request.method == "INVITE"
@@ -65,7 +66,7 @@ class Modification:
             return usage.reply(transaction, 200, headers=(usage.contact_line(),), now=now)
         if self._outgoing is not None or usage.offering:
             return usage.reply(transaction, 491, now=now)  # §14.2, RFC 3311 §5.2: our own offer is open
-        if self._incoming is not None or usage.answering or (is_invite and usage.awaiting_ack):
+        if self._incoming is not None or usage.answering or (is_invite and (usage.pending or usage.awaiting_ack)):
             retry = (("Retry-After", str(self._stack.below(11))),)  # §14.2: 0 to 10 seconds
             return usage.reply(transaction, 500, "Overlapping Requests", headers=retry, now=now)
         self._incoming = transaction
@@ -80,7 +81,8 @@ class Modification:
         self._incoming = None
         usage, request = self._usage, transaction.request
         usage.established.refresh_target(request, request.method)  # RFC 6141 §4: not before it is accepted
-        response = self._stack.response(request, 200, headers=(usage.contact_line(),), body=body, content_type=SDP)
+        lines = (usage.contact_line(),) if request.method != "PRACK" else ()
+        response = self._stack.response(request, 200, headers=lines, body=body, content_type=SDP)
         if request.method == "INVITE":
             usage.expect_ack(transaction, response, now=now)
         return list(self._stack.layer.respond(transaction, response, now=now))
@@ -101,25 +103,24 @@ class Modification:
 
     # Our offers
 
-    def offer(self, body: bytes, *, now: float) -> list[Output]:
-        """Offer new media in a re-INVITE (§14.1).
-
-        Raises:
-            LocalProtocolError: the call is not up, or an offer of either side is still open.
-        """
+    def offer(self, make_body: Callable[[], bytes], *, now: float) -> list[Output]:
+        """Offer new media in a re-INVITE (§14.1); see `InviteUsage.offer`."""
         usage = self._usage
-        is_open = self._outgoing is not None or self._incoming is not None or self._again_at is not None
-        if usage.state is not CONFIRMED or is_open or usage.awaiting_ack:
+        if usage.state is not CONFIRMED or self._outgoing is not None or self._again_at is not None:
             raise LocalProtocolError("no re-INVITE now: the call is not up, or an offer is still open (RFC 3261 §14.1)")
-        self._body = body
+        self._make_body = make_body
         self._glares = 0
-        return self._send(now)
+        if self._incoming is None and not usage.awaiting_ack:
+            return self._send(now)
+        self._again_at = now + self._stack.timers.t1  # §14.1: not while an INVITE of the peer is in progress
+        self._stack.schedule(usage)
+        return []
 
     def _send(self, now: float) -> list[Output]:
         def answered(outcome: Outcome, now: float) -> list[Output]:
             return self._answered(request, outcome, now)
 
-        request = self._usage.client_request("INVITE", on_final=answered, body=self._body, content_type=SDP)
+        request = self._usage.client_request("INVITE", on_final=answered, body=self._make_body(), content_type=SDP)
         self._outgoing = request
         return request.start(now=now)
 

@@ -32,8 +32,11 @@ class PendingAck:
 
     @property
     def offering(self) -> bool:
-        """Whether the 2xx carries our offer, since the INVITE had none: the ACK must carry the answer (§13.2.1)."""
-        return not sdp_of(self.transaction.request)
+        """Whether the 2xx carries our offer, since the INVITE had none: the ACK must carry the answer (§13.2.1).
+
+        A 2xx without SDP offers nothing: offer and answer have passed before, in a provisional response and its PRACK.
+        """
+        return bool(self.response.body) and not sdp_of(self.transaction.request)
 
     def lost(self, *, now: float) -> bool:
         """Whether 64*T1 have passed without an ACK."""

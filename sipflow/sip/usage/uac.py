@@ -1,18 +1,20 @@
-"""The calling side of an INVITE: progress, forks, CANCEL's races, ACK (RFC 3261 §9.1, §13.2)."""
+"""The calling side of an INVITE: progress, forks, PRACK, CANCEL's races, ACK (RFC 3261 §9.1, §13.2; RFC 3262 §4)."""
 
 from typing import TYPE_CHECKING
 
 from sipflow.errors import RemoteProtocolError
-from sipflow.sip.body import sdp_of
+from sipflow.sip.body import SDP, sdp_of
 from sipflow.sip.client_request import ClientRequest
 from sipflow.sip.dialog import Dialog, DialogId, stopgap_dialog, uac_dialog
 from sipflow.sip.digest import DigestClient
 from sipflow.sip.headers.lines import write_line
+from sipflow.sip.headers.rack import RAck
 from sipflow.sip.hop import Hop
 from sipflow.sip.message import Response, make_cancel
-from sipflow.sip.outputs import Confirmed, Output, Progressed
+from sipflow.sip.outputs import Confirmed, EarlyOffer, Output, Progressed
 from sipflow.sip.plan import Outcome, RequestPlan
 from sipflow.sip.usage.invite import InviteUsage, Lines, ignore_outcome
+from sipflow.sip.usage.prack import EarlyDialog, reliable_number
 from sipflow.sip.usage.state import CALLING, CONFIRMED, EARLY, ENDING, earliest
 
 if TYPE_CHECKING:
@@ -42,6 +44,7 @@ class UacInvite(InviteUsage):
         self._cancel_lines: Lines = ()
         self._give_up_at: float | None = None
         self._forget_at: float | None = None
+        self._early: dict[str, EarlyDialog] = {}
         self._answered_by: DialogId | None = None
         self._hung_up: set[DialogId] = set()
         self._invite = ClientRequest(
@@ -87,6 +90,7 @@ class UacInvite(InviteUsage):
     def _start_anew(self) -> None:
         """Forget what an earlier target said: its refusal, or its challenge, ended its early dialogs (§12.3)."""
         self._forget_early()
+        self._early.clear()
         self.state = CALLING
 
     # CANCEL
@@ -148,21 +152,58 @@ class UacInvite(InviteUsage):
         if response.status == 100:
             return []
         self.state = EARLY
-        self._take_early_dialog(response)
-        return [Progressed(self, response, sdp_of(response))]
+        early = self._take_early_dialog(response)
+        number = reliable_number(response)
+        sdp = sdp_of(response)
+        if not number or early is None:
+            return [Progressed(self, response, sdp)]
+        if not early.takes(number):
+            return []
+        if sdp and not self.plan.body and not early.settled:
+            return [Progressed(self, response), EarlyOffer(self, response, sdp)]
+        early.settled = early.settled or bool(sdp)
+        return [*self._acknowledge_early(early, response, b"", now), Progressed(self, response, sdp, reliable=True)]
 
-    def _take_early_dialog(self, response: Response) -> None:
-        sent, home = self._invite.sent, self._invite.home
-        if response.to.tag is None or sent is None or home is None:
-            return
-        try:
-            dialog = uac_dialog(sent, response, home, self.plan.contact_user)
-        except RemoteProtocolError:
-            return  # it rings all the same; only a 2xx must say where to go on
-        if self.dialog is None or self.dialog.id != dialog.id:
-            self._forget_early()  # of several early dialogs the last to speak is the one that is shown
-            self.dialog = dialog
+    def answer_early(self, response: Response, body: bytes, *, now: float) -> list[Output]:
+        """Answer an `EarlyOffer` in the PRACK (RFC 3262 §5); once, and not after the end."""
+        early = self._early.get(response.to.tag or "")
+        if early is None or early.settled or self.state not in _UNANSWERED:
+            return []
+        early.settled = True
+        return self._acknowledge_early(early, response, body, now)
+
+    def _acknowledge_early(self, early: EarlyDialog, response: Response, body: bytes, now: float) -> list[Output]:
+        """Send PRACK (RFC 3262 §4). What becomes of it is the far end's to mend: without it, it ends the call."""
+        rack = RAck(early.number, response.cseq)
+        request = self.client_request(
+            "PRACK",
+            on_final=ignore_outcome,
+            headers=(("RAck", str(rack)),),
+            body=body,
+            content_type=SDP,
+            dialog=early.dialog,
+        )
+        return request.start(now=now)
+
+    def _take_early_dialog(self, response: Response) -> EarlyDialog | None:
+        """Find or make the early dialog of a provisional response (§12.1); the last to speak is the one shown."""
+        sent, home, tag = self._invite.sent, self._invite.home, response.to.tag
+        if tag is None or sent is None or home is None:
+            return None
+        early = self._early.get(tag)
+        if early is None:
+            if len(self._early) >= _MOST_FORKS:
+                return None
+            try:
+                early = EarlyDialog(uac_dialog(sent, response, home, self.plan.contact_user))
+            except RemoteProtocolError:
+                return None  # it rings all the same; only a 2xx must say where to go on
+            self._early[tag] = early
+        if self.dialog is not early.dialog:
+            self._forget_early()
+            self.dialog = early.dialog
             self._stack.remember(self)
+        return early
 
     def _forget_early(self) -> None:
         if self.dialog is not None:
@@ -195,6 +236,10 @@ class UacInvite(InviteUsage):
             dialog = stopgap_dialog(sent, response, home, self.plan.contact_user)
         if dialog.id == self._answered_by:
             return self.acknowledge(sent, now=now)  # its ACK was lost
+        early = self._early.pop(dialog.remote_tag, None)
+        if early is not None:  # §13.2.2.4: of an early dialog only the route set is new
+            dialog.local_cseq = early.dialog.local_cseq
+            dialog.remote_cseq = early.dialog.remote_cseq
         if len(self._hung_up) >= _MOST_FORKS and dialog.id not in self._hung_up:
             return []
         outputs = self._stack.send_ack(dialog, sent, self._advertise, now=now)
@@ -206,8 +251,6 @@ class UacInvite(InviteUsage):
         return outputs
 
     def _confirm(self, dialog: Dialog, response: Response, now: float) -> list[Output]:
-        if self.dialog is not None and self.dialog.id == dialog.id:
-            dialog.remote_cseq = self.dialog.remote_cseq  # §13.2.2.4: of an early dialog only the route set is new
         self._forget_early()
         self.dialog = dialog
         self.state = CONFIRMED

@@ -1,18 +1,21 @@
-"""The called side of an INVITE: ring, answer, reject, and CANCEL's races (RFC 3261 §9.2, §13.3)."""
+"""The called side of an INVITE: ring, answer, reject, and CANCEL's races (RFC 3261 §9.2, §13.3; RFC 3262 §3)."""
 
 from typing import TYPE_CHECKING
 
-from sipflow.errors import LocalProtocolError
-from sipflow.sip.admission import one_line
+from sipflow.errors import LocalProtocolError, RemoteProtocolError
+from sipflow.sip.admission import one_line, warning
 from sipflow.sip.body import SDP, sdp_of
 from sipflow.sip.dialog import uas_dialog
 from sipflow.sip.digest import Account, DigestClient
+from sipflow.sip.headers.lines import write_line
+from sipflow.sip.headers.rack import RAck
 from sipflow.sip.headers.reason import Reason
 from sipflow.sip.hop import Hop
 from sipflow.sip.message import Request, Response
-from sipflow.sip.outputs import Output
+from sipflow.sip.outputs import OfferAnswered, Output
 from sipflow.sip.transaction.layer import ServerTransaction
 from sipflow.sip.usage.invite import InviteUsage, Lines
+from sipflow.sip.usage.prack import ReliableResponses, requires_reliable, supports_reliable
 from sipflow.sip.usage.state import ANSWERED, CALLING, EARLY, earliest
 
 if TYPE_CHECKING:
@@ -39,6 +42,10 @@ class UasInvite(InviteUsage):
         """
         super().__init__(stack, request.call_id, advertise="", digest=None)
         self._provisional: Response | None = None
+        self._reliable: ReliableResponses | None = None
+        self._offer_open = False  # an offer of ours in a reliable provisional response has had no answer
+        self._answer_wanted: tuple[bytes, Lines] | None = None
+        self._forget_at: float | None = None
         self._ring_again_at: float | None = None
         self._expires_at = _expiry(request, now)
         self.transaction = transaction
@@ -75,58 +82,178 @@ class UasInvite(InviteUsage):
 
     @property
     def pending(self) -> bool:
-        """Whether the INVITE has had no final response yet."""
         return self.state is CALLING or self.state is EARLY
 
     @property
+    def supports_reliable(self) -> bool:
+        """Whether the caller can acknowledge provisional responses (RFC 3262 §3)."""
+        return supports_reliable(self.request)
+
+    @property
     def answering(self) -> bool:
-        return self.pending
+        return self.pending and not self._settled
+
+    @property
+    def offering(self) -> bool:
+        return self._offer_open or super().offering
+
+    @property
+    def _settled(self) -> bool:
+        """Whether an offer and its answer have passed before the final response (RFC 3262 §5)."""
+        return self._reliable is not None and self._reliable.described and not self._offer_open
 
     @property
     def deadline(self) -> float | None:
         if self.state is CALLING or self.state is EARLY:
-            return self._ring_again_at if self._expires_at is None else earliest(self._ring_again_at, self._expires_at)
-        return super().deadline
+            at = self._ring_again_at if self._expires_at is None else earliest(self._ring_again_at, self._expires_at)
+            early = earliest(at, self._reliable.deadline) if self._reliable is not None else at
+            return early if self._modification is None else earliest(early, super().deadline)
+        return super().deadline if self._forget_at is None else self._forget_at
 
     def handle_timer(self, *, now: float) -> list[Output]:
         """Also say again that it rings, and end an INVITE that has expired."""
+        if self._forget_at is not None and now >= self._forget_at:
+            self._forget_at = None
+            self._stack.forget(self)
         if not self.pending:
             return super().handle_timer(now=now)
+        return self._modified_early(now) + self._ring_on(now)
+
+    def _modified_early(self, now: float) -> list[Output]:
+        return self._modification.handle_timer(now=now) if self._modification is not None else []
+
+    def _ring_on(self, now: float) -> list[Output]:
         if self._expires_at is not None and now >= self._expires_at:
             outputs = self._respond(487, now, b"", ())  # §13.3.1 item 1
             return [*outputs, *self._finish("system", 487, "the caller's INVITE expired before it was answered")]
+        if self._reliable is not None and self._reliable.lost(now=now):
+            outputs = self._respond(504, now, b"", ())  # RFC 3262 §3: a 5xx
+            why = f"the caller never acknowledged our progress (no PRACK in {self._stack.timers.timeout:g} s)"
+            return [*outputs, *self._finish("system", 504, why)]
+        again = self._reliable.due(now=now) if self._reliable is not None else None
+        if again is not None:
+            return self._send_provisional(again, now)
         if self._ring_again_at is None or self._provisional is None or now < self._ring_again_at:
             return []
         self._ring_again_at = now + _RING_AGAIN_S
-        return list(self._stack.layer.respond(self.transaction, self._provisional, now=now))
+        if requires_reliable(self.request):
+            return self._send_reliably(self._provisional.copy(), now)
+        return self._send_provisional(self._provisional, now)
 
-    def ring(self, *, now: float, status: int = 180, body: bytes = b"", headers: Lines = ()) -> list[Output]:
+    def ring(
+        self, *, now: float, status: int = 180, body: bytes = b"", headers: Lines = (), reliable: bool = False
+    ) -> list[Output]:
         """Send a provisional response (§13.3.1.1), and again each minute; with `body`, early media.
 
+        A reliable one is repeated until the caller's PRACK comes; the next one waits until then (RFC 3262 §3). A second
+        one leaves `body` out where a reliable one has carried it (§5).
+
+        Args:
+            now: monotonic seconds.
+            status: 101 to 199.
+            body: our SDP: the answer to the caller's offer, or an offer of ours where the INVITE came without.
+            headers: further header lines.
+            reliable: have it acknowledged if the caller supports that; where the caller requires it, each is.
+
         Raises:
-            LocalProtocolError: the INVITE is already answered, `status` is not 101 to 199, or there is CR, LF or NUL in
-                `headers`.
+            LocalProtocolError: the INVITE is answered, `status` is no provisional one, CR, LF or NUL is in `headers`,
+                too many wait for PRACK, or `body` is an offer and the caller could not acknowledge it.
         """
         self._check_pending()
         if not 100 < status < 200:
             raise LocalProtocolError(f"{status} is not a provisional status (101-199)")
-        self._provisional = self._response(status, body, (self.contact_line(), *headers))
+        reliably = requires_reliable(self.request) or (reliable and self.supports_reliable)
+        if self._reliable is not None and self._reliable.describing:
+            body = b""  # RFC 3262 §5: offer and answer pass once
+        if body and not reliably and not self.offer_in:
+            raise LocalProtocolError("an offer must go in a reliable response, and the caller knows none (RFC 3262 §5)")
+        lines = (self.contact_line(), *headers)
+        response = self._response(status, body, lines)
+        outputs = self._send_reliably(response, now) if reliably else self._send_provisional(response, now)
+        self._provisional = self._response(status, b"", lines) if reliably else response
         self._ring_again_at = now + _RING_AGAIN_S
         self.state = EARLY
         self._stack.schedule(self)
-        return list(self._stack.layer.respond(self.transaction, self._provisional, now=now))
+        return outputs
+
+    def _send_provisional(self, response: Response, now: float) -> list[Output]:
+        return list(self._stack.layer.respond(self.transaction, response, now=now))
+
+    def _send_reliably(self, response: Response, now: float) -> list[Output]:
+        """Send it, or have it wait for the PRACK of the one before it (RFC 3262 §3)."""
+        if self._reliable is None:  # RFC 3262 §3: RSeq begins anywhere from 1 to 2**31 - 1
+            self._reliable = ReliableResponses(1 + self._stack.below(2**31 - 1), self._stack.timers)
+        return self._sent_reliably(self._reliable.send(response, now=now), now)
+
+    def _sent_reliably(self, ready: Response | None, now: float) -> list[Output]:
+        if ready is None:
+            return []
+        self._offer_open = bool(ready.body) and not self.offer_in
+        self._stack.schedule(self)
+        return self._send_provisional(ready, now)
+
+    def _receive_prack(self, request: Request, transaction: ServerTransaction, now: float) -> list[Output]:
+        """Take the acknowledgement of a provisional response of ours (RFC 3262 §3), and what waited for it."""
+        try:
+            rack = RAck.parse(request.headers.get("RAck") or "")
+        except (RemoteProtocolError, LocalProtocolError) as error:
+            return self.reply(transaction, 400, headers=(warning(str(error)),), now=now)
+        acknowledged = self._reliable.acknowledge(rack, self.request) if self._reliable is not None else None
+        if acknowledged is None:
+            return super()._receive_prack(request, transaction, now)
+        if self.over:
+            if self._forget_at is not None:
+                self._forget_at = None
+                self._stack.forget(self)
+            return self.reply(transaction, 200, now=now)
+        outputs: list[Output] = []
+        sdp = sdp_of(request)
+        if self._offer_open and acknowledged.body:  # §5: the answer to the offer in our response
+            self._offer_open = False
+            outputs += [*self.reply(transaction, 200, now=now), OfferAnswered(self, 200, sdp)]
+        elif sdp:  # §5: another offer; its answer goes in the 2xx to the PRACK
+            outputs += self._modifying.receive(request, transaction, now=now)
+        else:
+            outputs += self.reply(transaction, 200, now=now)
+        return outputs + self._go_on(now)
+
+    def _go_on(self, now: float) -> list[Output]:
+        """Send what waited for the PRACK."""
+        if self._answer_wanted is not None and self.pending:
+            return self._answer_now(*self._answer_wanted, now)
+        if self._reliable is None or not self.pending:
+            return []
+        return self._sent_reliably(self._reliable.next(now=now), now)
 
     def answer(self, body: bytes, *, now: float, headers: Lines = ()) -> list[Output]:
         """Send 200 with our SDP and repeat it until the ACK (§13.3.1.4).
+
+        While a provisional response with SDP waits for its PRACK, so does the 200 (RFC 3262 §3); `body` is left out
+        where a reliable provisional response has carried it.
 
         Raises:
             LocalProtocolError: the INVITE is already answered, or CR, LF or NUL in `headers`.
         """
         self._check_pending()
+        reliable = self._reliable
+        if reliable is not None:
+            reliable.drop_waiting()
+            if reliable.unacknowledged is not None and reliable.unacknowledged.body:
+                for name, value in headers:
+                    write_line(name, value)
+                self._answer_wanted = (body, tuple(headers))
+                return []
+        return self._answer_now(body, headers, now)
+
+    def _answer_now(self, body: bytes, headers: Lines, now: float) -> list[Output]:
+        if self._reliable is not None and self._reliable.described:
+            body = b""
         response = self._response(200, body, (self.contact_line(), *headers))
         outputs: list[Output] = list(self._stack.layer.respond(self.transaction, response, now=now))
+        if self._reliable is not None:
+            self._reliable.stop()
         self.state = ANSWERED
-        self._provisional = None  # nothing repeats it any more
+        self._answer_wanted = self._provisional = None  # nothing repeats it any more
         self.expect_ack(self.transaction, response, now=now)
         return outputs
 
@@ -137,7 +264,8 @@ class UasInvite(InviteUsage):
             LocalProtocolError: the INVITE is already answered, `status` is no refusal, or CR, LF or NUL in `reason` or
                 `headers`.
         """
-        self._check_pending()
+        if not self.pending:
+            raise LocalProtocolError("the call is already answered or over")
         if not 300 <= status < 700:
             raise LocalProtocolError(f"{status} is not a refusal (300-699)")
         lines = (*headers, ("Reason", str(Reason("SIP", status, one_line(why))))) if why else tuple(headers)
@@ -154,7 +282,7 @@ class UasInvite(InviteUsage):
         return [*outputs, *self._finish("remote", 487, "the caller gave up before the call was answered", cancel)]
 
     def _check_pending(self) -> None:
-        if not self.pending:
+        if not self.pending or self._answer_wanted is not None:
             raise LocalProtocolError("the call is already answered or over")
 
     def _close_invites(self, now: float) -> list[Output]:
@@ -163,8 +291,22 @@ class UasInvite(InviteUsage):
         return super()._close_invites(now)
 
     def _respond(self, status: int, now: float, body: bytes, headers: Lines, reason: str = "") -> list[Output]:
+        """Send a final refusal; a PRACK that it crosses is still answered with 200 (RFC 3262 §3)."""
         response = self._response(status, body, headers, reason)
+        self._answer_wanted = None
+        if self._reliable is not None and self._reliable.unacknowledged is not None:
+            self._forget_at = now + self._stack.timers.timeout
         return list(self._stack.layer.respond(self.transaction, response, now=now))
+
+    def _finish(self, by: str, status: int, why: str, message: Request | Response | None = None) -> list[Output]:
+        if self._reliable is not None:
+            self._reliable.stop()
+            self._offer_open = False
+        outputs = super()._finish(by, status, why, message)
+        if self._forget_at is not None:
+            self._stack.remember(self)
+            self._stack.schedule(self)
+        return outputs
 
     def _response(self, status: int, body: bytes, headers: Lines, reason: str = "") -> Response:
         tag = self.established.local_tag

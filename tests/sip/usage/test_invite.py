@@ -308,7 +308,7 @@ def test_an_options_inside_the_call_says_what_we_can() -> None:
     assert [(name, answer.headers.get(name)) for name in ("Accept", "Accept-Encoding", "Allow")] == [
         ("Accept", "application/sdp, multipart/mixed"),
         ("Accept-Encoding", "identity"),
-        ("Allow", "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE"),
+        ("Allow", "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK"),
     ]
 
 
@@ -321,7 +321,7 @@ def test_a_method_that_we_do_not_serve_is_refused_inside_the_call_and_the_call_g
     alice.ask(method, "b", cseq=2, to_tag=to_tag(alice))
     wire.play()
 
-    assert alice.response(status).headers.get("Allow") == "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE"
+    assert alice.response(status).headers.get("Allow") == "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK"
     assert bob.called.state is State.CONFIRMED
 
 

@@ -224,7 +224,7 @@ def test_a_bye_of_either_side_ends_an_open_reinvite_with_487_rfc3261_15_1_2(ours
     ("headers", "status"),
     [
         ((("Content-Type", "text/plain"),), 415),
-        ((("Require", "100rel"),), 420),
+        ((("Require", "timer"),), 420),
         ((("Accept", "text/plain"),), 406),
         ((("Content-Encoding", "gzip"),), 415),
     ],
@@ -308,7 +308,7 @@ def test_a_callee_that_offers_before_it_answers_our_invite_is_refused_491(
 def offering() -> tuple[Wire, Node, Peer, Request]:
     """In a call of ours we have offered something new."""
     wire, alice, bob, usage = answered()
-    alice.perform(usage.offer(NEW, now=wire.now))
+    alice.perform(usage.offer(lambda: NEW, now=wire.now))
     wire.play()
     return wire, alice, bob, bob.request("INVITE")
 
@@ -325,7 +325,7 @@ def test_our_reinvite_is_a_request_of_the_dialog_with_contact_and_allow() -> Non
         "Call-ID: call-1",
         "CSeq: 2 INVITE",
         "Contact: <sip:alice@a:5060>",
-        "Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE",
+        "Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK",
         "User-Agent: sipflow",
         "Content-Type: application/sdp",
         f"Content-Length: {len(NEW)}",
@@ -349,7 +349,7 @@ def test_a_repeated_answer_is_acknowledged_again_even_while_the_next_offer_is_op
     bob.reply(first, 200, body=SDP)
     wire.play()
     (usage,) = alice.calls
-    alice.perform(usage.offer(NEW, now=wire.now))
+    alice.perform(usage.offer(lambda: NEW, now=wire.now))
     wire.play()
 
     bob.reply(first, 200, body=SDP)
@@ -387,7 +387,7 @@ def test_a_far_end_that_has_no_such_call_any_more_is_hung_up_rfc3261_12_2_1_2(st
 
 def test_a_challenge_to_our_offer_is_answered_in_the_dialogs_order() -> None:
     wire, alice, bob, usage = answered(accounts=(Account("alice", "secret"),))
-    alice.perform(usage.offer(NEW, now=wire.now))
+    alice.perform(usage.offer(lambda: NEW, now=wire.now))
     wire.play()
     bob.reply(bob.request("INVITE"), 407, headers=(("Proxy-Authenticate", 'Digest realm="p", nonce="n"'),))
     wire.play()
@@ -422,8 +422,8 @@ def test_two_offers_that_cross_are_both_refused_and_tried_again_until_one_gets_t
     wire.play(0.1)
     alice.app = answer_offers
 
-    alice.perform(usage.offer(NEW, now=wire.now))
-    bob.perform(bob.called.offer(NEW, now=wire.now))
+    alice.perform(usage.offer(lambda: NEW, now=wire.now))
+    bob.perform(bob.called.offer(lambda: NEW, now=wire.now))
     wire.play(5.0)
 
     assert wire.methods()[4:] == [
@@ -455,7 +455,7 @@ def test_the_caller_waits_2_to_4_seconds_and_gives_an_offer_up_after_five_refusa
 
 def test_the_callee_waits_at_most_2_seconds() -> None:
     wire, alice, bob, _ = taken()
-    bob.perform(bob.called.offer(NEW, now=wire.now))
+    bob.perform(bob.called.offer(lambda: NEW, now=wire.now))
     wire.play()
     alice.reply(alice.request("INVITE"), 491)
     alice.answers["INVITE"] = 200
@@ -498,30 +498,46 @@ def test_one_offer_at_a_time() -> None:
     wire, alice, bob, reinvite = offering()
     (usage,) = alice.calls
     with pytest.raises(LocalProtocolError):
-        usage.offer(NEW, now=wire.now)
+        usage.offer(lambda: NEW, now=wire.now)
     bob.reply(reinvite, 491)
     wire.play()
     with pytest.raises(LocalProtocolError):  # the first will be tried again
-        usage.offer(NEW, now=wire.now)
+        usage.offer(lambda: NEW, now=wire.now)
 
 
-def test_no_offer_while_the_peers_is_open_nor_before_its_ack_nor_outside_a_call() -> None:
+def test_an_offer_waits_while_the_peers_is_open_and_until_its_ack() -> None:
     wire, alice, bob, reinvite, event = reoffered()
-    with pytest.raises(LocalProtocolError):
-        bob.called.offer(NEW, now=wire.now)
+    bob.perform(bob.called.offer(lambda: NEW, now=wire.now))
+    wire.play(1.0)
+    assert wire.messages("b INVITE") == []
     accept(bob, event)
-    wire.play()
-    with pytest.raises(LocalProtocolError):
-        bob.called.offer(NEW, now=wire.now)
+    wire.play(1.0)
+    assert wire.messages("b INVITE") == []
     alice.ack(reinvite, "b")
-    wire.play()
-    bob.perform(bob.called.offer(NEW, now=wire.now))
+    wire.play(0.6)
+
     assert wire.methods()[-1] == "b INVITE"
 
-    wire, alice_, _, usage = calling()
+
+def test_each_attempt_of_an_offer_is_made_anew() -> None:
+    wire, bob, alice, reinvite = offering()
+    (usage,) = bob.calls
+    alice.reply(reinvite, 488)
+    wire.play()
+    made = iter((b"v=0\r\nfirst", b"v=0\r\nsecond"))
+    bob.perform(usage.offer(lambda: next(made), now=wire.now))
+    wire.play()
+    alice.reply(alice.request("INVITE"), 491)
+    wire.play(4.2)
+
+    assert [message.body for message in wire.messages("a INVITE")[2:]] == [b"v=0\r\nfirst", b"v=0\r\nsecond"]
+
+
+def test_there_is_no_offer_outside_a_call() -> None:
+    wire, alice, _, usage = calling()
     with pytest.raises(LocalProtocolError):
-        usage.offer(NEW, now=wire.now)
-    assert alice_.happened(OfferAnswered) == []
+        usage.offer(lambda: NEW, now=wire.now)
+    assert alice.happened(OfferAnswered) == []
 
 
 @pytest.mark.parametrize("ours", [True, False])

@@ -9,11 +9,14 @@ from sipflow.sip.transaction.records import ServerTransaction
 from sipflow.sip.usage.pending_ack import PendingAck
 
 
-def pending(timers: Timers = DEFAULT_TIMERS, *, now: float = 0.0, body: bytes = b"v=0\r\n") -> PendingAck:
+def pending(
+    timers: Timers = DEFAULT_TIMERS, *, now: float = 0.0, body: bytes = b"v=0\r\n", answer: bytes = b"v=0\r\n"
+) -> PendingAck:
     invite = Request("INVITE", "sip:b", body=body)
     invite.headers.add("CSeq", "42 INVITE")
     transaction = ServerTransaction(invite, Hop("udp", "a", 5060), None, timers)
-    return PendingAck(transaction, make_response(invite, 200), now=now, timers=timers)
+    response = make_response(invite, 200, body=answer, content_type="application/sdp" if answer else None)
+    return PendingAck(transaction, response, now=now, timers=timers)
 
 
 def repeats(ack: PendingAck) -> list[float]:
@@ -49,3 +52,4 @@ def test_before_its_time_nothing_is_due() -> None:
 
 def test_the_ack_must_carry_the_number_of_the_invite_and_perhaps_an_answer() -> None:
     assert (pending().cseq, pending().offering, pending(body=b"").offering) == (42, False, True)
+    assert not pending(body=b"", answer=b"").offering  # offer and answer passed before the 2xx (RFC 3262 §5)

@@ -1,0 +1,84 @@
+"""Hold from our side: a re-INVITE that asks the far end to listen or to be silent, and one that takes it back."""
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from sipflow.calls.leg import Leg
+from sipflow.errors import MediaError
+from sipflow.sip.usage.invite import InviteUsage
+from sipflow.tasks import Tasks
+
+if TYPE_CHECKING:
+    from sipflow.calls.switchboard import Switchboard
+
+
+class Holding(Leg):
+    """The part of a call that holds and takes back; see `Call`."""
+
+    usage: InviteUsage
+    _switchboard: "Switchboard"
+
+    def __init__(self, tasks: Tasks) -> None:
+        super().__init__(tasks)
+        self._one_reoffer = asyncio.Lock()
+        self._reoffer: asyncio.Future[int] | None = None
+
+    @property
+    def holding(self) -> bool:
+        """Whether we have put the far end on hold. The other direction is `held`."""
+        return self.media is not None and self.media.holding
+
+    async def put_on_hold(self) -> None:
+        """Put the far end on hold with a re-INVITE (RFC 3264 §8.4); returns when it has agreed.
+
+        Nothing is heard of it any more; what is played still reaches it, such as music. Where it has put us on hold as
+        well, nothing flows at all. Twice is once. While an offer of the far end is under way this waits, and where both
+        offers cross (491) it is tried again by itself.
+
+        Raises:
+            MediaError: the far end refused; the call goes on as it was.
+            LocalProtocolError: the call has not been answered.
+            CallEnded: either side hung up, or the far end is gone: it never answered, or knows no such call.
+
+        Cancelling does not take the request back: `holding` tells what came of it.
+        """
+        await self._set_hold(True)
+
+    async def take_off_hold(self) -> None:
+        """Take the far end back from our hold. If it holds us as well, `held` stays True until it takes us back.
+
+        Raises:
+            MediaError: the far end refused; the call goes on as it was.
+            LocalProtocolError: the call has not been answered.
+            CallEnded: as `put_on_hold`.
+
+        Cancelling does not take the request back.
+        """
+        await self._set_hold(False)
+
+    async def _set_hold(self, wanted: bool) -> None:
+        with self._lifetime.scope():
+            async with self._one_reoffer:
+                if self.holding is wanted:
+                    return
+                status = await self._offer_hold(wanted)
+        if status >= 300:
+            what = "be put on hold" if wanted else "be taken off hold"
+            raise MediaError(f"the far end refused to {what}: {status}")
+
+    async def _offer_hold(self, wanted: bool) -> int:
+        media = self._live_media
+        answer: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+        def make_body() -> bytes:
+            self._reoffer = answer  # from now on an answer is the answer to this
+            return media.offer(hold=wanted)
+
+        self._switchboard.apply(self.usage.offer(make_body, now=self._switchboard.now))
+        return await answer
+
+    def reoffer_ended(self, status: int) -> None:
+        """Take the outcome of the re-INVITE that is under way."""
+        reoffer, self._reoffer = self._reoffer, None
+        if reoffer is not None and not reoffer.done():
+            reoffer.set_result(status)

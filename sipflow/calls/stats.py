@@ -1,0 +1,66 @@
+"""How a call's audio fares, in numbers that an agent or an operator can act on."""
+
+from dataclasses import dataclass
+
+from sipflow.media.statistics import MediaStatistics
+
+
+@dataclass(frozen=True, slots=True)
+class CallStats:
+    """A snapshot of one call's audio; all counters since its beginning.
+
+    Attributes:
+        codec: SDP name of what is sent, such as "PCMU"; "" before anything was agreed.
+        ptime_ms: milliseconds of audio in a packet we send; 0 before anything was agreed.
+        packets_sent, packets_received: RTP packets.
+        lost: packets of the far end that never came.
+        late: packets that came after their place in the audio had passed, and were not heard.
+        duplicates: packets that came twice.
+        strays: packets from somebody who is not the far end; dropped.
+        jitter_ms: how unevenly packets come (RFC 3550 A.8), milliseconds.
+        jitter_buffer_ms: how long audio is held now to even that out; None where there is no buffer.
+        concealed: packet times whose sound was made up for lost packets; None where nothing is concealed.
+        rtt_ms: round-trip time by RTCP (RFC 3550 §6.4.1), milliseconds; None while the far end has not said.
+        mos: what a listener would say of the far end's audio, 1.0 to 4.5 (ITU-T G.107); None while unknown.
+        played_ms: milliseconds of audio sent, silence in between not counted.
+        queued_ms: milliseconds of audio that wait to be sent.
+        skipped_ms: milliseconds of live sources dropped because they ran ahead of real time.
+        digits_received: DTMF digits the far end pressed.
+    """
+
+    codec: str = ""
+    ptime_ms: int = 0
+    packets_sent: int = 0
+    packets_received: int = 0
+    lost: int = 0
+    late: int = 0
+    duplicates: int = 0
+    strays: int = 0
+    jitter_ms: float = 0.0
+    jitter_buffer_ms: float | None = None
+    concealed: int | None = None
+    rtt_ms: float | None = None
+    mos: float | None = None
+    played_ms: int = 0
+    queued_ms: int = 0
+    skipped_ms: int = 0
+    digits_received: int = 0
+
+    @classmethod
+    def of(cls, media: MediaStatistics, *, ptime_ms: int, queued_ms: int) -> "CallStats":
+        """Take what concerns an agent out of the counters of a media stream."""
+        return cls(
+            codec=media.codec,
+            ptime_ms=ptime_ms,
+            packets_sent=media.packets_sent,
+            packets_received=media.packets_received,
+            lost=media.lost,
+            late=media.late,
+            duplicates=media.duplicates,
+            strays=media.strays,
+            jitter_ms=media.jitter_ms,
+            played_ms=media.played_ms,
+            queued_ms=queued_ms,
+            skipped_ms=media.skipped_ms,
+            digits_received=media.digits_received,
+        )

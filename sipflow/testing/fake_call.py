@@ -1,0 +1,325 @@
+"""A call without a network, for unit tests of agents: the real `Call` over a far end that follows a script."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any, cast
+
+import structlog
+
+from sipflow.audio.frame import Frame
+from sipflow.audio.resample import to_rate
+from sipflow.calls.call import Call
+from sipflow.calls.ending import Ending
+from sipflow.calls.inbound import InboundCall
+from sipflow.calls.media import LegMedia
+from sipflow.calls.record import CallRecord
+from sipflow.errors import CallEnded, LocalProtocolError
+from sipflow.media.player import Source
+from sipflow.media.sound_file import read_sound
+from sipflow.sip.message import Headers
+from sipflow.tasks import Tasks
+from sipflow.testing.caller import Caller, Said
+from sipflow.testing.fake_session import PTIME_MS, FakeSession
+
+_FIRST_DIGIT_S, _BETWEEN_DIGITS_S = 1.0, 0.3
+_ROUNDS = 12  # of the loop, in which everybody who was woken comes to wait for something again
+
+
+class FakeCall(InboundCall):
+    """An inbound call whose caller follows a script; hand it to an agent with `run(agent, call)`.
+
+    Time is virtual: it passes in steps of 20 ms, only while the agent waits for something of the call, and as fast as
+    the machine can; so `play` of a minute takes milliseconds, and every count is exact. `asyncio.sleep` is real, and
+    the call stands still meanwhile unless another task of the agent waits for the call; give `speed=1.0` to agents
+    that must live in real time.
+
+    Attributes:
+        played: every sample the agent had sent, at `wire_hz`, without the silence between them.
+        provisionals: statuses of `ring` and `progress`, in order.
+        rejected: the status the agent refused with; None if it did not.
+        digits_sent: DTMF digits of `send_digits`.
+        sent_headers: further header lines of the last answer, refusal or BYE.
+        clock_s: virtual seconds since the call began.
+    """
+
+    def __init__(
+        self,
+        *,
+        caller: str = "+12065550123",
+        callee: str = "+12065550100",
+        headers: Mapping[str, str] | None = None,
+        options: Mapping[str, object] | None = None,
+        audio: Said | None = None,
+        digits: str = "",
+        patience_s: float = 30.0,
+        wire_hz: int = 8000,
+        speed: float | None = None,
+    ) -> None:
+        """Make a call that nobody has answered yet.
+
+        Args:
+            caller, callee: numbers.
+            headers: of the INVITE, for `call.headers` and `call.variables`.
+            options: what the configuration would say about the agent.
+            audio: what the caller says from the answer on: samples at `wire_hz`, a frame of any rate, or an iterable
+                or async iterator of either. Silence follows.
+            digits: keys the caller presses: the first one second after the call began, the others 0.3 s apart; see
+                also `at`.
+            patience_s: the caller hangs up after so many virtual seconds without anything left to say or press.
+            wire_hz: the rate of the codec that was agreed, as it were: 8000, 16000 or 48000.
+            speed: None is virtual time; 1.0 real time, 10.0 ten times as fast.
+        """
+        now = datetime.now(UTC)
+        record = CallRecord("fake", "fake@sipflow.test", "inbound", caller, callee, "fake", callee, "agent", now)
+        lines = Headers()
+        for name, value in (headers or {}).items():
+            lines.add(name, value)
+        board = SimpleNamespace(tasks=Tasks(), call_log=structlog.get_logger("sipflow.call"))
+        Call.__init__(self, cast(Any, board), cast(Any, SimpleNamespace()), record, lines)
+        self.options = dict(options or {})
+        self.handed_over = False
+        self.provisionals: list[int] = []
+        self.rejected: int | None = None
+        self.sent_headers: dict[str, str] = {}
+        self._speed = speed
+        self._patience_s = patience_s
+        self._session = FakeSession(wire_hz)
+        self._fake_media = FakeMedia(self._session)
+        self.media = cast(LegMedia, self._fake_media)
+        self._far_end = Caller(audio, sample_rate_hz=wire_hz, frame_bytes=self._session.frame_bytes)
+        for number, digit in enumerate(digits):
+            self.at(_FIRST_DIGIT_S + number * _BETWEEN_DIGITS_S, self.press, digit)
+
+    @property
+    def played(self) -> bytes:
+        """Every sample that was sent, without the silence between them."""
+        return bytes(self._session.played)
+
+    @property
+    def digits_sent(self) -> str:
+        """Every digit the agent sent."""
+        return self._session.digits
+
+    @property
+    def clock_s(self) -> float:
+        """Virtual seconds since the call began."""
+        return self._far_end.clock_s
+
+    # What the far end does
+
+    def at(self, seconds: float, action: Callable[..., object], *arguments: object) -> None:
+        """Have something happen when the clock shows `seconds`, such as `call.at(2.5, call.press, "1")`."""
+        self._far_end.at(seconds, lambda: action(*arguments))
+
+    def press(self, digit: str) -> None:
+        """The caller presses a key."""
+        self.digit_pressed(digit)
+
+    def hold_agent(self) -> None:
+        """The caller puts the agent on hold: nothing is sent, and playing stands still."""
+        self._session.held = True
+        self.media_changed()
+
+    def take_back(self) -> None:
+        """The caller ends the hold."""
+        self._session.held = False
+        self.media_changed()
+
+    def caller_hangs_up(self, why: str = "the far end hung up") -> None:
+        """The caller hangs up, or gives up before the answer."""
+        self.has_ended(Ending.of("remote", 200 if self.answered else 487, why))
+
+    # What an agent does, without a network
+
+    async def ring(self, status: int = 180, *, headers: Mapping[str, str] | None = None) -> None:
+        """Note the status; see `InboundCall.ring`."""
+        if self._nothing_to_do():
+            return
+        if not 101 <= status <= 199:
+            raise LocalProtocolError(f"{status} is no provisional status")
+        self.provisionals.append(status)
+        self.sent_headers = dict(headers or {})
+
+    async def progress(self, status: int = 183, *, headers: Mapping[str, str] | None = None) -> None:
+        """Note the status; the caller's script begins. See `InboundCall.progress`."""
+        if self._nothing_to_do():
+            return
+        await self.ring(status, headers=headers)
+        self._open()
+
+    async def answer(self, *, headers: Mapping[str, str] | None = None) -> None:
+        """Answer; the caller's script begins. See `InboundCall.answer`."""
+        if self._nothing_to_do():
+            return
+        self.sent_headers = dict(headers or {})
+        self.was_answered()
+        self._open()
+
+    async def reject(self, status: int = 486, reason: str = "", *, headers: Mapping[str, str] | None = None) -> None:
+        """Note the refusal, and end; see `InboundCall.reject`."""
+        self._lifetime.check()
+        if self.answered:
+            raise LocalProtocolError("the call is already answered")
+        if not 300 <= status <= 699:
+            raise LocalProtocolError(f"{status} is no refusal")
+        self.end(reason or f"the agent answered {status}", headers=tuple((headers or {}).items()), status=status)
+
+    def end(self, why: str, *, headers: tuple[tuple[str, str], ...] = (), status: int = 603) -> None:
+        """End the call from the agent's side; twice is once."""
+        if self.ending is not None:
+            return
+        self.sent_headers = dict(headers)
+        if not self.answered:
+            self.rejected = status
+        self.has_ended(Ending.of("local", 200 if self.answered else status, why))
+
+    def has_ended(self, ending: Ending) -> None:
+        """End every wait of the agent, and complete the record; see `Call.has_ended`."""
+        Call.has_ended(self, ending)
+
+    async def _offer_hold(self, wanted: bool) -> int:
+        self._fake_media.holding = self._session.deaf = wanted
+        return 200
+
+    async def play(self, source: Source) -> int:
+        """Play; files are read at once, so that virtual time need not wait for a disk. See `Call.play`."""
+        return await super().play(self._at_once(source))
+
+    @asynccontextmanager
+    async def playing(self, source: Source) -> AsyncIterator[None]:
+        """Play while the block runs; see `Call.playing`."""
+        async with super().playing(self._at_once(source)):
+            yield
+
+    # Time
+
+    async def elapse(self, seconds: float) -> None:
+        """Let so much virtual time pass, whether or not anybody waits: for tests that run the agent themselves."""
+        until_s = self.clock_s + seconds
+        while self.clock_s < until_s - PTIME_MS / 2000 and self.ending is None:
+            await self._settle()
+            await self._step()
+        await self._settle()
+
+    async def _settle(self) -> None:
+        """Let everybody who was woken act."""
+        for _ in range(_ROUNDS):
+            await asyncio.sleep(0)
+
+    async def _step(self) -> None:
+        if self._live:
+            self._session.tick(await self._far_end.next_frame())
+        self._far_end.pass_time(self._far_end.frame_s())
+        if self.ending is None and self.clock_s >= self._far_end.busy_until_s + self._patience_s:
+            self.caller_hangs_up()
+        if self._speed is not None:
+            await asyncio.sleep(PTIME_MS / 1000 / self._speed)
+
+    @property
+    def _live(self) -> bool:
+        return self.media is not None and self.media.agreed is not None and self.ending is None
+
+    @property
+    def _waited_for(self) -> bool:
+        """Whether the agent waits for something of the call, so that time may pass."""
+        return (
+            self._session.waited_for
+            or self._digit_waiter is not None
+            or bool(self._waiting_for_end)
+            or any(mailbox.waited_for for mailbox in self._mailboxes)
+        )
+
+    def _timeout(self, seconds: float) -> asyncio.Timeout:
+        timeout = asyncio.timeout(None)
+
+        def expire() -> None:
+            with suppress(RuntimeError):  # it was left before
+                timeout.reschedule(asyncio.get_running_loop().time())
+
+        self._far_end.at(self.clock_s + seconds, expire, counts=False)
+        return timeout
+
+    def _open(self) -> None:
+        self._fake_media.agreed = SimpleNamespace(ptime_ms=PTIME_MS, telephone_event_send=101)
+
+    def _nothing_to_do(self) -> bool:
+        """Say whether the call is answered and an agent before this one did it."""
+        self._lifetime.check()
+        if self.answered and not self.handed_over:
+            raise LocalProtocolError("the call is already answered")
+        return self.answered
+
+    def _at_once(self, source: Source) -> Source:
+        rate_hz = self._session.queue.sample_rate_hz
+        if isinstance(source, str | os.PathLike):
+            return Frame(read_sound(os.fspath(source), rate_hz), rate_hz)
+        if isinstance(source, bytes | bytearray):
+            source = Frame(bytes(source), self._rate())
+        return to_rate(source, rate_hz) if isinstance(source, Frame) else source
+
+
+class FakeMedia:
+    """Has what calls use of a `LegMedia`.
+
+    Attributes:
+        session, agreed, dtmf: as there.
+        holding: whether the agent has put the far end on hold.
+    """
+
+    def __init__(self, session: FakeSession) -> None:
+        self.session = session
+        self.agreed: object = None
+        self.dtmf = "rfc4733"
+        self.holding = False
+
+    @property
+    def held(self) -> bool:
+        """Whether the far end wants to hear nothing."""
+        return self.session.held
+
+    def close(self) -> None:
+        """Stop."""
+        self.session.close()
+
+
+async def run(agent: Callable[[InboundCall], Awaitable[None]], call: FakeCall) -> Ending:
+    """Run an agent on a fake call until it returns, as the daemon would: returning hangs up, `CallEnded` is quiet.
+
+    Returns:
+        How the call ended.
+
+    Raises:
+        Exception: whatever the agent raised; the call has ended then.
+
+    Cancelling cancels the agent.
+    """
+    failures: list[Exception] = []
+
+    async def guarded() -> None:
+        try:
+            await agent(call)
+        except CallEnded:
+            pass
+        except Exception as error:  # noqa: BLE001  (the test gets it, not the log)
+            failures.append(error)
+
+    tasks = Tasks()
+    task = tasks.spawn(guarded(), name="agent of a fake call")
+    try:
+        while not task.done():
+            await call._settle()
+            if call._waited_for and call.ending is None:
+                await call._step()
+            elif not task.done():
+                await asyncio.wait([task], timeout=0.001)  # it waits for something that is not ours
+    finally:
+        await tasks.close()
+    call.end("the agent is done", status=480)
+    if failures:
+        raise failures[0]
+    assert call.ending is not None
+    return call.ending

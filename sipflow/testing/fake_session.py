@@ -1,0 +1,123 @@
+"""A media session without sockets: what is played is kept, what is heard is given to it, time passes by hand."""
+
+import asyncio
+from dataclasses import replace
+
+from sipflow.audio.frame import SAMPLE_BYTES
+from sipflow.errors import LocalProtocolError
+from sipflow.media.play_queue import PlayQueue
+from sipflow.media.reader import FrameQueue, FrameReader
+from sipflow.media.statistics import MediaStatistics
+
+PTIME_MS = 20
+_QUEUE_FRAMES = 50  # as every session has
+_DIGITS = frozenset("0123456789*#ABCD")
+
+
+class FakeSession:
+    """Has what calls use of a `MediaSession`, over the real play queue and the real readers.
+
+    Attributes:
+        queue, turn, closed: as a `MediaSession` has them.
+        held: whether time passes without anything being sent.
+        deaf: whether what is heard is silence.
+        played: samples sent, without the silence between them.
+        digits, digits_ms: DTMF digits sent, and how long they would have taken.
+    """
+
+    def __init__(self, sample_rate_hz: int) -> None:
+        self.queue = PlayQueue(sample_rate_hz=sample_rate_hz)
+        self.turn = asyncio.Lock()
+        self.closed = False
+        self.held = self.deaf = False
+        self.played = bytearray()
+        self.digits = ""
+        self.digits_ms = 0
+        self.frame_bytes = sample_rate_hz * PTIME_MS // 1000 * SAMPLE_BYTES
+        self._readers: tuple[FrameQueue, ...] = ()
+        self._statistics = MediaStatistics(codec="PCMU" if sample_rate_hz == 8000 else "L16")
+
+    def frames(self) -> FrameReader:
+        """Read what is heard from now on."""
+        queue = FrameQueue(self.queue.sample_rate_hz, limit=_QUEUE_FRAMES)
+        self._readers = (*self._readers, queue)
+        reader = FrameReader(queue, self._detach)
+        if self.closed:
+            reader.close()
+        return reader
+
+    def tick(self, heard: bytes) -> None:
+        """Let 20 ms pass: `heard` is heard, and what is due is sent."""
+        counted = self._statistics
+        self._statistics = replace(
+            counted, packets_received=counted.packets_received + 1, packets_sent=counted.packets_sent + 1
+        )
+        for reader in self._readers:
+            reader.put(bytes(len(heard)) if self.deaf else heard)
+        if self.held:
+            return
+        before = self.queue.played_bytes
+        pcm = self.queue.take(self.frame_bytes)
+        if pcm is not None:
+            self.played += pcm[: self.queue.played_bytes - before]
+            self.queue.settle()
+
+    @property
+    def waited_for(self) -> bool:
+        """Whether somebody waits for audio to come or to be sent."""
+        return bool(self.queue.marks) or any(reader.waited_for for reader in self._readers)
+
+    @property
+    def queued_ms(self) -> int:
+        """How long what is queued will play, in milliseconds."""
+        return self.queue.queued_ms
+
+    @property
+    def played_ms(self) -> int:
+        """How many milliseconds of what was ever enqueued have been sent."""
+        return self.queue.played_ms
+
+    @property
+    def clears(self) -> int:
+        """How often the queue was cleared."""
+        return self.queue.clears
+
+    def clear(self) -> int:
+        """Drop what is queued, and give how many milliseconds of its run had been sent."""
+        return self.queue.clear()
+
+    def mark(self, *, before_ms: int = 0) -> asyncio.Future[bool]:
+        """Give a future for the moment when what is queued now has been sent but for its last `before_ms`."""
+        future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self.queue.mark(lambda sent: None if future.done() else future.set_result(sent), before_ms=before_ms)
+        return future
+
+    async def drained(self) -> bool:
+        """Wait until the last sample queued now has been sent; False when it was cleared or the session closed."""
+        return await self.mark()
+
+    def send_digits(self, digits: str, *, duration_ms: int = 100, gap_ms: int = 100) -> asyncio.Future[bool]:
+        """Keep the digits, and say at once that they were sent."""
+        future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        for digit in digits:
+            if digit not in _DIGITS:
+                raise LocalProtocolError(f"{digit!r} is no DTMF digit")
+        self.digits += digits
+        self.digits_ms += len(digits) * (duration_ms + gap_ms)
+        future.set_result(True)
+        return future
+
+    def statistics(self) -> MediaStatistics:
+        """Count what passed."""
+        return replace(self._statistics, played_ms=self.played_ms)
+
+    def close(self) -> None:
+        """End every reader and mark."""
+        self.closed = True
+        self.queue.clear()
+        readers, self._readers = self._readers, ()
+        for reader in readers:
+            reader.end()
+
+    def _detach(self, queue: FrameQueue) -> None:
+        self._readers = tuple(other for other in self._readers if other is not queue)

@@ -1,0 +1,164 @@
+import asyncio
+import struct
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import av
+import pytest
+
+from sipflow.audio.tones import sine
+from sipflow.audio.wav import read_wav
+from sipflow.errors import MediaError
+from sipflow.media.recording import Recording
+
+
+@pytest.fixture
+def threads() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(1) as pool:
+        yield pool
+
+
+def pcm(value: int, samples: int = 160) -> bytes:
+    return struct.pack("<h", value) * samples
+
+
+def frames(path: Path) -> list[tuple[int, int]]:
+    """Left and right of every 160th sample of a stereo WAV file with our header."""
+    return list(struct.iter_unpack("<hh", path.read_bytes()[44:]))[::160]
+
+
+async def test_a_recording_has_the_caller_left_and_the_agent_right(tmp_path: Path, threads: ThreadPoolExecutor) -> None:
+    recording = await Recording.open(tmp_path / "a.wav", format="wav", sample_rate_hz=8000, threads=threads)
+    for n in range(60):
+        recording.put(pcm(n))
+        recording.sent(pcm(-n))
+    await recording.stop()
+
+    assert frames(tmp_path / "a.wav") == [(n, -n) for n in range(60)]
+    assert (recording.duration_ms, recording.lost_ms, recording.error) == (1200, 0, "")
+    assert len(read_wav((tmp_path / "a.wav").read_bytes()).pcm) == 2 * 60 * 160
+
+
+async def test_nothing_is_recorded_while_it_is_paused(tmp_path: Path, threads: ThreadPoolExecutor) -> None:
+    recording = await Recording.open(tmp_path / "a.wav", format="wav", sample_rate_hz=8000, threads=threads)
+    for n in range(9):
+        if n == 3:
+            recording.pause()
+        if n == 6:
+            recording.resume()
+        recording.put(pcm(n))
+        recording.sent(pcm(-n))
+    await recording.stop()
+
+    assert frames(tmp_path / "a.wav") == [(n, -n) for n in (0, 1, 2, 6, 7, 8)]
+
+
+async def test_the_file_plays_while_the_call_goes_on(tmp_path: Path, threads: ThreadPoolExecutor) -> None:
+    path = tmp_path / "a.wav"
+    recording = await Recording.open(path, format="wav", sample_rate_hz=8000, threads=threads)
+    for n in range(101):
+        recording.put(pcm(n))
+        recording.sent(pcm(-n))
+    await asyncio.get_running_loop().run_in_executor(threads, lambda: None)  # what was handed over before is written
+    for _ in range(5):
+        await asyncio.sleep(0)
+        await asyncio.get_running_loop().run_in_executor(threads, lambda: None)
+
+    assert len(read_wav(path.read_bytes()).pcm) >= 2 * 8000
+    await recording.stop()
+
+
+async def test_an_opus_recording_has_both_voices_on_their_sides(tmp_path: Path, threads: ThreadPoolExecutor) -> None:
+    path = tmp_path / "a.ogg"
+    recording = await Recording.open(path, format="ogg", sample_rate_hz=8000, threads=threads)
+    tone = sine(440, 20)
+    for _ in range(100):
+        recording.put(tone)
+        recording.sent(bytes(320))
+    await recording.stop()
+
+    with av.open(str(path)) as container:
+        decoded = [frame.to_ndarray() for frame in container.decode(audio=0)]
+    left = max(abs(float(part[0].max())) for part in decoded)
+    right = max(abs(float(part[-1].max())) for part in decoded)
+    seconds = sum(part.shape[1] for part in decoded) / 48000
+    assert left > 10 * right
+    assert 1.9 < seconds < 2.1
+
+
+async def test_stopping_twice_is_once_and_what_comes_after_is_ignored(
+    tmp_path: Path, threads: ThreadPoolExecutor
+) -> None:
+    told: list[str] = []
+    recording = await Recording.open(tmp_path / "a.wav", format="wav", sample_rate_hz=8000, threads=threads)
+    recording.when_stopped(lambda: told.append("stopped"))
+    recording.sent(pcm(1))
+    recording.end()
+    await recording.stop()
+    await recording.stop()
+
+    assert told == ["stopped"]
+    assert recording.stopped
+    assert frames(tmp_path / "a.wav") == [(0, 1)]
+
+
+async def test_a_place_that_cannot_be_written_to_is_an_error_at_once(
+    tmp_path: Path, threads: ThreadPoolExecutor
+) -> None:
+    for path in (tmp_path / "no" / "a.wav", tmp_path, tmp_path / "a\0.wav"):
+        with pytest.raises(MediaError, match="cannot be recorded to"):
+            await Recording.open(path, format="wav", sample_rate_hz=8000, threads=threads)
+    with pytest.raises(MediaError, match="cannot be 'mp9'"):
+        await Recording.open(tmp_path / "a", format="mp9", sample_rate_hz=8000, threads=threads)
+    with pytest.raises(MediaError, match="cannot be recorded to"):
+        await Recording.open(tmp_path / "no" / "a.ogg", format="ogg", sample_rate_hz=8000, threads=threads)
+
+
+class Slow:
+    """A disk that stands still until it is told to go on, or is full."""
+
+    def __init__(self, *, full: bool = False) -> None:
+        self.going = threading.Event()
+        self.full = full
+        self.written = 0
+        self.closed = False
+
+    def write(self, pcm: bytes) -> None:
+        self.going.wait(10)
+        if self.full:
+            raise OSError("No space left on device")
+        self.written += len(pcm)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+async def test_a_disk_slower_than_speech_loses_sound_and_says_how_much(threads: ThreadPoolExecutor) -> None:
+    from sipflow.media.tracks import Tracks
+
+    disk = Slow()
+    recording = Recording(Path("slow.wav"), disk, Tracks(8000), threads)
+    for _ in range(50 * 30):
+        recording.sent(pcm(1))
+    disk.going.set()
+    await recording.stop()
+
+    assert recording.lost_ms == 30_000 - 41 * 500
+    assert disk.written == 41 * 500 * 32
+    assert disk.closed
+
+
+async def test_a_full_disk_ends_the_recording_and_not_the_call(threads: ThreadPoolExecutor) -> None:
+    from sipflow.media.tracks import Tracks
+
+    disk = Slow(full=True)
+    disk.going.set()
+    recording = Recording(Path("full.wav"), disk, Tracks(8000), threads)
+    for _ in range(100):
+        recording.sent(pcm(1))
+    with pytest.raises(MediaError, match=r"the recording full.wav is not whole: OSError: No space left"):
+        await recording.stop()
+
+    assert disk.closed
