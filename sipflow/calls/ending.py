@@ -16,6 +16,7 @@ class Word(StrEnum):
     UNREACHABLE = "unreachable"  # no target could be reached, or none answered at all
     NO_ACK = "no_ack"  # our answer was never acknowledged
     MEDIA_FAILED = "media_failed"  # nothing in common, or no RTP port
+    MEDIA_LOST = "media_lost"  # the far end fell silent for good
     AGENT_FAILED = "agent_failed"  # the agent's code raised
     OVERLOADED = "overloaded"  # our own limits, or draining for a restart
 
@@ -81,7 +82,7 @@ def _fault(by: str, word: Word) -> Fault:
             return Fault.NOBODY
         case Word.AGENT_FAILED | Word.OVERLOADED:
             return Fault.LOCAL
-        case Word.NO_ACK | Word.UNREACHABLE:
+        case Word.NO_ACK | Word.UNREACHABLE | Word.MEDIA_LOST:
             return Fault.NETWORK
         case _:
             return Fault.REMOTE if by == "remote" else Fault.LOCAL

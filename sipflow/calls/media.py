@@ -33,13 +33,17 @@ class LegMedia:
         dtmf: str = "auto",
         prack: bool = True,
         on_tone: Callable[[str], None] | None = None,
+        on_silent: Callable[[float], None] | None = None,
+        on_failed: Callable[[str], None] | None = None,
     ) -> None:
         """Take a port pair.
 
         Raises:
             PortsExhausted: none is free.
         """
-        self.session: MediaSession = desk.open(ipv6=":" in address, on_digit=on_digit)
+        self.session: MediaSession = desk.open(
+            ipv6=":" in address, on_digit=on_digit, on_silent=on_silent, on_failed=on_failed
+        )
         self.agreed: Agreed | None = None
         self.dtmf = dtmf
         self.prack = prack
@@ -134,6 +138,8 @@ class LegMedia:
             self.session.start(agreed)
         elif agreed != self.agreed:
             self.session.update(agreed)
+        if self.on_tone is not None:
+            self.session.hear_tones(self.on_tone if agreed.telephone_event_receive is None else None)
         self.agreed = agreed
 
     def close(self) -> None:

@@ -17,9 +17,12 @@ class CallStats:
         late: packets that came after their place in the audio had passed, and were not heard.
         duplicates: packets that came twice.
         strays: packets from somebody who is not the far end; dropped.
+        unauthentic: SRTP packets that were forged, damaged or played again; dropped.
         jitter_ms: how unevenly packets come (RFC 3550 A.8), milliseconds.
-        jitter_buffer_ms: how long audio is held now to even that out; None where there is no buffer.
-        concealed: packet times whose sound was made up for lost packets; None where nothing is concealed.
+        jitter_buffer_ms: milliseconds of audio that are held now, to even that out.
+        concealed_ms: milliseconds of sound that were made up for packets lost or late.
+        remote_lost: packets of ours that never came at the far end, as it reports.
+        remote_jitter_ms: how unevenly ours come there, as it reports; None while it has not.
         rtt_ms: round-trip time by RTCP (RFC 3550 §6.4.1), milliseconds; None while the far end has not said.
         mos: what a listener would say of the far end's audio, 1.0 to 4.5 (ITU-T G.107); None while unknown.
         played_ms: milliseconds of audio sent, silence in between not counted.
@@ -36,9 +39,12 @@ class CallStats:
     late: int = 0
     duplicates: int = 0
     strays: int = 0
+    unauthentic: int = 0
     jitter_ms: float = 0.0
-    jitter_buffer_ms: float | None = None
-    concealed: int | None = None
+    jitter_buffer_ms: float = 0.0
+    concealed_ms: int = 0
+    remote_lost: int = 0
+    remote_jitter_ms: float | None = None
     rtt_ms: float | None = None
     mos: float | None = None
     played_ms: int = 0
@@ -58,7 +64,14 @@ class CallStats:
             late=media.late,
             duplicates=media.duplicates,
             strays=media.strays,
+            unauthentic=media.unauthentic,
             jitter_ms=media.jitter_ms,
+            jitter_buffer_ms=media.jitter_buffer_ms,
+            concealed_ms=media.concealed_ms,
+            remote_lost=media.remote_lost,
+            remote_jitter_ms=media.remote_jitter_ms,
+            rtt_ms=media.round_trip_ms,
+            mos=media.opinion,
             played_ms=media.played_ms,
             queued_ms=queued_ms,
             skipped_ms=media.skipped_ms,

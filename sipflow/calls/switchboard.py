@@ -264,6 +264,8 @@ class Switchboard:
             session_id=int(self.ua.ids.token(4), 16),
             on_digit=lambda digit: self._digit(call_id, digit, "rfc4733"),
             on_tone=(lambda digit: self._digit(call_id, digit, "inband")) if dtmf in _HEARD_AS_TONES else None,
+            on_silent=lambda silent_s: self._fell_silent(call_id, silent_s),
+            on_failed=lambda why: self._media_failed(call_id, why),
             dtmf=dtmf,
             prack=trunk.prack if trunk is not None else True,
         )
@@ -272,6 +274,17 @@ class Switchboard:
         call = self.calls.get(call_id)
         if call is not None:
             call.digit_heard(digit, kind, self.now)
+
+    def _fell_silent(self, call_id: str, silent_s: float) -> None:
+        """End an answered call whose far end has sent no audio for long: nobody is there any more."""
+        call = self.calls.get(call_id)
+        if call is not None and call.answered:
+            call.end_for(Word.MEDIA_LOST, f"no audio came for {silent_s:.0f} s (media.rtp_timeout_s)", status=408)
+
+    def _media_failed(self, call_id: str, why: str) -> None:
+        call = self.calls.get(call_id)
+        if call is not None:
+            call.end_for(Word.MEDIA_FAILED, why, status=488)
 
     def _informed(self, call: object, request: Request) -> None:
         """Take an INFO that was answered already: a digit, or nothing to us."""

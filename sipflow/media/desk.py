@@ -1,6 +1,7 @@
 """Hands out media sessions: a port pair of the right address family, the common pacer, the settings."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from time import monotonic
 
 from sipflow.media.pacer import Pacer
@@ -8,6 +9,7 @@ from sipflow.media.ports import PortCounts, PortPool
 from sipflow.media.session import MediaSession
 from sipflow.media.settings import Settings
 
+_WRITERS = 2  # threads that write recordings: one slow file does not hold up all others
 _ANY = {"0.0.0.0": "::", "::": "0.0.0.0"}  # noqa: S104  (each family's "every interface" stands for the other's)
 
 
@@ -23,6 +25,7 @@ class MediaDesk:
         self.settings = settings
         self.pacer = Pacer()
         self._pools: dict[bool, PortPool] = {}
+        self._threads = ThreadPoolExecutor(_WRITERS, thread_name_prefix="recorder")  # starts none before it is needed
 
     def open(
         self,
@@ -30,6 +33,7 @@ class MediaDesk:
         ipv6: bool,
         on_digit: Callable[[str], None] | None = None,
         on_silent: Callable[[float], None] | None = None,
+        on_failed: Callable[[str], None] | None = None,
     ) -> MediaSession:
         """Lend a port pair to a new session.
 
@@ -37,6 +41,7 @@ class MediaDesk:
             ipv6: the address family of the signalling, which the media is expected to share.
             on_digit: told each digit the peer presses, once.
             on_silent: told when the peer has sent nothing for `rtp_timeout_s` (see `MediaSession`).
+            on_failed: told why no audio can pass.
 
         Raises:
             PortsExhausted: every pair is lent or draining.
@@ -44,7 +49,14 @@ class MediaDesk:
         pool = self._pool(ipv6)
         pair = pool.lend(now=monotonic())
         return MediaSession(
-            pair, self.pacer, ports=pool, settings=self.settings, on_digit=on_digit, on_silent=on_silent
+            pair,
+            self.pacer,
+            ports=pool,
+            settings=self.settings,
+            on_digit=on_digit,
+            on_silent=on_silent,
+            on_failed=on_failed,
+            threads=self._threads,
         )
 
     def _pool(self, ipv6: bool) -> PortPool:
@@ -71,7 +83,8 @@ class MediaDesk:
         return [pool.counts(now=now) for pool in self._pools.values()]
 
     def close(self) -> None:
-        """Stop the pacer and close every socket; sessions must be closed before."""
+        """Stop the pacer, close every socket, and finish recordings; sessions must be closed before."""
         self.pacer.close()
+        self._threads.shutdown(wait=True)
         for pool in self._pools.values():
             pool.close()

@@ -3,7 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -92,7 +92,7 @@ class Recording:
         error: why writing stopped, "" while it goes on.
     """
 
-    def __init__(self, path: Path, writer: Writer, tracks: Tracks, threads: ThreadPoolExecutor) -> None:
+    def __init__(self, path: Path, writer: Writer, tracks: Tracks, threads: Executor | None) -> None:
         self.path = path
         self.paused = False
         self.lost_ms = 0
@@ -108,7 +108,7 @@ class Recording:
 
     @classmethod
     async def open(
-        cls, path: str | Path, *, format: str, sample_rate_hz: int, threads: ThreadPoolExecutor  # noqa: A002
+        cls, path: str | Path, *, format: str, sample_rate_hz: int, threads: Executor | None = None  # noqa: A002
     ) -> "Recording":
         """Create the file.
 

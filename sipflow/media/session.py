@@ -3,6 +3,8 @@
 import asyncio
 import socket
 from collections.abc import Callable
+from concurrent.futures import Executor
+from pathlib import Path
 from time import monotonic
 
 from sipflow.audio.codecs import find_codec
@@ -16,9 +18,11 @@ from sipflow.media.play_queue import Fate, PlayQueue
 from sipflow.media.playout import Playout
 from sipflow.media.ports import PortPair, PortPool
 from sipflow.media.reader import FrameQueue, FrameReader
+from sipflow.media.recording import Format, Recording
 from sipflow.media.reporting import Reporting
 from sipflow.media.settings import Settings
 from sipflow.media.statistics import MediaStatistics
+from sipflow.media.tone_ear import ToneEar
 from sipflow.rtp.quality import opinion
 from sipflow.sdp.agreement import Agreed
 
@@ -50,6 +54,8 @@ class MediaSession:
         on_silent: Callable[[float], None] | None = None,
         start: StreamStart | None = None,
         clock: Callable[[], float] = monotonic,
+        on_failed: Callable[[str], None] | None = None,
+        threads: Executor | None = None,
     ) -> None:
         """Prepare a stream; nothing is sent or read yet.
 
@@ -63,6 +69,8 @@ class MediaSession:
                 after each further such time. Not while on hold.
             start: first SSRC, sequence number and timestamp; None draws them at random.
             clock: monotonic seconds.
+            on_failed: told why no audio can pass: the far end's DTLS handshake failed.
+            threads: write recordings; None lets the loop choose.
         """
         self.pair = pair
         self.agreed: Agreed | None = None
@@ -90,6 +98,10 @@ class MediaSession:
             pair.rtp, latch, self.queue, start=start or StreamStart.random(), send_silence=settings.send_silence
         )
         self._encryption = Encryption(pair.rtp, self._inbound, self._outbound, self._reporting)
+        if on_failed is not None:
+            self._encryption.on_failed = on_failed
+        self._threads = threads
+        self._ear: ToneEar | None = None
 
     def __repr__(self) -> str:
         return f"MediaSession(port {self.pair.port})"
@@ -156,6 +168,43 @@ class MediaSession:
         if self.closed:
             reader.close()
         return reader
+
+    def hear_tones(self, on_tone: Callable[[str], None] | None) -> None:
+        """Tell each DTMF digit that is heard in the audio from now on; None listens no more."""
+        if self._ear is not None:
+            self._playout.forget(self._ear)
+            self._ear = None
+        if on_tone is not None and not self.closed:
+            self._ear = ToneEar(on_tone, self._playout.sample_rate_hz)
+            self._playout.listen(self._ear)
+
+    async def record(self, path: str | Path, *, format: Format = "wav") -> Recording:  # noqa: A002  (what it is)
+        """Record both voices into a file from now until it is stopped or the session closes.
+
+        Args:
+            path: of the file; one that is there is replaced.
+            format: "wav" (16-bit PCM) or "ogg" (Opus).
+
+        Raises:
+            MediaError: the file cannot be made.
+
+        Cancelling leaves an empty file.
+        """
+        rate_hz = max(self._playout.sample_rate_hz, self._outbound.sample_rate_hz)
+        recording = await Recording.open(path, format=format, sample_rate_hz=rate_hz, threads=self._threads)
+        recording.switch(self._playout.sample_rate_hz)
+        recording.sends_at(self._outbound.sample_rate_hz)
+        recording.when_stopped(lambda: self._forget(recording))
+        if self.closed:
+            recording.end()
+        else:
+            self._playout.listen(recording)
+            self._outbound.taps = (*self._outbound.taps, recording)
+        return recording
+
+    def _forget(self, recording: Recording) -> None:
+        self._playout.forget(recording)
+        self._outbound.taps = tuple(tap for tap in self._outbound.taps if tap is not recording)
 
     def enqueue(self, pcm: bytes, *, cushion_ms: int = 0, continues: bool = False) -> None:
         """Play samples after what is queued already. Does nothing once closed.

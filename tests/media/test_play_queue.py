@@ -2,6 +2,8 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sipflow.audio.tones import sine
 from sipflow.errors import MediaError
@@ -437,3 +439,63 @@ def test_a_source_that_holds_back_its_end_is_asked_for_it_when_less_than_a_packe
     queue.tails.append(tail)
     queue.retune(16000)
     assert asked == [False, True]
+
+
+STEPS = st.one_of(
+    st.tuples(st.just("enqueue"), st.integers(0, 2), st.integers(1, 30)),
+    st.tuples(st.just("take"), st.just(0), st.integers(1, 12)),
+    st.tuples(st.just("drop"), st.integers(0, 2), st.just(0)),
+    st.tuples(st.just("mark"), st.just(0), st.integers(0, 20)),
+    st.tuples(st.just("clear"), st.just(0), st.just(0)),
+)
+
+
+@given(st.lists(STEPS, max_size=40))
+def test_three_sources_that_come_and_go_are_played_measured_and_marked_as_a_plain_list_would(
+    steps: list[tuple[str, int, int]],
+) -> None:
+    queue = PlayQueue(sample_rate_hz=1000)  # a sample is a millisecond
+    parts = [queue.part() for _ in range(3)]
+    waiting: list[tuple[int, int]] = []  # number of the sample, and whose it is
+    played = [0, 0, 0]
+    due: list[tuple[int, list[bool]]] = []  # the sample after which a mark is to be told, and what it was told
+    count = run_ms = 0
+    for what, owner, size in steps:
+        if what == "enqueue":
+            new = [(count + n, owner) for n in range(1, size + 1)]
+            count += size
+            run_ms = run_ms if waiting else 0
+            waiting += new
+            queue.enqueue(b"".join(number.to_bytes(2, "little") for number, _ in new), part=parts[owner])
+        elif what == "take":
+            pcm = queue.take(2 * size)
+            taken, waiting = waiting[:size], waiting[size:]
+            run_ms += len(taken)
+            for _, whose in taken:
+                played[whose] += 1
+            numbers = [number for number, _ in taken] + [0] * (size - len(taken))
+            assert pcm == (b"".join(number.to_bytes(2, "little") for number in numbers) if taken else None)
+            queue.settle()
+            assert all(told == [True] for number, told in due if taken and number <= taken[-1][0])
+            due = [(number, told) for number, told in due if not taken or number > taken[-1][0]]
+        elif what == "drop":
+            gone = {number for number, whose in waiting if whose == owner}
+            waiting = [(number, whose) for number, whose in waiting if whose != owner]
+            assert queue.drop(parts[owner]) == played[owner]
+            assert all(told == [False] for number, told in due if number in gone)
+            due = [(number, told) for number, told in due if number not in gone]
+            parts[owner], played[owner] = queue.part(), 0
+        elif what == "mark":
+            told: list[bool] = []
+            queue.mark(told.append, before_ms=size)
+            if size < len(waiting):
+                due.append((waiting[len(waiting) - size - 1][0], told))
+            else:
+                assert told == [True]
+        else:
+            assert queue.clear() == run_ms
+            assert all(told == [False] for _, told in due)
+            waiting, due, run_ms = [], [], 0
+        assert all(told == [] for _, told in due)
+        assert [queue.played_ms_of(part) for part in parts] == played
+        assert queue.queued_ms == len(waiting)
