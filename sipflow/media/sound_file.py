@@ -3,6 +3,7 @@
 import os
 import stat
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import monotonic
 from typing import Any, NoReturn
@@ -15,6 +16,9 @@ from sipflow.errors import MediaError
 FILE_BYTES = 128 << 20  # conversion takes several times as much memory for a moment
 SOUND_BYTES = 64 << 20  # of samples: more than an hour at 8 kHz, eleven minutes at 48
 READ_S = 20.0
+
+_LOOKED_AT_BYTES = 1 << 20  # enough to tell what kind of WAV file it is; the whole is read when it is first played
+_LOOKED_AT_HZ = 8000
 
 _NOTHING_ELSE = {"protocol_whitelist": "none"}  # no file or address that a file names is opened
 
@@ -31,21 +35,46 @@ def read_sound(path: str, sample_rate_hz: int, *, sound_bytes: int = SOUND_BYTES
     Raises:
         MediaError: there is no such file, it cannot be read, is too large, takes too long, or there is no sound in it.
     """
-    try:
-        status = os.stat(path)
-        if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):
-            raise MediaError(f"{path} cannot be played: it is no regular file")
-        if status.st_size > FILE_BYTES:
-            raise MediaError(f"{path} cannot be played: {status.st_size >> 20} MB are more than {FILE_BYTES >> 20}")
-        with Path(path).open("rb") as file:
-            beginning = file.read(12)
-        if beginning[:4] in (b"RIFF", b"RIFX", b"RF64"):
+    with _told(path):
+        if _is_wav(path):
             pcm = _read_wav(path, sample_rate_hz)
             if pcm is not None:
                 return pcm
         return _Decoding(path, sample_rate_hz, sound_bytes, monotonic() + read_s).samples()
+
+
+def check_sound(path: str) -> None:
+    """Look at the beginning of a file, whether there is sound in it.
+
+    Raises:
+        MediaError: there is no such file, it cannot be read, is too large, or there is no sound in it.
+    """
+    with _told(path):
+        if _is_wav(path):
+            with Path(path).open("rb") as file, suppress(MediaError):
+                read_wav(file.read(_LOOKED_AT_BYTES))
+                return
+        _Decoding(path, _LOOKED_AT_HZ, SOUND_BYTES, monotonic() + READ_S).look()
+
+
+@contextmanager
+def _told(path: str) -> Iterator[None]:
+    """Say what an operating system has to say in a sentence with the path."""
+    try:
+        yield
     except (OSError, ValueError) as error:
         raise MediaError(f"{path} cannot be played: {reason(error)}") from error
+
+
+def _is_wav(path: str) -> bool:
+    """Refuse what is no file to be read at all, and say whether it begins as WAV files do."""
+    status = os.stat(path)
+    if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):
+        raise MediaError(f"{path} cannot be played: it is no regular file")
+    if status.st_size > FILE_BYTES:
+        raise MediaError(f"{path} cannot be played: {status.st_size >> 20} MB are more than {FILE_BYTES >> 20}")
+    with Path(path).open("rb") as file:
+        return file.read(4) in (b"RIFF", b"RIFX", b"RF64")
 
 
 def _read_wav(path: str, sample_rate_hz: int) -> bytes | None:
@@ -71,6 +100,21 @@ class _Decoding:
         Raises:
             MediaError: it cannot be; says why.
         """
+        pcm = b"".join(self._pieces())
+        if not pcm:
+            raise self._error("there is no sound in it")
+        return pcm
+
+    def look(self) -> None:
+        """Decode the first that there is.
+
+        Raises:
+            MediaError: there is nothing; says why.
+        """
+        if not any(self._pieces()):
+            raise self._error("there is no sound in it")
+
+    def _pieces(self) -> Iterator[bytes]:
         try:
             import av  # a large library, which those who play WAV files never load
         except ImportError:
@@ -79,14 +123,11 @@ class _Decoding:
             with Path(self._path).open("rb") as file:
                 opened = av.open(file, options=_NOTHING_ELSE, io_open=_refuse, metadata_errors="ignore")
                 with opened:
-                    pcm = b"".join(self._pieces(av, opened))
+                    yield from self._decoded(av, opened)
         except (av.error.FFmpegError, EOFError) as error:
             raise self._error(getattr(error, "strerror", None) or str(error)) from error
-        if not pcm:
-            raise self._error("there is no sound in it")
-        return pcm
 
-    def _pieces(self, av: Any, opened: Any) -> Iterator[bytes]:
+    def _decoded(self, av: Any, opened: Any) -> Iterator[bytes]:
         if not opened.streams.audio:
             return
         stream = opened.streams.audio[0]
@@ -94,7 +135,7 @@ class _Decoding:
         form: object = None
         for packet in opened.demux(stream):
             self._check()
-            for frame in _decoded(av, packet):
+            for frame in _frames(av, packet):
                 if form != (form := (frame.format.name, frame.layout.name, frame.sample_rate)):  # a chained file
                     if resampler is not None:
                         yield from self._taken(resampler.resample(None))
@@ -121,7 +162,7 @@ class _Decoding:
         return MediaError(f"{self._path} cannot be played: {why}")
 
 
-def _decoded(av: Any, packet: Any) -> list[Any]:
+def _frames(av: Any, packet: Any) -> list[Any]:
     """Decode one packet; what is broken in the middle of a file is left out, as every player does."""
     try:
         return list(packet.decode())

@@ -1,17 +1,29 @@
 import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 import uvloop
 
+from sipflow.audio.codecs import PCMU_CODEC
+from sipflow.audio.tones import dtmf_pcm
 from sipflow.errors import MediaError
 from sipflow.media.pacer import Pacer
 from sipflow.media.ports import PortPool
 from sipflow.media.session import MediaSession
 from sipflow.media.settings import Settings
 from sipflow.media.statistics import MediaStatistics
+from sipflow.rtp.rtcp import (
+    Goodbye,
+    ReceiverReport,
+    SenderReport,
+    SourceDescription,
+    build_compound,
+    parse_compound,
+)
+from sipflow.rtp.source import ReceptionReport
 from sipflow.sdp.agreement import Codec
 from tests.media.stage import HOST, SILENCE, Stage, heard, packet, pcm, settle, speech, until, waiting
 
@@ -175,3 +187,70 @@ def test_an_echo_comes_back_whole_and_in_order(
 
     assert [payload for payload in payloads if payload in said] == said
     assert (statistics.packets_received, statistics.lost, statistics.strays) == (15, 0, 0)
+
+
+async def test_a_session_is_recorded_with_both_voices_until_it_closes(tmp_path: Path) -> None:
+    async with Stage() as stage:
+        recording = await stage.session.record(tmp_path / "call.wav")
+        for n in range(1, 4):
+            stage.peer.send(stage.port, n, speech(n))
+            stage.session.enqueue(pcm(100 + n))
+            stage.tick()
+        stage.session.close()
+        await recording.stop()
+
+    sound = (tmp_path / "call.wav").read_bytes()[44:]
+    left = b"".join(sound[at : at + 2] for at in range(0, len(sound), 4))
+    right = b"".join(sound[at : at + 2] for at in range(2, len(sound), 4))
+    assert left == b"".join(heard(n).pcm for n in range(1, 4))
+    assert right == b"".join(pcm(100 + n) for n in range(1, 4))
+
+
+async def test_a_recording_that_is_stopped_leaves_the_session_alone(tmp_path: Path) -> None:
+    async with Stage() as stage:
+        recording = await stage.session.record(tmp_path / "call.wav")
+        stage.tick()
+        await recording.stop()
+        stage.tick()
+
+        assert (stage.session._playout.sinks, stage.session._outbound.taps) == ((), ())
+        assert recording.duration_ms == 20
+
+
+async def test_tones_in_the_audio_are_digits_while_somebody_listens_for_them() -> None:
+    digits: list[str] = []
+    async with Stage() as stage:
+        stage.session.hear_tones(digits.append)
+        tones = dtmf_pcm("5#", on_ms=100, off_ms=100)
+        for n in range(len(tones) // 320):
+            stage.peer.send(stage.port, n, PCMU_CODEC.encode(tones[320 * n : 320 * n + 320]))
+            stage.listen()
+        stage.session.hear_tones(None)
+
+        assert digits == ["5", "#"]
+        assert stage.session._playout.sinks == ()
+
+
+async def test_reports_go_to_the_peers_rtcp_port_and_its_own_are_read() -> None:
+    async with Stage() as stage:
+        rtcp = stage.another_peer()
+        stage.session.update(replace(stage.agreed(), remote_rtcp_port=rtcp.port))
+        stage.say(1, 2, 3)
+        stage.tick()
+        stage.pacer.now += 10
+        stage.session._reporting._report()
+        (report, description) = parse_compound(rtcp.socket.recv(2048))
+        assert isinstance(report, SenderReport)
+        assert isinstance(description, SourceDescription)
+        assert (report.packets, report.octets, [block.ssrc for block in report.reports]) == (1, 160, [7])
+
+        answer = ReceptionReport(report.ssrc, 0, 3, 1, 80, report.ntp_time >> 16 & 0xFFFFFFFF, 0)
+        rtcp.send_raw(stage.port + 1, build_compound([ReceiverReport(7, (answer,))]))
+        stage.read()
+        statistics = stage.session.statistics()
+        assert (statistics.rtcp_sent, statistics.rtcp_received, statistics.remote_lost) == (1, 1, 3)
+        assert statistics.remote_jitter_ms == 10.0
+        assert statistics.round_trip_ms is not None
+
+        stage.session.close()
+        assert isinstance(parse_compound(rtcp.socket.recv(2048))[-1], Goodbye)

@@ -13,7 +13,7 @@ from sipflow.audio.tones import measure_tone, sine
 from sipflow.audio.wav import wav_header
 from sipflow.errors import MediaError
 from sipflow.media import sound_file
-from sipflow.media.sound_file import read_sound
+from sipflow.media.sound_file import check_sound, read_sound
 
 av: Any = pytest.importorskip("av")
 
@@ -188,3 +188,24 @@ def test_a_wav_file_of_8_bits_is_read_too(tmp_path: Path) -> None:
 def test_an_operating_systems_words_stand_without_the_path() -> None:
     assert sound_file.reason(FileNotFoundError(2, "No such file", "x")) == "No such file"
     assert sound_file.reason(ValueError("embedded null byte")) == "embedded null byte"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_look_at_the_beginning_says_whether_there_is_sound(tmp_path: Path, kind: str) -> None:
+    check_sound(str(write(tmp_path / f"tone.{kind}")))
+
+
+@pytest.mark.parametrize(
+    ("name", "why"), [("text.wav", "Invalid data found"), ("none.mp3", "No such file"), (".", "Is a directory")]
+)
+def test_a_look_at_what_is_no_sound_says_why(tmp_path: Path, name: str, why: str) -> None:
+    (tmp_path / "text.wav").write_text("hello")
+
+    with pytest.raises(MediaError, match=f"cannot be played: {why}"):
+        check_sound(str(tmp_path / name))
+
+
+def test_a_look_at_a_wav_file_needs_no_sample(tmp_path: Path) -> None:
+    (tmp_path / "a.wav").write_bytes(wav_header(0))
+
+    check_sound(str(tmp_path / "a.wav"))
