@@ -17,9 +17,9 @@ _QUIETEST_DBFS = -32.0  # of each sine: -28.8 dBm0
 _TWIST_DB = 5.0  # by how much the column may be louder (Q.24: 4)
 _REVERSE_TWIST_DB = 9.0  # by how much the row may be (Q.24: 8)
 _ABOVE_OTHERS = 6.0  # power of a sine over every other of its group
-_PURITY = 0.65  # of the energy is in the two sines; a window filled to three quarters with a clean tone has 0.75
+_PURITY = 0.7  # of the energy is in the two sines; a window filled to three quarters with a clean tone has 0.75
 _HARMONIC = 0.1  # of a sine's power may lie at twice its frequency: voices have overtones, keys have none
-_LEAK = 0.05  # of a column's power is seen at twice a row, which may be as near as 60 Hz
+_NEAR_HZ = 120  # twice a row may lie beside the column, whose own power is seen there then
 
 
 class DtmfDetector:
@@ -100,6 +100,7 @@ _FAINTEST = 2 * 10 ** (_QUIETEST_DBFS / 10)  # power of two such sines, where a 
 _QUIETEST = 10 ** (_QUIETEST_DBFS / 10)
 _TWIST = 10 ** (_TWIST_DB / 10)
 _REVERSE_TWIST = 10 ** (_REVERSE_TWIST_DB / 10)
+_BESIDE = [[abs(2 * row - column) < _NEAR_HZ for column in DTMF_COLUMNS_HZ] for row in DTMF_ROWS_HZ]
 _TONES_HZ = (*DTMF_ROWS_HZ, *DTMF_COLUMNS_HZ)
 
 
@@ -125,7 +126,7 @@ def _key_of(squares: list[float], energy: float) -> str:
     row, column = rows.index(low), columns.index(high)
     if sum(_ABOVE_OTHERS * each > low for each in rows) > 1 or sum(_ABOVE_OTHERS * each > high for each in columns) > 1:
         return ""
-    if squares[8 + row] + squares[24 + row] > _HARMONIC * low + _LEAK * high:
+    if not _BESIDE[row][column] and squares[8 + row] + squares[24 + row] > _HARMONIC * low:
         return ""
     if squares[12 + column] + squares[28 + column] > _HARMONIC * high:
         return ""

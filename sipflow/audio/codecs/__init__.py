@@ -50,6 +50,5 @@ def find_codec(name: str, clock_rate_hz: int = 8000, channels: int = 1) -> Audio
     """
     codec = _BY_NAME.get((name.upper(), clock_rate_hz, channels))
     if codec is None:
-        known = ", ".join(f"{known.name}/{known.clock_rate_hz}" for known in CODECS)
-        raise MediaError(f"no codec {name}/{clock_rate_hz}: sipflow has {known}")
+        raise MediaError(f"no codec {name}/{clock_rate_hz}: sipflow has {', '.join(map(str, CODECS))}")
     return codec

@@ -71,6 +71,10 @@ class AudioCodec(ABC):
     channels: int
     payload_bytes_per_ms: int
 
+    def __str__(self) -> str:
+        channels = f"/{self.channels}" if self.channels != 1 else ""
+        return f"{self.name}/{self.clock_rate_hz}{channels}"
+
     @abstractmethod
     def new_decoder(self, fmtp: str = "") -> Decoder:
         """Make a decoder for one stream; `fmtp` is what we told the peer that we would like to get."""

@@ -5,6 +5,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from sipflow.audio.codecs.codec import AudioCodec
+from sipflow.audio.conceal import Concealer
 from sipflow.audio.frame import SAMPLE_BYTES
 from sipflow.errors import MediaError
 
@@ -37,19 +38,21 @@ class G722Decoder:
         sample_rate_hz: of the samples.
     """
 
-    __slots__ = ("_decode", "sample_rate_hz")
+    __slots__ = ("_conceal", "_decode", "_good", "sample_rate_hz")
 
     def __init__(self) -> None:
         self.sample_rate_hz = SAMPLE_RATE_HZ
         self._decode = _coder().decode
+        concealer = Concealer(SAMPLE_RATE_HZ)
+        self._good, self._conceal = concealer.good, concealer.conceal
 
     def decode(self, payload: bytes) -> bytes:
-        """Give the samples of a payload: any octets are G.722."""
-        return bytes(self._decode(payload).tobytes())
+        """Give the samples of a payload, any octets being G.722; after a loss, faded in from what was made up."""
+        return self._good(self._decode(payload).tobytes())
 
     def conceal(self, duration_ms: int, next_payload: bytes | None = None) -> bytes:  # noqa: ARG002  (repeats nothing)
-        """Make up samples for what is missing."""
-        return bytes(self.sample_rate_hz * duration_ms // 1000 * SAMPLE_BYTES)
+        """Make up samples for what is missing, from what was heard before."""
+        return self._conceal(self.sample_rate_hz * duration_ms // 1000)
 
 
 class G722Encoder:
@@ -79,7 +82,7 @@ class G722Encoder:
 def _coder() -> Any:
     """Make a coder, which decodes or encodes one stream."""
     try:
-        from G722 import G722
+        from G722 import G722  # type: ignore[import-not-found]  # it has no types
     except ImportError:
         raise MediaError("G.722 needs its package: pip install g722") from None
     return G722(SAMPLE_RATE_HZ, _BITS_PER_SECOND)

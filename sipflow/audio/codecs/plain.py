@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from sipflow.audio.codecs.codec import AudioCodec
-from sipflow.audio.frame import SAMPLE_BYTES
+from sipflow.audio.conceal import Concealer
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,15 +39,21 @@ class PlainCodec(AudioCodec):
 class PlainDecoder:
     """Decodes without a memory, and conceals with one."""
 
-    __slots__ = ("decode", "sample_rate_hz")
+    __slots__ = ("_conceal", "_from_wire", "_good", "sample_rate_hz")
 
     def __init__(self, codec: PlainCodec) -> None:
         self.sample_rate_hz = codec.sample_rate_hz
-        self.decode = codec.from_wire
+        self._from_wire = codec.from_wire
+        concealer = Concealer(codec.sample_rate_hz)
+        self._good, self._conceal = concealer.good, concealer.conceal
+
+    def decode(self, payload: bytes) -> bytes:
+        """Give the samples of a payload; after a loss, faded in from what was made up."""
+        return self._good(self._from_wire(payload))
 
     def conceal(self, duration_ms: int, next_payload: bytes | None = None) -> bytes:  # noqa: ARG002  (repeats nothing)
-        """Make up samples for what is missing."""
-        return bytes(self.sample_rate_hz * duration_ms // 1000 * SAMPLE_BYTES)
+        """Make up samples for what is missing, from what was heard before."""
+        return self._conceal(self.sample_rate_hz * duration_ms // 1000)
 
 
 class PlainEncoder:
