@@ -29,11 +29,13 @@ class RemoteProtocolError(ProtocolError):
 
     Attributes:
         status: SIP status to answer with, if the message was a request (400-699).
+        warning: code of a Warning header that says why (RFC 3261 §20.43); 399 where there is no better one.
     """
 
-    def __init__(self, message: str, *, status: int = 400) -> None:
+    def __init__(self, message: str, *, status: int = 400, warning: int = 399) -> None:
         super().__init__(message)
         self.status = status
+        self.warning = warning
 
 
 class LocalProtocolError(ProtocolError):

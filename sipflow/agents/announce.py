@@ -1,15 +1,14 @@
-"""`handler: announce`: answer, play a WAV file, hang up."""
+"""`handler: announce`: answer, play a sound file, hang up."""
 
 import asyncio
 from collections.abc import Mapping
 from math import inf
 from pathlib import Path
 
-from sipflow.audio.wav import read_wav
 from sipflow.calls.inbound import InboundCall
 from sipflow.errors import AgentError, MediaError
+from sipflow.media.sound_file import check_sound
 
-_LOOKED_AT_BYTES = 1 << 20  # enough to tell what kind of file it is; the whole is read when it is first played
 _OPTIONS = {"file", "repeat", "pause_s"}
 
 
@@ -23,25 +22,18 @@ def check(options: Mapping[str, object]) -> None:
         raise AgentError(f"handler announce takes no option {name}: it has {', '.join(sorted(_OPTIONS))}")
     file = options.get("file")
     if not isinstance(file, str) or not file:
-        raise AgentError("handler announce needs `file`: the path of a WAV file")
+        raise AgentError("handler announce needs `file`: the path of a sound file")
     if not Path(file).is_file():
         raise AgentError(f"handler announce: no file {file}")
-    _check_sound(file)
+    try:
+        check_sound(file)
+    except MediaError as error:
+        raise AgentError(f"handler announce: {error}") from None
     repeat, pause = options.get("repeat", 1), options.get("pause_s", 1.0)
     if not isinstance(repeat, int) or isinstance(repeat, bool) or repeat < 1:
         raise AgentError(f"handler announce: repeat is {repeat!r}, not a number from 1")
     if not isinstance(pause, int | float) or isinstance(pause, bool) or not 0 <= pause < inf:
         raise AgentError(f"handler announce: pause_s is {pause!r}, not seconds")
-
-
-def _check_sound(file: str) -> None:
-    try:
-        with Path(file).open("rb") as opened:
-            read_wav(opened.read(_LOOKED_AT_BYTES))
-    except OSError as error:
-        raise AgentError(f"handler announce: {file} cannot be read: {error.strerror}") from None
-    except MediaError as error:
-        raise AgentError(f"handler announce: {file}: {error}") from None
 
 
 async def announce(call: InboundCall) -> None:

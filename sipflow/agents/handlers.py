@@ -5,7 +5,7 @@ import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
-from sipflow.agents import announce, echo, stream
+from sipflow.agents import announce, audiosocket, echo, stream
 from sipflow.agents.spec import AgentSpec, HandOver
 from sipflow.calls.inbound import InboundCall
 from sipflow.errors import AgentError
@@ -33,6 +33,7 @@ BUILT_IN: dict[str, BuiltIn] = {
     "echo": BuiltIn(echo.echo, echo.check),
     "announce": BuiltIn(announce.announce, announce.check),
     "stream": BuiltIn(stream.stream, stream.check, stream.refers_to),
+    "audiosocket": BuiltIn(audiosocket.audiosocket, audiosocket.check, audiosocket.refers_to),
 }
 
 

@@ -45,7 +45,7 @@ class Concealer:
         self.concealed = 0
 
     def good(self, pcm: bytes) -> bytes:
-        """Take a frame that came; give it back, its beginning blended with what was made up if something was missing."""
+        """Take a frame that came; give it back, its beginning faded in if something was missing before it."""
         if self._extension is not None:
             pcm = self._merge(pcm)
         self._keep(pcm)

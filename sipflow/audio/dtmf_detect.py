@@ -17,7 +17,7 @@ _QUIETEST_DBFS = -32.0  # of each sine: -28.8 dBm0
 _TWIST_DB = 5.0  # by how much the column may be louder (Q.24: 4)
 _REVERSE_TWIST_DB = 9.0  # by how much the row may be (Q.24: 8)
 _ABOVE_OTHERS = 6.0  # power of a sine over every other of its group
-_PURITY = 0.7  # of the energy is in the two sines; a window filled to three quarters with a clean tone has 0.75
+_PURITY = 0.75  # of the energy is in the two sines; a window filled to three quarters with a clean tone has 0.75
 _HARMONIC = 0.1  # of a sine's power may lie at twice its frequency: voices have overtones, keys have none
 _NEAR_HZ = 120  # twice a row may lie beside the column, whose own power is seen there then
 

@@ -94,6 +94,8 @@ class Resampler:
         Raises:
             MediaError: `pcm` ends in half a sample.
         """
+        if len(pcm) % SAMPLE_BYTES:
+            raise MediaError(f"{len(pcm)} bytes are not whole 16-bit samples")
         table = self._table
         if table is None:
             return self._streamed(pcm, last)

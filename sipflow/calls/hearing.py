@@ -20,6 +20,7 @@ from sipflow.media.speech import SpeechDetector, SpeechSettings, SpeechStarted, 
 from sipflow.tasks import Tasks
 
 T = TypeVar("T")
+_SPEECH = SpeechSettings()
 _MAX_DIGITS = 64  # digits nobody has read yet; a stuck key must not fill memory
 
 
@@ -33,7 +34,7 @@ class Hearing(Leg):
 
     def __init__(self, tasks: Tasks) -> None:
         super().__init__(tasks)
-        self.speech_settings: SpeechSettings | None = SpeechSettings()
+        self.speech_settings: SpeechSettings | None = _SPEECH
         self._digits: deque[str] = deque(maxlen=_MAX_DIGITS)
         self._digit_waiter: asyncio.Future[None] | None = None
         self._held_told = False

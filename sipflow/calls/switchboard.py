@@ -31,9 +31,11 @@ from sipflow.errors import (
 )
 from sipflow.media.desk import MediaDesk
 from sipflow.net.endpoint import Endpoint
-from sipflow.sdp.offer_answer import PCMA, PCMU, Capabilities
+from sipflow.sdp.agreement import Capabilities
+from sipflow.sdp.codecs import codecs_named
 from sipflow.sip import outputs as sip
 from sipflow.sip.addressing import split_host_port
+from sipflow.sip.admission import warning
 from sipflow.sip.body import SDP
 from sipflow.sip.dtmf_info import read_digit
 from sipflow.sip.hop import Hop
@@ -45,7 +47,6 @@ from sipflow.tasks import Tasks
 from sipflow.trunks.trunk import Trunk
 
 log = structlog.get_logger("sipflow.calls")
-_CODECS = {"PCMU": PCMU, "PCMA": PCMA}
 _HEARD_AS_TONES = ("auto", "inband")  # as trunks say it in `dtmf`
 _RETRY_AFTER = ("Retry-After", "5")  # seconds; a restart or a burst of calls is over by then
 
@@ -102,7 +103,7 @@ class Switchboard:
 
     def apply(self, outputs: list[sip.Output]) -> None:
         """Carry out what the user agent returned."""
-        self.endpoint.perform(list(outputs))
+        self.endpoint.perform(outputs)
 
     # Requests that are no calls
 
@@ -214,7 +215,7 @@ class Switchboard:
         except PortsExhausted as error:
             self._turn_away(usage, 503, str(error), (_RETRY_AFTER,))
         except RemoteProtocolError as error:
-            self._turn_away(usage, error.status, str(error))
+            self._turn_away(usage, error.status, str(error), (warning(str(error), error.warning),))
         except MediaError as error:
             self._turn_away(usage, 500, str(error))
         else:
@@ -248,7 +249,15 @@ class Switchboard:
             media.close()
             raise
         self.calls[call.id] = call
-        call.log.info("call in", caller=call.caller, number=record.number, trunk=record.trunk, agent=record.agent)
+        # Not `call.log`: a logger of the call's own costs 5 us, which calls that nobody logs anything of need not pay.
+        self.call_log.info(
+            "call in",
+            call=call.id,
+            caller=call.caller,
+            number=record.number,
+            trunk=record.trunk,
+            agent=record.agent,
+        )
         return call
 
     def _media(self, hop: Hop, trunk: Trunk | None, call_id: str, *, codecs: tuple[str, ...]) -> LegMedia:
@@ -356,8 +365,14 @@ class Switchboard:
         call.has_ended(ending)
         call.usage.app = None  # what stays for half a minute to absorb repetitions must not keep the whole call
         record = call.record
-        call.log.info(
-            "call over", by=ending.by, status=ending.status, word=ending.word, why=ending.why, talk_s=record.talk_s
+        self.call_log.info(
+            "call over",
+            call=call.id,
+            by=ending.by,
+            status=ending.status,
+            word=ending.word,
+            why=ending.why,
+            talk_s=record.talk_s,
         )
         self._records.save(record)
         out = isinstance(call, OutboundCall) and record.trunk and ending.by != "local" and not call.answered
@@ -387,5 +402,8 @@ class Switchboard:
 
 @lru_cache(maxsize=64)  # a configuration has a handful
 def _capabilities(names: tuple[str, ...], ptime_ms: int, events: bool) -> Capabilities:
-    capabilities = Capabilities(codecs=tuple(_CODECS[name] for name in names) or (PCMU, PCMA), ptime_ms=ptime_ms)
+    if names:  # an order that somebody has chosen: ours to keep in answers too (RFC 3264 §6.1)
+        capabilities = Capabilities(codecs=codecs_named(names), ptime_ms=ptime_ms, own_order=True)
+    else:
+        capabilities = Capabilities(ptime_ms=ptime_ms)
     return capabilities if events else replace(capabilities, telephone_event_payload_type=None)

@@ -14,12 +14,13 @@ from sipflow.net.acl import Networks
 from sipflow.net.settings import ListenAddress, TlsSettings
 from sipflow.net.settings import Settings as NetSettings
 from sipflow.rtp.telephone_event import DIGITS
+from sipflow.sdp.codecs import CODECS, codec_name
 from sipflow.sip.digest import Account
 from sipflow.sip.headers.address import NameAddr
 from sipflow.sip.plan import RequestPlan
 from sipflow.sip.uri import SipUri, TelUri, parse_uri
 from sipflow.trunks.proxy import parse_outbound_proxy
-from sipflow.trunks.trunk import CODECS, Trunk
+from sipflow.trunks.trunk import Trunk
 
 RATE_HZ = 8000  # of what is played, heard and recorded
 
@@ -60,7 +61,7 @@ def check_options(options: CallOptions) -> None:
     if not 0 < options.tone_hz < RATE_HZ // 2:
         raise LocalProtocolError(f"--tone {options.tone_hz} is not 1 to {RATE_HZ // 2 - 1} Hz")
     for codec in options.codecs:
-        if codec not in CODECS:
+        if codec_name(codec) is None:
             raise LocalProtocolError(f"--codec {codec!r} is none of {', '.join(CODECS)}")
     make_trunk(options)
     for digit in options.digits:

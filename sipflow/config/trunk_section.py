@@ -75,7 +75,7 @@ class TrunkFields(Model):
     accept_from: Texts = ()
     authenticate_inbound: Annotated[InboundModel | None, short_for("enabled")] = None
     health: Annotated[_HealthModel | None, short_for("enabled")] = None  # type: ignore[valid-type]
-    codecs: Annotated[Texts, AfterValidator(_upper)] = ()
+    codecs: Texts = ()
     ptime_ms: int = 20
     srtp: Annotated[Literal["off", "optional", "required"], BeforeValidator(_lower)] = "off"
     srtp_keys: Annotated[Literal["sdes", "dtls"], BeforeValidator(_lower)] = "sdes"

@@ -43,6 +43,7 @@ class Inbound:
         "_count",
         "_event_type",
         "_events",
+        "_events_hz",
         "_next",
         "_on_digit",
         "_payload_type",
@@ -88,6 +89,7 @@ class Inbound:
         self._codecs: dict[int, tuple[AudioCodec, str]] = {}  # by payload type, with format parameters
         self._payload_type = self._event_type = -1
         self._rtcp_mux = False
+        self._events_hz = 8000
         self._events = EventReceiver()
         self._ssrc = -1
         self.source = Source(min_sequential=1)  # the latch proves sources
@@ -111,6 +113,9 @@ class Inbound:
         }
         self._rtcp_mux = agreed.rtcp_mux
         self._codecs = codecs if agreed.receives else {}
+        if agreed.codec.clock_rate_hz != self._events_hz:  # RFC 4733 §2.1: events share the audio's clock
+            self._events_hz = agreed.codec.clock_rate_hz
+            self._events = EventReceiver(self._events_hz)
         events = agreed.telephone_event_receive
         self._event_type = events if agreed.receives and events is not None else -1
         known = self._codecs.get(self._payload_type)
@@ -199,10 +204,16 @@ class Inbound:
             self._take_event(packet)
             return
         if packet.payload_type != self._payload_type:
-            self._payload_type = packet.payload_type
-            self.playout.decode_with(*self._codecs[packet.payload_type])
-            self._put = self.playout.buffer.put
+            self._switch(packet.payload_type)
         self._put(packet.sequence, packet.timestamp, packet.payload, now, packet.marker)
+
+    def _switch(self, payload_type: int) -> None:
+        """Decode with another codec from here on."""
+        self._payload_type = payload_type
+        codec, fmtp = self._codecs[payload_type]
+        self.playout.decode_with(codec, fmtp)
+        self._put = self.playout.buffer.put
+        self.source.retime(codec.clock_rate_hz)
 
     def _tell_latch(self) -> None:
         """Let the latch know what passed without asking it."""

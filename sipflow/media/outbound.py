@@ -209,7 +209,9 @@ class Outbound:
         """Lay the packets of digits, and the pauses after them, tick by tick."""
         ptime_ms = self._ptime_ms
         for digit in digits:
-            yield from encode_event(digit, duration_ms=duration_ms, ptime_ms=ptime_ms)
+            yield from encode_event(
+                digit, duration_ms=duration_ms, ptime_ms=ptime_ms, clock_rate_hz=self._frame_ticks * 1000 // ptime_ms
+            )
             yield from [None] * -(-gap_ms // ptime_ms)
 
     def _tick_event(self, timestamp: int) -> None:

@@ -3,9 +3,8 @@
 from collections import deque
 from collections.abc import Callable, Iterator
 
-from sipflow.audio.resample import resample
 from sipflow.errors import MediaError
-from sipflow.media.run_up import run_up
+from sipflow.media.backlog import Backlog
 
 Fate = Callable[[bool], None]  # told True when a mark's audio has left, False when it was dropped
 
@@ -70,6 +69,7 @@ class PlayQueue:
 
     __slots__ = (
         "_at",
+        "_backlog",
         "_bytes_per_ms",
         "_cushion",
         "_cushion_ms",
@@ -104,6 +104,7 @@ class PlayQueue:
         self._bytes_per_ms = sample_rate_hz * _SAMPLE_BYTES // 1000
         self._limit_ms = int(limit_s * 1000)
         self._pieces: deque[bytes] = deque()
+        self._backlog: Backlog | None = None  # what waits behind the pieces since `retune`, not converted yet
         self._at = 0  # in the first piece
         self._position = 0  # of the next sample to go, in bytes
         self._run_start = 0  # `played_bytes` when the run began
@@ -179,7 +180,10 @@ class PlayQueue:
             self._patience = _PATIENCE_TICKS
         if part is not None:
             part.extend(self._position + queued, self._position + queued + size)
-        self._pieces.append(pcm)
+        if self._backlog is None:
+            self._pieces.append(pcm)
+        else:
+            self._backlog.put(pcm, self.sample_rate_hz, size)
         self.queued_bytes = queued + size
         if cushion_ms and queued + size > self._live_limit:
             self._skip(self.queued_bytes - self._cushion)
@@ -188,6 +192,8 @@ class PlayQueue:
         """Take the next `size` bytes of samples, the last ones padded with silence; None while nothing is to play."""
         if self._stopped and not self._ready(size):
             return None
+        if self._backlog is not None:
+            self._convert(size)
         head_end = self._at + size
         if self.queued_bytes < size:
             return self._last(size)
@@ -241,6 +247,7 @@ class PlayQueue:
             part.pass_by(self._position, played=True)
             part.spans.clear()
         self._pieces.clear()
+        self._backlog = None
         self._position += self.queued_bytes
         self._at = self.queued_bytes = 0
         self.tails.clear()
@@ -284,6 +291,10 @@ class PlayQueue:
         spans = part.spans
         if not spans:
             return played_ms
+        end = self.end_bytes
+        if self._backlog is not None and spans[-1][0] <= end - self._backlog.bytes and spans[-1][1] == end:
+            self.queued_bytes -= self._backlog.bytes
+            self._backlog = None
         kept = list(self._outside(spans))
         self._pieces = deque(kept)
         self._at = 0
@@ -306,6 +317,8 @@ class PlayQueue:
 
     def _outside(self, spans: list[list[int]]) -> Iterator[bytes]:
         """Cut what waits at the spans, and give what lies between them."""
+        if self._backlog is not None:
+            self._convert(self.queued_bytes)
         position = self._position - self._at
         for piece in self._pieces:
             at = max(self._position - position, 0)
@@ -321,11 +334,7 @@ class PlayQueue:
     # Another codec
 
     def retune(self, sample_rate_hz: int) -> None:
-        """Go over to another rate: what waits is converted, and everything said in milliseconds stays what it was.
-
-        Raises:
-            MediaError: no such rate.
-        """
+        """Go over to another rate: what waits is converted in its time, and all milliseconds stay what they were."""
         before, self.sample_rate_hz = self.sample_rate_hz, sample_rate_hz
         if before == sample_rate_hz:
             return
@@ -335,8 +344,10 @@ class PlayQueue:
 
         for tail in tuple(self.tails):
             tail(True)
-        end = self._position + self.queued_bytes
-        waiting = _converted(b"".join(self._outside([])), before, sample_rate_hz)
+        end = self.end_bytes
+        waiting: list[bytes | memoryview] = list(self._pieces)
+        if self._at:
+            waiting[0] = memoryview(waiting[0])[self._at :]
         self._bytes_per_ms = sample_rate_hz * _SAMPLE_BYTES // 1000
         for part in self._parts:
             part.pass_by(self._position, played=True)
@@ -346,13 +357,25 @@ class PlayQueue:
         for name in ("_position", "_run_start", "played_bytes", "skipped_bytes"):
             setattr(self, name, scaled(getattr(self, name)))
         self.queued_bytes = scaled(end) - self._position
-        waiting = waiting[: self.queued_bytes]
-        waiting += waiting[-_SAMPLE_BYTES:] * ((self.queued_bytes - len(waiting)) // _SAMPLE_BYTES)
-        self._pieces = deque((waiting,) if waiting else ())
+        backlog = self._backlog or Backlog()
+        if self.queued_bytes:
+            backlog.retune(waiting, before, self.queued_bytes)
+        self._backlog = backlog if backlog.bytes else None
+        self._pieces.clear()
         self._at = 0
         self._set_cushion(self._cushion_ms)
 
     # Inside
+
+    def _convert(self, size: int) -> None:
+        """See to it that of what waits the first `size` bytes are at the queue's rate."""
+        backlog = self._backlog
+        while backlog is not None and self.queued_bytes - backlog.bytes < size:
+            chunk = backlog.take(self.sample_rate_hz)
+            if chunk:
+                self._pieces.append(chunk)
+            if not backlog.bytes:
+                backlog = self._backlog = None
 
     def _set_cushion(self, cushion_ms: int) -> None:
         self._cushion_ms = cushion_ms
@@ -364,6 +387,7 @@ class PlayQueue:
         for part in self._parts:
             part.pass_by(self._position, played=True)
             part.pass_by(self._position + size, played=False)
+        self._convert(size)
         self._cut(size)
         self.skipped_bytes += size
 
@@ -427,10 +451,3 @@ class PlayQueue:
 def _moved(spans: list[list[int]], position: int) -> int:
     """Say where a position is once the spans before it are gone."""
     return position - sum(min(position, end) - start for start, end in spans if start < position)
-
-
-def _converted(pcm: bytes, from_hz: int, to_hz: int) -> bytes:
-    """Bring what waits to another rate, its beginning as loud as it was: the sample before it has been played."""
-    edge = run_up(pcm, from_hz)
-    converted = resample(edge + pcm, from_hz, to_hz)
-    return converted[len(edge) * to_hz // (from_hz * _SAMPLE_BYTES) * _SAMPLE_BYTES :]

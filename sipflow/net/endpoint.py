@@ -342,6 +342,12 @@ class Endpoint:
         hop = output.hop
         if self._tracer is not None:
             self._tracer.sent(output.data, hop)
+        udp = self._listeners.known_udp(hop)
+        if udp is not None:  # it has been asked for before, and so has all that follows: nearly always
+            why = udp.send(output.data, hop.host, hop.port)
+            if why:
+                self._undelivered(output, why)
+            return
         if hop.transport != "udp":
             if hop.transport in ("tcp", "tls"):
                 self._streams.send(output)

@@ -10,6 +10,8 @@ from sipflow.net.tls import TlsContexts
 from sipflow.net.udp import UdpSocket
 from sipflow.sip.hop import Hop
 
+_HOPS = 4096  # remembered; a flood of answers to forged sources must not fill the memory
+
 
 class Listeners:
     """Opens the listeners of `settings`, and finds the UDP socket of a hop.
@@ -43,6 +45,7 @@ class Listeners:
         self._open: list[UdpSocket | Acceptor] = []
         self._udp: dict[ListenAddress, UdpSocket] = {}
         self._udp_by_near: dict[tuple[str, int], UdpSocket] = {}  # what hops carry -> the socket, once looked up
+        self._udp_by_hop: dict[Hop, UdpSocket] = {}
 
     @property
     def addresses(self) -> tuple[ListenAddress, ...]:
@@ -75,22 +78,31 @@ class Listeners:
             one.close()
         self._open = []
         self._udp_by_near.clear()
+        self._udp_by_hop.clear()
         self._udp.clear()
 
     def udp(self, hop: Hop) -> UdpSocket | None:
         """Find the socket that speaks to `hop`: the one that it names as its near end, or the one that reaches it."""
         found = self._udp_by_near.get(hop[3:5])
-        if found is not None:
-            return found
-        listener = self._local.listener(hop)
-        found = self._udp.get(listener) if listener is not None else None
-        if found is not None and hop.local_host:
+        if found is None:
+            listener = self._local.listener(hop)
+            found = self._udp.get(listener) if listener is not None else None
+            if found is None or not hop.local_host:
+                return found
             self._udp_by_near[hop[3:5]] = found
+        if len(self._udp_by_hop) >= _HOPS:
+            self._udp_by_hop.clear()
+        self._udp_by_hop[hop] = found
         return found
+
+    def known_udp(self, hop: Hop) -> UdpSocket | None:
+        """Give what `udp` found for this very hop; None if it has not been asked yet, or found nothing."""
+        return self._udp_by_hop.get(hop)
 
     def forget_routes(self) -> None:
         """Ask the system anew which of our addresses each peer sees."""
         self._udp_by_near.clear()
+        self._udp_by_hop.clear()
         for udp in self._udp.values():
             udp.forget_hops()
 

@@ -286,7 +286,7 @@ class JitterBuffer:
                 self._transit.rebase(time - place)  # it stood still, and so did its timestamps
             elif ahead == 1 and not self._pausing and step != self._spacing:
                 self._learn(step, place)
-        paused = place - self._newest - ahead * self._spacing  # by the packet time that may just have been learnt
+        paused = place - follows
         self._newest = place
         self._expect(sequence, timestamp)
         self._pausing = False

@@ -7,7 +7,8 @@ MIN_SEQUENTIAL = 2  # RFC 3550 A.1: packets in a row that prove a source
 MAX_DROPOUT = 3000  # RFC 3550 A.1: a minute at 20 ms; a longer gap is a restart
 MAX_MISORDER = 100  # RFC 3550 A.1: two seconds at 20 ms
 _RESTART = 0x10000 - MAX_MISORDER
-_WINDOW = (1 << 128) - 1  # one bit per sequence number behind the newest; more than MAX_MISORDER
+_WINDOW_BITS = 128  # one per sequence number behind the newest; more than MAX_MISORDER
+_WINDOW = (1 << _WINDOW_BITS) - 1
 _LOST_LIMIT = 0x7FFFFF  # RFC 3550 §6.4.1: 24 bits, signed
 
 
@@ -61,7 +62,6 @@ class Source:
     Attributes:
         ssrc: of the proven source; of the first packet before that.
         valid: whether a source has been proven.
-        received: packets counted, duplicates and late ones too, over all restarts.
         duplicates, late: how many of `received` came twice, or after a newer one.
         jumps: packets far out of sequence, which are not counted as received.
         restarts: how often a proven source was replaced.
@@ -80,18 +80,20 @@ class Source:
         "_last_sr_at",
         "_need",
         "_next",
+        "_proven",
         "_rate",
+        "_received",
         "_received_before",
         "_received_prior",
         "_run",
         "_run_start",
         "_seen",
+        "_settled",
         "_timestamp",
         "duplicates",
         "jitter_ticks",
         "jumps",
         "late",
-        "received",
         "restarts",
         "ssrc",
         "valid",
@@ -108,13 +110,16 @@ class Source:
         self._need = max(min_sequential, 1)
         self.ssrc = 0
         self.valid = False
-        self.received = self.duplicates = self.late = self.jumps = self.restarts = 0
+        self.duplicates = self.late = self.jumps = self.restarts = 0
         self.jitter_ticks = 0.0
+        self._proven = -1  # `ssrc` once it is `valid`
         self._candidate = -1  # SSRC on probation
         self._run = self._run_start = self._next = 0  # its packets in a row, their first number, the number expected
         self._bad = -1  # sequence number that would confirm a restart
         self._base = self._highest = 0  # extended sequence numbers
-        self._seen = 0  # bit n: `_highest - n` was received
+        self._received = 0  # up to `_settled`
+        self._settled = 0  # extended sequence number; what is newer came in order, and only `_highest` counts it yet
+        self._seen = 0  # bit n: `_settled - n` was received
         self._arrival_s = 0.0
         self._timestamp = 0
         self._expected_before = self._received_before = 0  # totals of earlier sources
@@ -131,37 +136,58 @@ class Source:
             arrival_s: monotonic seconds.
             ssrc: leave it out where another layer holds streams apart.
         """
-        if not self.valid or ssrc != self.ssrc:
+        if ssrc != self._proven:
             return self._prove(sequence, timestamp, arrival_s, ssrc)
-        delta = (sequence - self._highest) & 0xFFFF
-        if delta == 1:  # nearly every packet
-            self._highest += 1
-            self._seen = (self._seen << 1 | 1) & _WINDOW
+        highest = self._highest
+        if sequence == (highest + 1) & 0xFFFF:  # nearly every packet
+            self._highest = highest + 1
             arrival = _IN_ORDER
         else:
-            arrival = self._out_of_step(sequence, delta)
+            self._settle()
+            arrival = self._out_of_step(sequence, (sequence - highest) & 0xFFFF)
             if arrival is Arrival.JUMP:
                 return arrival
-        self.received += 1
-        ticks = ((timestamp - self._timestamp + 0x80000000) & 0xFFFFFFFF) - 0x80000000
+        ticks = timestamp - self._timestamp
         if ticks:  # the packets of one event share a timestamp and say nothing of jitter (RFC 4733 §2.2)
-            drift = abs((arrival_s - self._arrival_s) * self._rate - ticks)
-            if drift < self._rate:  # a second and more is a pause or a new time line, not jitter
-                self.jitter_ticks += (drift - self.jitter_ticks) * 0.0625  # RFC 3550 A.8: gain 1/16
+            if not -0x80000000 <= ticks < 0x80000000:
+                ticks = ((ticks + 0x80000000) & 0xFFFFFFFF) - 0x80000000
+            rate = self._rate
+            drift = (arrival_s - self._arrival_s) * rate - ticks
+            if drift < 0:
+                drift = -drift
+            if drift < rate:  # a second and more is a pause or a new time line, not jitter
+                jitter = self.jitter_ticks
+                self.jitter_ticks = jitter + (drift - jitter) * 0.0625  # RFC 3550 A.8: gain 1/16
             self._timestamp = timestamp
             self._arrival_s = arrival_s
         return arrival
+
+    @property
+    def received(self) -> int:
+        """Packets counted, duplicates and late ones too, over all restarts."""
+        return self._received + self._highest - self._settled
+
+    def _settle(self) -> None:
+        """Enter what came in order since the last time: one by one it would cost more than all the rest."""
+        run = self._highest - self._settled
+        if run:
+            self._received += run
+            self._seen = (self._seen << run | (1 << run) - 1) & _WINDOW if run < _WINDOW_BITS else _WINDOW
+            self._settled = self._highest
 
     def _out_of_step(self, sequence: int, delta: int) -> Arrival:
         """Place a packet that is not the next one (RFC 3550 A.1, update_seq)."""
         if 0 < delta < MAX_DROPOUT:
             self._highest += delta
-            self._seen = (self._seen << delta | 1) & _WINDOW if delta < 128 else 1
+            self._settled = self._highest
+            self._received += 1
+            self._seen = (self._seen << delta | 1) & _WINDOW if delta < _WINDOW_BITS else 1
             return _IN_ORDER
         if 0 < delta <= _RESTART:
             return self._jump(sequence)
         behind = -delta & 0xFFFF
         bit = 1 << behind
+        self._received += 1
         if self._seen & bit:
             self.duplicates += 1
             return Arrival.DUPLICATE
@@ -176,6 +202,7 @@ class Source:
             self.jumps += 1
             return Arrival.JUMP
         self._adopt(self.ssrc, sequence, 1)  # two in a row: the other side restarted without telling us
+        self._received += 1
         return _IN_ORDER
 
     def _prove(self, sequence: int, timestamp: int, arrival_s: float, ssrc: int) -> Arrival:
@@ -191,8 +218,9 @@ class Source:
         self._next = (sequence + 1) & 0xFFFF
         if self._run < self._need:
             return _PROBATION
+        self._settle()
         self._adopt(ssrc, sequence, self._run)
-        self.received += self._run
+        self._received += self._run
         self.jitter_ticks = 0.0
         self._timestamp = timestamp
         self._arrival_s = arrival_s
@@ -203,15 +231,21 @@ class Source:
         if self.valid:
             self.restarts += 1
             self._expected_before = self.expected
-        self._received_before = self.received
-        self.ssrc = ssrc
+        self._received_before = self._received
+        self.ssrc = self._proven = ssrc
         self.valid = True
         self._candidate = self._bad = -1
-        self._highest = sequence + 0x10000  # one cycle up, so that late packets stay positive
+        self._highest = self._settled = sequence + 0x10000  # one cycle up, so that late packets stay positive
         self._base = self._highest - run + 1
         self._seen = (1 << run) - 1
         self._expected_prior = self._received_prior = 0
         self._last_sr = 0
+
+    def retime(self, clock_rate_hz: int) -> None:
+        """Read timestamps at another rate, as after a change of codec; jitter begins anew."""
+        if clock_rate_hz != self._rate:
+            self._rate = clock_rate_hz
+            self.jitter_ticks = 0.0
 
     @property
     def expected(self) -> int:

@@ -69,7 +69,10 @@ class Capabilities:
 
     Attributes:
         codecs: in our order of preference.
-        telephone_event_payload_type: what we offer digits under, None for no digits (RFC 4733).
+        telephone_event_payload_type: what we offer digits under, None for no digits (RFC 4733). Beside codecs of other
+            clocks than the first one's that has this number, they have free numbers.
+        comfort_noise: answer comfort noise where it is offered (RFC 3389); it is never offered by us, because some
+            peers take that for a wish to be sent it.
         ptime_ms: packet time we ask for, and use when the peer asks for none; 10 to 60.
         own_order: answer with our first codec that was offered, not with the offerer's (RFC 3264 §6.1 advises the
             offerer's).
@@ -86,6 +89,7 @@ class Capabilities:
     ptime_ms: int = 20
     own_order: bool = False
     rtcp_mux: bool = True
+    comfort_noise: bool = True
     srtp: Encryption = Encryption.OFF
     keying: Keying = Keying.SDES
     suites: tuple[str, ...] = SUITES
@@ -154,6 +158,10 @@ class Agreed:
         remote_rtcp_host, remote_rtcp_port: port 0 when there is no place for RTCP.
         sends, receives: whether we send, and whether the peer does.
         telephone_event_send, telephone_event_receive: payload types of digits, None for no digits.
+        telephone_event_hz: ticks a second in which the lengths of digits are counted.
+        comfort_noise_receive: payload type under which the peer may describe its silence (RFC 3389), None for no such.
+        fmtp_send: what the peer said in a=fmtp about what we send: how it wants it. Empty for nothing.
+        fmtp_receive: what we said about what the peer sends.
         rtcp_mux: RTCP shares the RTP port, both ways.
         receivable: payload type and codec of everything the peer may send without asking again; the agreed codec first.
         srtp: with what every packet is protected; None without encryption, and where `dtls` has yet to make it.
@@ -174,5 +182,9 @@ class Agreed:
     telephone_event_receive: int | None
     rtcp_mux: bool
     receivable: tuple[tuple[int, Codec], ...] = ()
+    telephone_event_hz: int = 8000
+    comfort_noise_receive: int | None = None
+    fmtp_send: str = ""
+    fmtp_receive: str = ""
     srtp: SrtpKeys | None = None
     dtls: DtlsTerms | None = None

@@ -11,6 +11,8 @@ from sipflow.sdp.peer import PeerAudio, read_audio
 from sipflow.sdp.securing import Protection, protection_of
 
 EVENTS = "telephone-event"  # RFC 4733 §2.1
+EVENTS_HZ = 8000
+NOISE = "CN"  # RFC 3389 §4
 
 _NO_CODECS = frozenset({EVENTS, "cn", "red"})
 _SAID = 8  # how many codecs or reasons a refusal names
@@ -25,6 +27,8 @@ class Choice(NamedTuple):
         payload_type: the number the peer gave `codec`.
         codec: of our capabilities.
         events: the number the peer gave telephone events at the codec's clock rate, None without.
+        events_hz: their clock rate; the codec's, unless the peer has digits at 8000 Hz only.
+        noise: the number the peer gave comfort noise at the codec's clock rate, None without.
         protection: how it is encrypted, None for not at all.
     """
 
@@ -34,6 +38,8 @@ class Choice(NamedTuple):
     codec: Codec
     events: int | None
     protection: Protection | None = None
+    events_hz: int = EVENTS_HZ
+    noise: int | None = None
 
 
 def choose(
@@ -68,7 +74,9 @@ def choose(
             except RemoteProtocolError as error:
                 refusals.append(error)
             else:
-                choice = Choice(place, audio, number, codec, _events_of(audio, codec), protection)
+                events, events_hz = _events_of(audio, codec)
+                noise = _beside(audio, NOISE, codec.clock_rate_hz)
+                choice = Choice(place, audio, number, codec, events, protection, events_hz, noise)
                 if protection is not None or capabilities.srtp is not Encryption.OPTIONAL:
                     return choice
                 found = found or choice
@@ -78,11 +86,18 @@ def choose(
 
 
 def match_codec(mapping: RtpMap, codecs: tuple[Codec, ...]) -> Codec | None:
-    """Find the codec of ours that a payload type of the peer means; names have no case (RFC 8866 §6.6)."""
+    """Find the codec of ours that a payload type of the peer means; names have no case (RFC 8866 §6.6).
+
+    Opus without its channels is Opus: some forget the "/2" that RFC 7587 §7 demands, and it says nothing.
+    """
     _, encoding, rate, channels = mapping
     name = encoding.upper()
     for codec in codecs:
-        if codec.name.upper() == name and codec.clock_rate_hz == rate and codec.channels == channels:
+        if (
+            codec.name.upper() == name
+            and codec.clock_rate_hz == rate
+            and (codec.channels == channels or (name == "OPUS" and channels == 1))
+        ):
             return codec
     return None
 
@@ -94,7 +109,9 @@ def _usable(
     if (":" in audio.host) is not (":" in local.address):
         theirs, ours = ("IPv6", "IPv4") if ":" in audio.host else ("IPv4", "IPv6")
         raise RemoteProtocolError(
-            f"the audio is at the {theirs} address {audio.host}, ours at the {ours} address {local.address}", status=488
+            f"the audio is at the {theirs} address {audio.host}, ours at the {ours} address {local.address}",
+            status=488,
+            warning=301,  # RFC 3261 §20.43: incompatible network address formats
         )
     return audio
 
@@ -109,14 +126,27 @@ def _common(audio: PeerAudio, capabilities: Capabilities) -> tuple[int, Codec]:
                 return mapping.payload_type, codec
             found.append((mapping.payload_type, codec))
     if not found:
-        raise RemoteProtocolError(_nothing_in_common(audio.mappings, capabilities), status=488)
+        why = _nothing_in_common(audio.mappings, capabilities)
+        raise RemoteProtocolError(why, status=488, warning=305)  # RFC 3261 §20.43: incompatible media format
     return min(found, key=lambda entry: capabilities.codecs.index(entry[1]))
 
 
-def _events_of(audio: PeerAudio, codec: Codec) -> int | None:
-    """Find telephone events at the codec's clock rate (RFC 4733 §2.1: they share the audio's timestamps)."""
+def _events_of(audio: PeerAudio, codec: Codec) -> tuple[int | None, int]:
+    """Find telephone events, and their clock rate.
+
+    They should have the codec's (RFC 4733 §2.1: they share the audio's timestamps), but many who offer Opus have them
+    at 8000 Hz only, and mean it.
+    """
+    number = _beside(audio, EVENTS, codec.clock_rate_hz)
+    if number is None and codec.name.upper() == "OPUS":
+        return _beside(audio, EVENTS, EVENTS_HZ), EVENTS_HZ
+    return number, codec.clock_rate_hz
+
+
+def _beside(audio: PeerAudio, name: str, clock_rate_hz: int) -> int | None:
+    """Find the number of what is no codec, but comes in the stream of one."""
     for number, encoding, rate, _ in audio.mappings:
-        if rate == codec.clock_rate_hz and encoding.lower() == EVENTS:
+        if rate == clock_rate_hz and encoding.upper() == name.upper():
             return number
     return None
 
@@ -141,8 +171,10 @@ def _why_none(description: SessionDescription, refusals: list[RemoteProtocolErro
     if refusals:
         status = max(error.status for error in refusals)  # 488 says more than 400
         said = "; ".join(dict.fromkeys(str(error) for error in refusals[:_SAID]))
-        return RemoteProtocolError(f"none of {len(refusals)} audio streams can be used: {said}", status=status)
+        why = f"none of {len(refusals)} audio streams can be used: {said}"
+        return RemoteProtocolError(why, status=status, warning=refusals[0].warning)
     kinds = list(dict.fromkeys(medium.kind for medium in description.media))
     if "audio" in [kind.lower() for kind in kinds]:
-        return RemoteProtocolError("no audio: the peer refused it or switched it off (port 0)", status=488)
-    return RemoteProtocolError(f"no audio: the description has {', '.join(kinds[:_SAID]) or 'no media'}", status=488)
+        return RemoteProtocolError("no audio: the peer refused it or switched it off (port 0)", status=488, warning=304)
+    why = f"no audio: the description has {', '.join(kinds[:_SAID]) or 'no media'}"
+    return RemoteProtocolError(why, status=488, warning=304)  # RFC 3261 §20.43: media type not available

@@ -51,6 +51,7 @@ class Section:
     """
 
     lines: list[Line] = field(default_factory=list)
+    _listed: list[tuple[str, str]] | None = field(default=None, init=False, repr=False, compare=False)
 
     def first(self, letter: str) -> str | None:
         """Give the value of the first line of a type."""
@@ -60,12 +61,14 @@ class Section:
         return None
 
     def attributes(self) -> list[tuple[str, str]]:
-        """List the `a=` lines as name and value; the value of a flag is "" (RFC 8866 §5.13)."""
-        found = []
-        for letter, value, _ in self.lines:
-            if letter == "a":
-                name, _, rest = value.partition(":")
-                found.append((name.rstrip(), rest))
+        """List the `a=` lines as name and value; the value of a flag is "" (RFC 8866 §5.13). Not to be changed."""
+        found = self._listed
+        if found is None:  # read once: an offer's are asked for four times
+            found = self._listed = []
+            for letter, value, _ in self.lines:
+                if letter == "a":
+                    name, _, rest = value.partition(":")
+                    found.append((name.rstrip(), rest))
         return found
 
     def attribute(self, name: str) -> str | None:

@@ -3,8 +3,9 @@
 import re
 
 from sipflow.sdp.agreement import PCMA, PCMU, Agreed, Capabilities, Codec, LocalMedia
-from sipflow.sdp.attributes import RtpMap, direction_of, usable_ptime
-from sipflow.sdp.choosing import EVENTS, Choice, choose, match_codec
+from sipflow.sdp.attributes import RtpMap, direction_of
+from sipflow.sdp.choosing import EVENTS, NOISE, Choice, choose, match_codec
+from sipflow.sdp.codecs import minptime_ms, packet_ms
 from sipflow.sdp.description import MediaDescription, SessionDescription
 from sipflow.sdp.fingerprint import DtlsTerms
 from sipflow.sdp.peer import UNSPECIFIED, read_mappings
@@ -24,7 +25,6 @@ __all__ = [
 ]
 
 _EVENTS_FMTP = "0-16"  # RFC 4733 §2.4.1: the digits and flash
-_EVENTS_HZ = 8000
 _TIME = re.compile(r"[0-9]{1,20} [0-9]{1,20}")
 _DYNAMIC = range(96, 128)  # RFC 3551 §6
 
@@ -47,7 +47,7 @@ def make_offer(
         local,
         kept.protocol if kept else offer_protocol(local, capabilities),
         [entry for entry, _ in _offered(capabilities, kept)],
-        ptime_ms=usable_ptime(capabilities.ptime_ms),
+        ptime_ms=packet_ms((*capabilities.codecs, PCMU)[0], capabilities.ptime_ms),
         direction=local.direction,
         rtcp_mux=offers_dtls(local, capabilities, agreed),
         security=offer_lines(local, capabilities, agreed),
@@ -62,22 +62,25 @@ def answer_offer(
 ) -> tuple[bytes, Agreed]:
     """Answer an offer with its first audio stream that we can use; every other medium is refused with port 0.
 
-    The answer names one codec, and telephone events if they were offered at that codec's clock rate. `agreed` is what
-    the call has so far.
+    The answer names one codec, and what was offered to go with it: telephone events and comfort noise. More codecs
+    would let the peer change between them at any time, and some peers ask at once, with another offer, for one of them.
+    `agreed` is what the call has so far.
 
     Raises:
         RemoteProtocolError: the offer is broken (status 400), or has nothing that we can use (status 488).
     """
     description = SessionDescription.parse(offer)
     choice = choose(description, local, capabilities, agreed=agreed)
-    number, codec, events = choice.payload_type, choice.codec, choice.events
-    if capabilities.telephone_event_payload_type is None:
-        events = None
+    number, codec = choice.payload_type, choice.codec
+    events = choice.events if capabilities.telephone_event_payload_type is not None else None
+    noise = choice.noise if capabilities.comfort_noise else None
     mux = choice.audio.rtcp_mux and capabilities.rtcp_mux  # RFC 5761 §5.1.1: only if it was offered
-    settled = _agree(local, capabilities, choice, (events, events), ((number, codec),), mux=mux)
+    settled = _agree(local, capabilities, choice, (events, events), noise, ((number, codec),), mux=mux)
     formats = [Format(number, codec.rtpmap, codec.fmtp)]
+    if noise is not None:
+        formats.append(Format(noise, f"{NOISE}/{codec.clock_rate_hz}"))
     if events is not None:
-        formats.append(Format(events, f"{EVENTS}/{codec.clock_rate_hz}", _EVENTS_FMTP))
+        formats.append(Format(events, f"{EVENTS}/{choice.events_hz}", _EVENTS_FMTP))
     media = [write_refused(medium) for medium in description.media]
     media[choice.place] = write_audio(
         local,
@@ -122,13 +125,15 @@ def read_answer(
         for entry, codec in ours:
             if codec is wanted and (entry.payload_type, codec) not in receivable:
                 receivable.append((entry.payload_type, codec))
-    own_events = next((entry.payload_type for entry, codec in ours if codec.name == EVENTS), None)
+    wanted_events = (EVENTS, choice.events_hz)
+    own_events = next((entry.payload_type for entry, c in ours if (c.name, c.clock_rate_hz) == wanted_events), None)
     both = choice.events is not None and own_events is not None
     return _agree(
         local,
         capabilities,
         choice,
         (choice.events, own_events) if both else (None, None),
+        None,
         tuple(receivable),
         mux=choice.audio.rtcp_mux and offers_dtls(local, capabilities, agreed),
     )
@@ -139,18 +144,23 @@ def _agree(
     capabilities: Capabilities,
     choice: Choice,
     events: tuple[int | None, int | None],
+    noise: int | None,
     receivable: tuple[tuple[int, Codec], ...],
     *,
     mux: bool,
 ) -> Agreed:
-    """Put together what was settled; `events` are the payload types for sending and receiving digits."""
+    """Put together what was settled.
+
+    `events` are the payload types for sending and receiving digits, `noise` the one for receiving comfort noise.
+    """
     audio = choice.audio
+    fmtp = audio.fmtps.get(choice.payload_type, "")
     rtcp_host, rtcp_port = (audio.host, audio.rtp_port) if mux else (audio.rtcp_host, audio.rtcp_port)
     return Agreed(
         codec=choice.codec,
         send_payload_type=choice.payload_type,
         receive_payload_type=receivable[0][0],
-        ptime_ms=usable_ptime(audio.ptime_ms or capabilities.ptime_ms, audio.maxptime_ms),
+        ptime_ms=packet_ms(choice.codec, audio.ptime_ms or capabilities.ptime_ms, audio.maxptime_ms, minptime_ms(fmtp)),
         remote_host=audio.host,
         remote_rtp_port=audio.rtp_port,
         remote_rtcp_host=rtcp_host,
@@ -161,6 +171,10 @@ def _agree(
         telephone_event_receive=events[1],
         rtcp_mux=mux,
         receivable=receivable,
+        telephone_event_hz=choice.events_hz,
+        comfort_noise_receive=noise,
+        fmtp_send=fmtp,
+        fmtp_receive=choice.codec.fmtp,
         srtp=keys_of(choice.protection, local),
         dtls=choice.protection if isinstance(choice.protection, DtlsTerms) else None,
     )
@@ -195,9 +209,10 @@ def _offered(capabilities: Capabilities, kept: MediaDescription | None) -> list[
     return offered
 
 
-def _events_offered(capabilities: Capabilities) -> tuple[Codec, ...]:
-    """Give telephone events as a codec: 8000 Hz only, and only beside a codec of that clock (RFC 4733 §2.1)."""
+def _events_offered(capabilities: Capabilities) -> list[Codec]:
+    """Give telephone events as codecs, one for each clock of the codecs (RFC 4733 §2.1)."""
     number = capabilities.telephone_event_payload_type
-    if number is None or all(codec.clock_rate_hz != _EVENTS_HZ for codec in capabilities.codecs):
-        return ()
-    return (Codec(EVENTS, _EVENTS_HZ, payload_type=number, fmtp=_EVENTS_FMTP),)
+    if number is None:
+        return []
+    clocks = sorted({codec.clock_rate_hz for codec in capabilities.codecs})
+    return [Codec(EVENTS, hz, payload_type=number, fmtp=_EVENTS_FMTP) for hz in clocks]

@@ -1,7 +1,8 @@
 """What a peer's description says about one audio stream, with what the session part passes down to it."""
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address
 
@@ -12,6 +13,7 @@ from sipflow.sdp.attributes import (
     STATIC_PAYLOAD_TYPES,
     Direction,
     RtpMap,
+    parse_fmtp,
     parse_milliseconds,
     parse_rtcp,
     parse_rtpmap,
@@ -35,6 +37,7 @@ class PeerAudio:
         direction: seen from the peer; an unspecified address takes away its receiving (RFC 3264 §8.4).
         ptime_ms, maxptime_ms: None when absent or unusable.
         rtcp_mux: offered or answered (RFC 5761 §5.1.1).
+        fmtps: the first a=fmtp of each payload type that has one.
     """
 
     mappings: tuple[RtpMap, ...]
@@ -46,6 +49,7 @@ class PeerAudio:
     ptime_ms: int | None
     maxptime_ms: int | None
     rtcp_mux: bool
+    fmtps: Mapping[int, str] = field(default_factory=dict)
 
 
 def read_audio(
@@ -79,6 +83,7 @@ def read_audio(
         ptime_ms=_milliseconds(attributes, description, "ptime"),
         maxptime_ms=_milliseconds(attributes, description, "maxptime"),
         rtcp_mux="rtcp-mux" in attributes,
+        fmtps=_fmtps(listed),
     )
 
 
@@ -124,6 +129,16 @@ def _session_direction(description: SessionDescription) -> Direction:
         if name in DIRECTIONS:
             return DIRECTIONS[name]
     return SENDRECV
+
+
+def _fmtps(attributes: list[tuple[str, str]]) -> dict[int, str]:
+    found: dict[int, str] = {}
+    for name, value in attributes:
+        if name == "fmtp":
+            parameters = parse_fmtp(value)
+            if parameters is not None:
+                found.setdefault(*parameters)
+    return found
 
 
 def _milliseconds(attributes: dict[str, str], description: SessionDescription, name: str) -> int | None:

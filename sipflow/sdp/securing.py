@@ -103,7 +103,7 @@ def protection_of(
     protocol = medium.protocol.upper()
     if protocol not in _PLAIN and (capabilities.srtp is Encryption.OFF or protocol not in _SECURE | _DTLS):
         said = "only RTP is known" if capabilities.srtp is not Encryption.OFF else _UNENCRYPTED
-        raise RemoteProtocolError(f"the audio uses {medium.protocol}, {said}", status=488)
+        raise RemoteProtocolError(f"the audio uses {medium.protocol}, {said}", status=488, warning=302)  # §20.43
     if capabilities.srtp is Encryption.OFF:
         return None
     whys: list[str] = []

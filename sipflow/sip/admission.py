@@ -58,7 +58,7 @@ def _refuse_body(request: Request) -> Refusal | None:
         refusal = _refuse_content(request)
         if refusal is not None and not _optional_body(request):
             return refusal
-    accept = request.headers.all("Accept")
+    accept = request.headers.all("Accept") if "accept" in request.headers else []
     if accept and not accepts(accept, SDP):
         return Refusal(406, f"the caller accepts only {', '.join(accept)}")  # §21.4.7
     return None
@@ -80,9 +80,9 @@ def _optional_body(request: Request) -> bool:
     return "handling=optional" in disposition.replace(" ", "").lower()
 
 
-def warning(why: str) -> tuple[str, str]:
+def warning(why: str, code: int = 399) -> tuple[str, str]:
     """Write a Warning line that says why, in one line of at most 200 characters and whatever it quotes (§20.43)."""
-    return ("Warning", f'399 sipflow "{one_line(why)}"')
+    return ("Warning", f'{code} sipflow "{one_line(why)}"')
 
 
 def one_line(text: str) -> str:

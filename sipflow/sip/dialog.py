@@ -30,13 +30,13 @@ class Dialog:
 
     __slots__ = (
         "_first_route",
+        "_local",
+        "_remote",
         "call_id",
         "contact_user",
         "flow",
-        "local",
         "local_cseq",
         "local_tag",
-        "remote",
         "remote_cseq",
         "remote_tag",
         "routes",
@@ -48,9 +48,9 @@ class Dialog:
         self,
         *,
         call_id: str,
-        local: str,
+        local: str | NameAddr,
         local_tag: str,
-        remote: str,
+        remote: str | NameAddr,
         remote_tag: str,
         local_cseq: int,
         remote_cseq: int | None,
@@ -60,16 +60,16 @@ class Dialog:
         flow: Hop,
         secure: bool = False,
     ) -> None:
-        """Put a dialog together.
+        """Put a dialog together; `local` and `remote` are written when they are needed, which is seldom in calls to us.
 
         Raises:
             RemoteProtocolError: the first route is no SIP URI, so that nothing could ever be sent (status 400).
         """
         self.call_id = call_id
         self.contact_user = contact_user
-        self.local = local
+        self._local = local
         self.local_tag = local_tag
-        self.remote = remote
+        self._remote = remote
         self.remote_tag = remote_tag
         self.local_cseq = local_cseq
         self.remote_cseq = remote_cseq
@@ -78,6 +78,14 @@ class Dialog:
         self.flow = flow
         self.secure = secure
         self._first_route = _sip_uri(NameAddr.parse(routes[0]), "Record-Route") if routes else None
+
+    @property
+    def local(self) -> str:
+        return _with_tag(self._local, self.local_tag)
+
+    @property
+    def remote(self) -> str:
+        return _with_tag(self._remote, self.remote_tag)
 
     @property
     def id(self) -> DialogId:
@@ -146,9 +154,9 @@ def uas_dialog(request: Request, local_tag: str, flow: Hop) -> Dialog:
     uri = request.request_uri
     dialog = Dialog(
         call_id=request.call_id,
-        local=str(to) if to.tag else f"{to};tag={local_tag}",
+        local=to,
         local_tag=local_tag,
-        remote=str(from_),
+        remote=from_,
         remote_tag=from_.tag or "",
         local_cseq=0,
         remote_cseq=request.cseq.number,
@@ -197,6 +205,12 @@ def _uac_dialog(
         flow=flow._replace(connection=0),
         secure=request.uri[:5].lower() == "sips:",
     )
+
+
+def _with_tag(address: str | NameAddr, tag: str) -> str:
+    if isinstance(address, str):
+        return address
+    return str(address) if address.tag or not tag else f"{address};tag={tag}"
 
 
 def _contact_of(message: Request | Response) -> SipUri:

@@ -11,7 +11,8 @@ class Hop(NamedTuple):
         host: IP literal of the far end, without brackets.
         port: 1 to 65535.
         local_host: IP literal of ours that the message uses ("" until the shell has chosen one).
-        local_port: port of our listening socket of this transport (0 when there is none).
+        local_port: port of our listening socket of this transport; where there is none, the one that our connection
+            leaves from (0 when that is unknown).
         connection: number of the stream connection it came on; 0 for UDP or "whichever is open".
         server_name: the name a TLS certificate must carry ("" to check the IP literal).
     """

@@ -77,7 +77,6 @@ _FOLD = re.compile(r"\r\n(?![ \t])")
 _IDLE = b"\r\n\0 \t"  # what phones and routers send to keep a NAT binding open
 _NUL_IN_QUOTED_PAIR = re.compile(rb"(?<=\\)\0")
 _END = b"\r\n\r\n"
-_REMEMBERED = 64  # characters of a Content-Length line; longer ones are zeros, which must not pin memory
 
 
 def parse_datagram(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Parsed:
@@ -183,20 +182,16 @@ def _content_length(headers: Headers, limits: Limits) -> int | None:
     if count == 0:
         return None
     if count == 1:
-        line = headers._lines[keys.index("content-length")]
-        read = _remembered_length if len(line) <= _REMEMBERED else _read_length
-        return read(line, limits.message_bytes)
+        return _read_length(headers._lines[keys.index("content-length")], limits.message_bytes)
     lengths = {parse_content_length(value, limits.message_bytes) for value in headers.all("Content-Length")}
     if len(lengths) > 1:
         raise RemoteProtocolError(f"Content-Length stands {count} times and says different things")
     return lengths.pop()
 
 
+@lru_cache(maxsize=256)  # nearly all messages have one of a few dozen lengths
 def _read_length(line: str, limit: int) -> int:
     return parse_content_length(unfold(line), limit)
-
-
-_remembered_length = lru_cache(maxsize=512)(_read_length)  # most messages have one of a few dozen lengths
 
 
 def _salvage(head: bytes, limits: Limits) -> Request | Response | None:

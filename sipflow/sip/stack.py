@@ -75,6 +75,7 @@ class Stack:
         self._signature = write_lines(signature)  # under each response
         self._abilities = write_lines((*signature, *_ABILITIES))  # instead, under some
         self._alarms: Alarms[InviteUsage] = Alarms()
+        self._contacts: dict[tuple[Hop, str, str, bool], tuple[str, str]] = {}  # 180, 200 and the peer's next call: same
         self._order = count()
         self._waiting: dict[int, ClientRequest | _WaitingAck] = {}
         self._digests: OrderedDict[tuple[tuple[Account, ...], str, bool], DigestClient] = OrderedDict()
@@ -184,8 +185,15 @@ class Stack:
 
     def contact(self, dialog: Dialog, hop: Hop, advertise: str) -> tuple[str, str]:
         """Our Contact line in `dialog`, on `hop`."""
-        user, secure = dialog.contact_user, dialog.secure
-        return ("Contact", f"<{self.settings.addressing.contact_uri(hop, user, (), advertise, secure=secure)}>")
+        key = (hop, dialog.contact_user, advertise, dialog.secure)
+        line = self._contacts.get(key)
+        if line is None:
+            user, secure = dialog.contact_user, dialog.secure
+            uri = self.settings.addressing.contact_uri(hop, user, (), advertise, secure=secure)
+            if len(self._contacts) >= _MAX_REMEMBERED:
+                self._contacts.clear()
+            line = self._contacts[key] = ("Contact", f"<{uri}>")
+        return line
 
     def plan_request(self, plan: RequestPlan, hop: Hop, cseq: int) -> Request:
         """Build a request outside a dialog for one hop, without Via (RFC 3261 §8.1.1)."""

@@ -193,10 +193,10 @@ class UserAgent:
         routed: list[Output] = []
         for output in outputs:
             match output:
+                case NewRequest():  # first what comes most often: each case costs a question
+                    routed += self._new_request(output, now)
                 case Transmit():
                     routed.append(output)
-                case NewRequest():
-                    routed += self._new_request(output, now)
                 case NewResponse(transaction, response, hop):
                     if transaction.owner is not None:
                         routed += transaction.owner.receive(response, hop, now=now)

@@ -5,12 +5,15 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from ipaddress import ip_address
 
+from sipflow.audio.codecs import find_codec
 from sipflow.errors import LocalProtocolError
 from sipflow.media import dtls
 from sipflow.net.acl import Networks
 from sipflow.sdp.agreement import SUITES
+from sipflow.sdp.codecs import CODECS, codec_name
 from sipflow.sip.digest import Account
 from sipflow.sip.headers.address import NameAddr
 from sipflow.sip.uri import SipUri, escape_user
@@ -23,7 +26,6 @@ from sipflow.trunks.proxy import (
 )
 from sipflow.trunks.settings import HealthSettings, InboundAuth, RegisterSettings
 
-CODECS = ("PCMU", "PCMA")
 SRTP = ("off", "optional", "required")
 SRTP_KEYS = ("sdes", "dtls")
 DTMF = ("auto", "rfc4733", "info", "inband")
@@ -53,7 +55,8 @@ class Trunk:
         accept_from: networks whose calls belong to this trunk, besides the addresses of its destination.
         inbound_auth: what a caller must prove to know; None asks nothing.
         health: how to watch the far end with OPTIONS; None does not.
-        codecs: in order of preference.
+        codecs: in order of preference, each as in `sdp.codecs.CODECS`, in any case. Empty for PCMU and PCMA, and of
+            these whichever the caller likes better.
         ptime_ms: audio per RTP packet.
         srtp: "off", "optional" or "required": whether audio is encrypted.
         srtp_keys: "sdes" or "dtls": where we have keys made for it when we call; callers may use either.
@@ -85,7 +88,7 @@ class Trunk:
     accept_from: Networks = field(default_factory=Networks)
     inbound_auth: InboundAuth | None = None
     health: HealthSettings | None = None
-    codecs: tuple[str, ...] = CODECS
+    codecs: tuple[str, ...] = ()
     ptime_ms: int = 20
     srtp: str = "off"
     srtp_keys: str = "sdes"
@@ -194,10 +197,7 @@ class Trunk:
             )
 
     def _check_media(self) -> None:
-        unknown = [name for name in self.codecs if name not in CODECS]
-        if unknown or not self.codecs:
-            what = f"{unknown[0]!r} is unknown" if unknown else "there is none"
-            raise LocalProtocolError(f"codecs: {what}; choose from {', '.join(CODECS)}")
+        self._set("codecs", tuple(_codec(text) for text in self.codecs))
         if self.ptime_ms not in _PTIMES_MS:
             raise LocalProtocolError(f"ptime_ms: {self.ptime_ms} is not one of {', '.join(map(str, _PTIMES_MS))}")
         choices = ((self.srtp, "srtp", SRTP), (self.srtp_keys, "srtp_keys", SRTP_KEYS), (self.dtmf, "dtmf", DTMF))
@@ -244,6 +244,20 @@ class Trunk:
                 raise LocalProtocolError(f"{key}: it needs a far end; set sip_domain, or outbound_proxy")
         if not self.accept_from:
             raise LocalProtocolError("sip_domain: no call can reach or leave this trunk; set it, or accept_from")
+
+
+def _codec(text: str) -> str:
+    """Give the name of a codec that can be used, for one in any case."""
+    name = codec_name(text)
+    if name is None:
+        near = get_close_matches(text.upper(), map(str.upper, CODECS), n=1)
+        meant = f", did you mean {codec_name(near[0])}?" if near else "."
+        raise LocalProtocolError(f"codecs: {text[:40]!r} is unknown{meant} There are {', '.join(CODECS)}")
+    codec = CODECS[name]
+    missing = find_codec(codec.name, codec.clock_rate_hz, codec.channels).missing()
+    if missing:
+        raise LocalProtocolError(f"codecs: {name} needs {missing}")
+    return name
 
 
 @contextmanager

@@ -73,9 +73,9 @@ def test_good_options_pass(tmp_path: Path, repeat: int, pause_s: float) -> None:
     ("options", "why"),
     [
         ({"files": "a"}, "takes no option files: it has file, pause_s, repeat"),
-        ({}, "needs `file`: the path of a WAV file"),
-        ({"file": ""}, "needs `file`: the path of a WAV file"),
-        ({"file": 3}, "needs `file`: the path of a WAV file"),
+        ({}, "needs `file`: the path of a sound file"),
+        ({"file": ""}, "needs `file`: the path of a sound file"),
+        ({"file": 3}, "needs `file`: the path of a sound file"),
         ({"file": "GOOD", "repeat": 0}, "repeat is 0, not a number from 1"),
         ({"file": "GOOD", "repeat": True}, "repeat is True, not a number from 1"),
         ({"file": "GOOD", "repeat": "2"}, "repeat is '2', not a number from 1"),
@@ -107,5 +107,5 @@ def test_file_that_is_none_or_no_sound_is_told_before_anybody_calls(tmp_path: Pa
     assert told == [
         "handler announce: no file FOLDER/missing.wav",
         "handler announce: no file FOLDER",
-        "handler announce: FOLDER/text.wav: not a WAV file: it begins with b'hello'",
+        "handler announce: FOLDER/text.wav cannot be played: Invalid data found when processing input",
     ]

@@ -1,3 +1,4 @@
+from itertools import pairwise
 from math import inf
 
 import numpy as np
@@ -90,7 +91,7 @@ def test_what_is_made_up_fades_to_silence_and_stays_there() -> None:
     levels = [level(samples(concealer.conceal(80))) for _ in range(20)]
 
     assert levels[0] > 0.8 * level(samples(pcm))
-    assert all(later <= earlier for earlier, later in zip(levels, levels[1:], strict=False))
+    assert all(later <= earlier for earlier, later in pairwise(levels))
     assert levels[6:] == [0.0] * 14
 
 

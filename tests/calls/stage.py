@@ -109,6 +109,8 @@ async def staged(
     numbers: tuple[Number, ...] = (Number(NUMBER, inbound_agent="agent"),),
     calls: CallSettings | None = None,
     ports: tuple[int, int] = (41000, 41200),
+    rtp_timeout_s: float = 60.0,
+    caller_sends_silence: bool = True,
 ) -> AsyncIterator[Stage]:
     """Open both edges; close them whatever happens."""
     kept, agents = Kept(), []
@@ -118,7 +120,16 @@ async def staged(
         return agents[-1]
 
     net = NetSettings(listen=(ListenAddress("udp", "127.0.0.1", 0), ListenAddress("tcp", "127.0.0.1", 0)))
-    media = MediaSettings(port_low=ports[0], port_high=ports[1], bind_host="127.0.0.1", drain_s=0.0)
+    media = MediaSettings(
+        port_low=ports[0], port_high=ports[1], bind_host="127.0.0.1", drain_s=0.0, rtp_timeout_s=rtp_timeout_s
+    )
+    calling = MediaSettings(
+        port_low=ports[1] + 2,
+        port_high=ports[1] + 200,
+        bind_host="127.0.0.1",
+        drain_s=0.0,
+        send_silence=caller_sends_silence,
+    )
     callee = build(
         router=Router(TrunkTable(trunks, secret=SECRET), Inventory(numbers)),
         agents=make,
@@ -131,7 +142,7 @@ async def staged(
         router=Router(TrunkTable(secret=SECRET), Inventory()),
         agents=make,
         net=net,
-        media=MediaSettings(port_low=ports[1] + 2, port_high=ports[1] + 200, bind_host="127.0.0.1", drain_s=0.0),
+        media=calling,
         calls=CallSettings(),
     )
     await callee.open()

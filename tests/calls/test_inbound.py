@@ -1,13 +1,20 @@
 """Inbound calls from the agent's side, against a real caller on loopback."""
 
 import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 
+from sipflow.audio.tones import level_dbfs, sine
+from sipflow.calls.call import Call
 from sipflow.calls.ending import Fault, Word
 from sipflow.calls.inbound import InboundCall
+from sipflow.calls.outbound import OutboundCall
 from sipflow.errors import CallEnded, CallFailed, LocalProtocolError
-from tests.calls.stage import staged
+from sipflow.sip.outputs import Confirmed, Progressed
+from tests.calls.stage import LOCAL, staged
 
 
 async def test_returning_hangs_up() -> None:
@@ -234,3 +241,124 @@ async def test_leaving_playing_stops_the_prompt() -> None:
         await stage.quiet()
 
     assert played == [0]
+
+
+TONE = sine(440, 400, level_dbfs=-10.0)
+
+
+async def first_sound(call: Call) -> bool:
+    """Whether a frame that is not silent comes within ten seconds."""
+    async with asyncio.timeout(10.0):
+        async for frame in call.audio:
+            if level_dbfs(frame.pcm) > -40.0:
+                return True
+    return False
+
+
+async def until_early(call: OutboundCall) -> None:
+    async with asyncio.timeout(10.0):
+        while call.media is None or call.media.agreed is None:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("prack", [True, False])
+async def test_early_media_flows_both_ways_before_the_answer(prack: bool) -> None:
+    heard: dict[str, object] = {}
+
+    async def agent(call: InboundCall) -> None:
+        await call.progress()
+        await call.progress(headers={"X-Stage": "again"})
+        heard["by agent"] = await first_sound(call)
+        heard["answered by then"] = call.answered
+        await call.play(TONE)
+        await call.answer()
+        heard["answered"] = call.answered
+        await call.play(TONE)
+
+    async with staged(agent, trunks=(replace(LOCAL, prack=prack),)) as stage:
+        call = await stage.caller.switchboard.place(stage.plan())
+        await until_early(call)
+        sound = call.playing(TONE * 5)
+        async with sound:
+            heard["by caller"] = await first_sound(call)
+            heard["before the answer"] = not call.answered
+            await asyncio.wait_for(call.wait_answered(), 10.0)
+            with suppress(CallEnded):
+                await call.ended()
+        await stage.quiet()
+
+    assert heard == {
+        "by agent": True,
+        "answered by then": False,
+        "by caller": True,
+        "before the answer": True,
+        "answered": True,
+    }
+    assert call.progress == [183, 183]
+
+
+async def test_a_200_repeats_the_sdp_of_a_plain_183_and_leaves_out_that_of_a_reliable_one() -> None:
+    async def agent(call: InboundCall) -> None:
+        await call.progress()
+        await call.answer()
+        await call.ended()
+
+    bodies = {}
+    for prack in (True, False):
+        async with staged(agent, trunks=(replace(LOCAL, prack=prack),)) as stage:
+            seen: list[bytes] = []
+            before = stage.caller.switchboard.on_event
+
+            def note(event: object, seen: list[bytes] = seen, before: Callable[[object], None] = before) -> None:
+                if isinstance(event, Progressed | Confirmed):
+                    seen.append(event.body)
+                before(event)
+
+            stage.caller.endpoint._on_event = note
+            call = await stage.call()
+            await call.hangup()
+            await stage.quiet()
+            bodies[prack] = seen
+
+    assert [len(bodies[True]), bodies[True][1]] == [2, b""]
+    assert bodies[False][0] == bodies[False][1] != b""
+
+
+async def test_a_caller_who_gives_up_during_early_media_ends_what_is_played() -> None:
+    ended: list[str] = []
+
+    async def agent(call: InboundCall) -> None:
+        await call.progress()
+        try:
+            await call.play(TONE * 50)
+        except CallEnded as over:
+            ended.append(over.by)
+            raise
+
+    async with staged(agent) as stage:
+        call = await stage.caller.switchboard.place(stage.plan())
+        await until_early(call)
+        await call.hangup()
+        await stage.quiet()
+
+    assert ended == ["remote"]
+    assert [record.ending.word for record in stage.kept.records if record.ending] == [Word.CANCELLED]
+
+
+async def test_progress_after_the_answer_or_with_a_final_status_is_refused() -> None:
+    refused: list[str] = []
+
+    async def agent(call: InboundCall) -> None:
+        for status in (180, 200):
+            if status == 180:
+                await call.answer()
+            try:
+                await call.progress(status)
+            except LocalProtocolError as error:
+                refused.append(str(error))
+
+    async with staged(agent) as stage:
+        await stage.call()
+        await stage.quiet()
+
+    assert len(refused) == 2

@@ -209,3 +209,76 @@ async def test_two_answers_to_one_offer_may_take_different_lines_of_it(desk: Med
         offered
     )
     media.close()
+
+
+async def test_an_offer_that_is_refused_changes_nothing_but_the_next_version(desk: MediaDesk) -> None:
+    media = leg(desk)
+    answer = media.accept(sdp())
+    media.commit()
+    before = media.agreed
+    refused = media.offer(hold=True)
+    seen = (media.holding, media.held, media.agreed)
+    accepted = media.accept(sdp(port=4010))
+    media.commit()
+
+    assert seen == (False, False, before)
+    assert b"a=sendonly" in refused
+    assert b"a=sendrecv" in accepted
+    assert [version(body) for body in (answer, refused, accepted)] == [1, 2, 3]
+    media.close()
+
+
+async def test_our_hold_lasts_through_what_the_far_end_offers(desk: MediaDesk) -> None:
+    media = leg(desk)
+    media.offer()
+    media.take_answer(sdp())
+    media.offer(hold=True)
+    media.take_answer(sdp(direction="recvonly"))
+    seen = [(media.holding, media.held)]
+    for theirs, ours in (("sendonly", b"a=inactive"), ("sendrecv", b"a=sendonly")):
+        assert ours in media.accept(sdp(direction=theirs))
+        media.commit()
+        seen.append((media.holding, media.held))
+    assert b"a=sendrecv" in media.offer(hold=False)
+    media.take_answer(sdp())
+    seen.append((media.holding, media.held))
+
+    assert seen == [(True, False), (True, True), (True, False), (False, False)]
+    media.close()
+
+
+async def test_a_far_end_that_holds_us_is_held_with_inactive_rfc3264_8_4(desk: MediaDesk) -> None:
+    media = leg(desk)
+    media.accept(sdp(direction="sendonly"))
+    media.commit()
+    offer = media.offer(hold=True)
+    media.take_answer(sdp(direction="inactive"))
+    seen = (media.holding, media.held)
+    resumed = media.accept(sdp())
+    media.commit()
+
+    assert b"a=inactive" in offer
+    assert seen == (True, True)
+    assert b"a=sendonly" in resumed
+    assert (media.holding, media.held) == (True, False)
+    media.close()
+
+
+async def test_one_offer_may_be_answered_in_several_places_and_the_last_counts(desk: MediaDesk) -> None:
+    media = leg(desk)
+    media.offer()
+    ports = []
+    for port in (4000, 4010, 4000):
+        media.take_answer(sdp(port=port))
+        assert media.agreed is not None
+        ports.append(media.agreed.remote_rtp_port)
+
+    assert ports == [4000, 4010, 4000]
+    media.close()
+
+
+async def test_an_answer_to_nothing_is_refused(desk: MediaDesk) -> None:
+    media = leg(desk)
+    with pytest.raises(LocalProtocolError, match="never offered"):
+        media.take_answer(sdp())
+    media.close()

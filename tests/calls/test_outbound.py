@@ -5,7 +5,9 @@ import asyncio
 import pytest
 
 from sipflow.calls.inbound import InboundCall
+from sipflow.calls.outbound import OutboundCall
 from sipflow.errors import CallFailed, TransportError
+from sipflow.sip.message import Request, Response, make_response
 from sipflow.sip.uri import SipUri
 from tests.calls.stage import staged
 
@@ -72,3 +74,90 @@ async def test_a_fail_over_reaches_the_second_target() -> None:
         await stage.quiet()
 
     assert where == there
+
+
+def sdp(port: int, *, formats: str = "0") -> bytes:
+    return (
+        f"v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio {port} RTP/AVP {formats}\r\n"
+    ).encode()
+
+
+def from_place(tag: str, status: int) -> Response:
+    """What one of several places that ring says."""
+    invite = Request("INVITE", "sip:b")
+    invite.headers.add("To", "<sip:b>")
+    return make_response(invite, status, to_tag=tag)
+
+
+def heard_at(call: OutboundCall) -> int:
+    assert call.media is not None
+    assert call.media.agreed is not None
+    return call.media.agreed.remote_rtp_port
+
+
+async def rings_on(call: InboundCall) -> None:
+    await call.ring()
+    await call.ended()
+
+
+async def test_of_several_places_that_ring_the_last_to_speak_up_is_heard_and_then_whoever_answered() -> None:
+    async with staged(rings_on) as stage:
+        call = await stage.caller.switchboard.place(stage.plan())
+        assert call.media is not None
+        assert call.media.agreed is None
+        seen = []
+        for tag, port in (("one", 4000), ("two", 4010), ("one", 4000), ("two", 0)):
+            call.progressed(from_place(tag, 183), sdp(port) if port else b"")
+            seen.append(heard_at(call))
+        for tag, body in (("two", b""),):
+            call.confirmed(from_place(tag, 200), body)
+            seen.append(heard_at(call))
+        await call.hangup()
+
+    assert seen == [4000, 4010, 4000, 4000, 4010]
+
+
+async def test_an_answer_that_was_sure_to_arrive_is_not_changed_by_what_comes_after_rfc3261_13_2_1() -> None:
+    async with staged(rings_on) as stage:
+        call = await stage.caller.switchboard.place(stage.plan())
+        seen = []
+        for port, reliable in ((4000, False), (4002, True), (4004, True), (4006, False)):
+            call.progressed(from_place("one", 183), sdp(port), reliable=reliable)
+            seen.append(heard_at(call))
+        call.confirmed(from_place("one", 200), sdp(4008))
+        seen.append(heard_at(call))
+        await call.hangup()
+
+    assert seen == [4000, 4002, 4002, 4002, 4002]
+
+
+async def test_the_answer_of_a_place_that_only_rang_is_taken_from_its_200() -> None:
+    async with staged(rings_on) as stage:
+        call = await stage.caller.switchboard.place(stage.plan())
+        call.progressed(from_place("one", 183), sdp(4000))
+        call.confirmed(from_place("two", 200), sdp(4010))
+        seen = heard_at(call)
+        await call.hangup()
+
+    assert seen == 4010
+
+
+async def test_a_far_end_that_invents_places_is_heeded_for_sixteen() -> None:
+    async with staged(rings_on) as stage:
+        call = await stage.caller.switchboard.place(stage.plan())
+        for number in range(40):
+            call.progressed(from_place(f"p{number}", 183), sdp(4000 + 2 * number))
+        seen = heard_at(call)
+        await call.hangup()
+
+    assert seen == 4030
+
+
+async def test_early_media_that_cannot_be_used_ends_the_call() -> None:
+    async with staged(rings_on) as stage:
+        call = await stage.caller.switchboard.place(stage.plan())
+        await asyncio.sleep(0.1)
+        call.progressed(from_place("one", 183), sdp(4000, formats="18"))
+        with pytest.raises(CallFailed):
+            await asyncio.wait_for(call.wait_answered(), 10.0)
+        await stage.quiet()

@@ -7,12 +7,14 @@ from sipflow.testing.fake_call import run
 def test_what_concerns_an_agent_is_taken_from_the_stream() -> None:
     media = MediaStatistics(
         codec="PCMA", packets_sent=1, packets_received=2, lost=3, late=4, duplicates=5, strays=6, jitter_ms=7.5,
-        played_ms=8, skipped_ms=9, digits_received=10,
+        played_ms=8, skipped_ms=9, digits_received=10, jitter_buffer_ms=40.5, concealed_ms=60, unauthentic=12,
+        remote_lost=13, remote_jitter_ms=1.5, round_trip_ms=80.0, opinion=4.2,
     )  # fmt: skip
 
     assert CallStats.of(media, ptime_ms=30, queued_ms=11) == CallStats(
         codec="PCMA", ptime_ms=30, packets_sent=1, packets_received=2, lost=3, late=4, duplicates=5, strays=6,
-        jitter_ms=7.5, played_ms=8, queued_ms=11, skipped_ms=9, digits_received=10,
+        jitter_ms=7.5, played_ms=8, queued_ms=11, skipped_ms=9, digits_received=10, jitter_buffer_ms=40.5,
+        concealed_ms=60, unauthentic=12, remote_lost=13, remote_jitter_ms=1.5, rtt_ms=80.0, mos=4.2,
     )  # fmt: skip
 
 

@@ -1,11 +1,12 @@
 """The switchboard as its neighbours see it: who is turned away and why, limits, hold, draining, the books."""
 
 import asyncio
+from functools import partial
 
 import pytest
 from structlog.testing import capture_logs
 
-from sipflow.calls.ending import Word
+from sipflow.calls.ending import Fault, Word
 from sipflow.calls.inbound import InboundCall
 from sipflow.calls.settings import Settings
 from sipflow.errors import CallFailed, TransportError
@@ -16,7 +17,7 @@ from sipflow.sip.message import Response
 from sipflow.sip.outputs import Ended
 from sipflow.sip.parser import parse_datagram
 from sipflow.trunks.trunk import Trunk
-from tests.calls.stage import LOCAL, NUMBER, Stage, answer_and_wait, staged
+from tests.calls.stage import LOCAL, NUMBER, WAIT_S, Stage, answer_and_wait, staged
 
 
 async def refused(stage: Stage, user: str = NUMBER, **changes: object) -> tuple[int, str]:
@@ -133,7 +134,7 @@ async def test_hold_is_told_to_the_agent_and_stops_what_is_sent() -> None:
         for direction, expected in ((b"a=sendonly", [False, True]), (b"a=sendrecv", [False, True, False])):
             body = offer.replace(b"a=sendrecv", direction)
             assert direction in body
-            stage.caller.switchboard.apply(call.usage.offer(lambda: body, now=stage.caller.switchboard.now))
+            stage.caller.switchboard.apply(call.usage.offer(partial(bytes, body), now=stage.caller.switchboard.now))
             async with asyncio.timeout(10):
                 while held != expected:  # noqa: ASYNC110
                     await asyncio.sleep(0.01)
@@ -233,3 +234,29 @@ async def test_a_call_out_that_was_not_taken_is_told_with_its_trunk_and_one_that
         await stage.quiet()
 
     assert told == [("local", 404)]
+
+
+async def test_a_call_whose_far_end_has_fallen_silent_for_good_is_ended_with_the_reason() -> None:
+    async with staged(rtp_timeout_s=0.2, caller_sends_silence=False) as stage:
+        call = await stage.call()
+        async with asyncio.timeout(WAIT_S):
+            heard = await call.ended()
+        await stage.quiet()
+        ending = stage.kept.records[0].ending
+
+    assert ending is not None
+    assert (ending.word, ending.fault, ending.by) == (Word.MEDIA_LOST, Fault.NETWORK, "local")
+    assert ending.why == "no audio came for 0 s (media.rtp_timeout_s)"
+    assert "no audio came" in heard.why
+
+
+async def test_a_call_on_hold_may_be_silent_for_as_long_as_it_wants() -> None:
+    async with staged(rtp_timeout_s=0.2, caller_sends_silence=False) as stage:
+        call = await stage.call()
+        await call.put_on_hold()
+        await asyncio.sleep(0.6)
+        alive = call.ending is None
+        await call.hangup()
+        await stage.quiet()
+
+    assert alive

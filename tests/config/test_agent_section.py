@@ -51,7 +51,7 @@ def test_the_file_of_an_announcement_is_found_beside_the_configuration(tmp_path:
         ("\nhandler: eco", 2, "handler", f"must be {NAMES} or module:function; did you mean echo?"),
         ("handler: 'my agents:desk'", 1, "handler", f"must be {NAMES} or module:function"),
         ("handler: 'os.system:'", 1, "handler", f"must be {NAMES} or module:function"),
-        ("handler: announce", 1, "handler", "handler announce needs `file`: the path of a WAV file"),
+        ("handler: announce", 1, "handler", "handler announce needs `file`: the path of a sound file"),
     ],
 )
 def test_what_cannot_run_is_told(text: str, line: int, key: str, why: str) -> None:

@@ -293,7 +293,8 @@ def test_every_key_that_the_default_configuration_shows_in_a_comment_can_be_used
     shown = re.compile(r"^( *)# (( *)(?:[a-z_]+|\"\+[0-9]+\"): .*|( *)[a-z]+:)$", re.MULTILINE)
     text = shown.sub(r"\1\2", DEFAULT.read_text(encoding="utf-8"))
 
-    configuration = parse(text, folder=tmp_path, environ={"PBX_PASSWORD": "x", "ALICE_PASSWORD": "y"})
+    environ = {"PBX_PASSWORD": "x", "ALICE_PASSWORD": "y", "KEY_PASSPHRASE": "z"}
+    configuration = parse(text, folder=tmp_path, environ=environ)
 
     assert sorted(configuration.trunks) == ["+12065550102", "local", "pbx"]
     assert sorted(configuration.agents) == ["desk", "echo", "welcome"]

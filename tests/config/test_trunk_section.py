@@ -41,11 +41,13 @@ def test_every_field_of_a_trunk_can_be_said() -> None:
         accept_from: [127.0.0.0/8, "::1"]
         authenticate_inbound: {username: in, password: out, realm: edge, algorithms: [sha-256]}
         health: {interval_s: 10, misses: 3}
-        codecs: [pcma, PCMU]
+        codecs: [Opus, g722, pcma, PCMU]
         ptime_ms: 30
         srtp: Required
         srtp_keys: dtls
         srtp_suites: [aead_aes_256_gcm, AES_CM_128_HMAC_SHA1_80]
+        dtmf: INFO
+        prack: false
         region: de
         realm: asterisk
         allow_md5: false
@@ -64,11 +66,13 @@ def test_every_field_of_a_trunk_can_be_said() -> None:
         accept_from=Networks(["127.0.0.0/8", "::1"]),
         inbound_auth=InboundAuth("edge", "in", "out", ("SHA-256",)),
         health=HealthSettings(10.0, 3),
-        codecs=("PCMA", "PCMU"),
+        codecs=("opus", "G722", "PCMA", "PCMU"),
         ptime_ms=30,
         srtp="required",
         srtp_keys="dtls",
         srtp_suites=("AEAD_AES_256_GCM", "AES_CM_128_HMAC_SHA1_80"),
+        dtmf="info",
+        prack=False,
         region="DE",
         realm="asterisk",
         allow_md5=False,
@@ -131,7 +135,7 @@ def test_every_wrong_field_is_told_at_its_own_line() -> None:
         "origination_uri: '??'\n"
         "advertise: x y\n"
         "transport: sctp\n"
-        "codecs: opus\n"
+        "codecs: [opus, G729]\n"
         "ptime_ms: 7\n"
         "register: {expires: 5}\n"
         "health: {interval_s: 1}\n"
@@ -182,8 +186,8 @@ def test_encryption_may_be_written_off_without_quotes() -> None:
     assert trunk.srtp == "off"
 
 
-@pytest.mark.parametrize(("key", "word"), [("srtp", "yes"), ("srtp_keys", "zrtp")])
-def test_a_word_about_encryption_that_is_none_is_told(key: str, word: str) -> None:
+@pytest.mark.parametrize(("key", "word"), [("srtp", "yes"), ("srtp_keys", "zrtp"), ("dtmf", "rfc2833")])
+def test_a_word_that_is_none_of_those_to_choose_from_is_told(key: str, word: str) -> None:
     section = section_of(f"{ACCOUNT}{key}: {word}\n")
     section.validate(TrunkModel)
     ((line, told_key, why),) = told(section)
@@ -207,10 +211,12 @@ def test_the_vocabulary_of_a_trunk_is_the_users() -> None:
         "auth_username",
         "authenticate_inbound",
         "codecs",
+        "dtmf",
         "health",
         "origination_uri",
         "outbound_proxy",
         "password",
+        "prack",
         "ptime_ms",
         "realm",
         "region",

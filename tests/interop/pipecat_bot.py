@@ -77,6 +77,7 @@ class Voice(FrameProcessor):
                 await self.broadcast_interruption()
                 await self._speak(INTERRUPTED_HZ)
             elif frame.button.value == "9":
+                await self.broadcast_interruption()
                 await self.push_frame(EndWorkerFrame(), direction)
         elif isinstance(frame, EndFrame | CancelFrame):
             print(f"over: {type(frame).__name__}", flush=True)

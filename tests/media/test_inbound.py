@@ -83,8 +83,9 @@ async def test_a_lost_packet_is_made_up_for_so_that_time_stays_true() -> None:
         stage.say(3, 4)
 
         frames = await waiting(reader)
-        assert [frames[0], *frames[2:]] == [heard(1), heard(3), heard(4)]
-        assert len(frames[1].pcm) == 2 * PTIME_BYTES
+        assert [len(frame.pcm) for frame in frames] == [2 * PTIME_BYTES] * 4
+        assert (frames[0], frames[3]) == (heard(1), heard(4))  # the third is faded in
+        assert frames[1] not in (SILENT, heard(1), heard(3))
         statistics = stage.session.statistics()
         assert (statistics.lost, statistics.concealed_ms) == (1, 20)
 
@@ -120,7 +121,7 @@ async def test_a_late_packet_and_a_duplicate_are_dropped_and_counted() -> None:
         stage.listen()
 
         frames = await waiting(reader)
-        assert [frame for frame in frames if frame in map(heard, range(1, 7))] == [heard(n) for n in (1, 2, 4, 5)]
+        assert [frame for frame in frames if frame in map(heard, range(1, 7))] == [heard(n) for n in (1, 2, 5)]
         statistics = stage.session.statistics()
         assert (statistics.packets_received, statistics.duplicates, statistics.late, statistics.lost) == (6, 1, 1, 0)
 
@@ -145,9 +146,8 @@ async def test_a_peer_that_restarts_is_heard_from_its_second_packet_on() -> None
         frames = await waiting(reader)
 
         assert frames[:2] == [heard(1), heard(2)]
-        assert [heard(n & 0x7F) for n in (40001, 40002, 40003)] == [
-            frame for frame in frames[2:] if frame in [heard(n & 0x7F) for n in (40000, 40001, 40002, 40003)]
-        ]
+        known = [heard(n & 0x7F) for n in (40000, 40001, 40002, 40003)]
+        assert [frame for frame in frames[2:] if frame in known] == known[2:]  # 40001 is faded in
 
 
 async def test_extension_and_padding_are_no_audio() -> None:
@@ -298,7 +298,7 @@ async def test_a_peer_that_changes_its_ssrc_is_heard_again_from_its_third_packet
 
         frames = await waiting(reader)
         assert [frame for frame in frames if frame in map(heard, (*range(1, 4), *range(100, 105)))] == [
-            heard(n) for n in (1, 2, 3, 102, 103, 104)
+            heard(n) for n in (1, 2, 3, 103, 104)
         ]
 
 
@@ -312,7 +312,7 @@ async def test_a_peer_that_moved_is_found_by_its_ssrc_after_silence() -> None:
         stage.listen(2)
 
         frames = [frame for frame in await waiting(reader) if frame in map(heard, range(7, 12))]
-        assert frames == [heard(9), heard(10), heard(11)]
+        assert frames == [heard(10), heard(11)]
         stage.tick()
         assert (len(moved.received()), stage.peer.received()) == (1, [])
 

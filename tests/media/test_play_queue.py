@@ -1,3 +1,4 @@
+import time
 from itertools import pairwise
 
 import numpy as np
@@ -499,3 +500,77 @@ def test_three_sources_that_come_and_go_are_played_measured_and_marked_as_a_plai
         assert all(told == [] for _, told in due)
         assert [queue.played_ms_of(part) for part in parts] == played
         assert queue.queued_ms == len(waiting)
+
+
+RETUNED = st.one_of(
+    st.tuples(st.just("enqueue"), st.integers(0, 1), st.integers(1, 900)),
+    st.tuples(st.just("retune"), st.sampled_from([8000, 16000, 48000]), st.just(0)),
+    st.tuples(st.just("take"), st.just(0), st.integers(1, 9)),
+    st.tuples(st.just("drop"), st.integers(0, 1), st.just(0)),
+    st.tuples(st.just("clear"), st.just(0), st.just(0)),
+)
+
+
+@given(st.lists(RETUNED, max_size=25))
+def test_whatever_the_codec_does_every_sample_is_accounted_for(steps: list[tuple[str, int, int]]) -> None:
+    queue = PlayQueue()
+    parts = [queue.part(), queue.part()]
+    enqueued = [0.0, 0.0]
+    for what, which, size in steps:
+        packet = queue.sample_rate_hz // 25
+        if what == "enqueue":
+            queue.enqueue(bytes(queue.sample_rate_hz // 1000 * 2 * size), part=parts[which])
+            enqueued[which] += size
+        elif what == "retune":
+            before = (queue.queued_ms, queue.played_ms, queue.run_ms)
+            queue.retune(which)
+            after = (queue.queued_ms, queue.played_ms, queue.run_ms)
+            assert [abs(one - other) <= 1 for one, other in zip(before, after, strict=True)] == [True] * 3
+        elif what == "take":
+            for _ in range(size):
+                waiting = queue.queued_bytes
+                pcm = queue.take(packet)
+                assert (pcm is None) == (waiting == 0)
+                assert pcm is None or len(pcm) == packet
+                assert queue.queued_bytes == max(waiting - packet, 0)
+        elif what == "drop":
+            other = 1 - which
+            left = queue.queued_ms
+            queue.drop(parts[which])
+            assert queue.queued_ms <= left
+            assert abs(queue.queued_ms - (enqueued[other] - queue.played_ms_of(parts[other]))) <= 2 * len(steps)
+            parts[which], enqueued[which] = queue.part(), 0.0
+        else:
+            queue.clear()
+            enqueued = [float(queue.played_ms_of(part)) for part in parts]
+    while queue.queued_bytes:
+        assert queue.take(queue.sample_rate_hz // 25) is not None
+    assert (queue._backlog, list(queue._pieces)) == (None, [])
+
+
+def test_half_an_hour_that_waits_holds_nobody_up_when_the_codec_changes() -> None:
+    queue = PlayQueue()
+    queue.enqueue(bytes(16_000 * 1800))
+    began = time.process_time()
+    for rate_hz in (16000, 8000, 48000, 16000) * 5:
+        queue.retune(rate_hz)
+        assert queue.take(rate_hz // 25) is not None
+
+    assert time.process_time() - began < 2.0
+    assert queue.queued_ms == 1800_000 - 20 * 20
+
+
+def test_sound_that_waits_for_its_conversion_can_be_dropped_and_followed() -> None:
+    queue = PlayQueue()
+    first, second = queue.part(), queue.part()
+    queue.enqueue(bytes([1, 0]) * 8000 * 10, part=first)
+    queue.retune(16000)
+    queue.enqueue(bytes([2, 0]) * 3200, part=second)
+    queue.take(640)
+    assert queue.drop(first) == 20
+    assert queue.queued_ms == 200
+    pcm = queue.take(640)
+
+    assert pcm == bytes([2, 0]) * 320
+    queue.retune(8000)
+    assert (queue.drop(second), queue.queued_ms, queue.take(320)) == (20, 0, None)

@@ -21,6 +21,7 @@ def soonest(deadline: float | None) -> float:
     """What a core says of itself in one number."""
     return inf if deadline is None else deadline
 
+
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 

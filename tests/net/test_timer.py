@@ -14,7 +14,9 @@ class Clockwork:
         self.fired: list[tuple[float, float | None]] = []
         self.next: Callable[[float], float | None] = lambda now: None
         self.rang = asyncio.Event()
-        self.timer = DeadlineTimer(asyncio.get_running_loop(), lambda: self.deadline, lambda: soonest(self.deadline), self.due)
+        self.timer = DeadlineTimer(
+            asyncio.get_running_loop(), lambda: self.deadline, lambda: soonest(self.deadline), self.due
+        )
 
     def due(self, now: float) -> None:
         self.fired.append((now, self.deadline))

@@ -223,3 +223,15 @@ def test_packets_in_any_order_within_the_window_are_all_counted_once(order: list
     play(source, [first + 100 + number for number in [*order, *order]])
 
     assert counts(source) == NOTHING | {"received": 80, "duplicates": 40, "late": source.late}
+
+
+def test_jitter_is_read_at_the_rate_of_the_codec_that_was_changed_to() -> None:
+    source = Source(8000, min_sequential=1)
+    source.receive(1, 0, 0.0)
+    source.retime(48000)
+    for n in range(2, 40):
+        source.receive(n, 960 * (n - 1), 0.02 * (n - 1))
+    assert source.jitter_ms == pytest.approx(0.0, abs=1e-9)
+
+    source.receive(40, 960 * 39, 0.02 * 39 + 0.016)
+    assert round(source.jitter_ms, 3) == 1.0

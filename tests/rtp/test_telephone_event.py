@@ -65,6 +65,12 @@ def test_a_digit_held_longer_than_one_segment_is_one_digit() -> None:
     assert heard(held) == "9"
 
 
+def test_a_duration_that_wraps_around_is_the_same_digit() -> None:
+    wrapped = [packet(9, 5000, ticks & 0xFFFF) for ticks in range(160, 0x10000 + 3200, 160)]
+
+    assert heard([*wrapped, packet(9, 5000, 3200, end=True), *press(9, 5000 + 0x10000 + 8000)]) == "99"
+
+
 def test_a_segment_lost_as_a_whole_does_not_double_the_digit() -> None:
     assert heard([packet(9, 0, 0xFFFF), packet(9, 2 * 0xFFFF, 160)]) == "9"
 

@@ -4,6 +4,7 @@ from sipflow.errors import RemoteProtocolError
 from sipflow.sdp.agreement import PCMA, PCMU, Capabilities, Codec, LocalMedia
 from sipflow.sdp.attributes import RtpMap
 from sipflow.sdp.choosing import choose, match_codec
+from sipflow.sdp.codecs import OPUS
 from sipflow.sdp.description import SessionDescription
 
 OURS = LocalMedia("192.0.2.9", 10000, 10001, 1, 1)
@@ -62,6 +63,32 @@ def test_a_codec_of_another_rate_or_more_channels_is_another_codec() -> None:
 
     assert [match_codec(RtpMap(96, *rest), codecs) for rest in [("pcmu", 16000, 1), ("PCMU", 8000, 2)]] == [None, None]
     assert match_codec(RtpMap(96, "l16", 8000, 2), codecs) is codecs[1]
+
+
+def test_opus_may_forget_its_channels_and_nothing_else_may() -> None:
+    offered = ["m=audio 4000 RTP/AVP 96 97", "a=rtpmap:96 OPUS/48000", "a=rtpmap:97 opus/48000/2"]
+
+    assert chosen(*offered, capabilities=Capabilities((OPUS,))) == (0, 96, OPUS, None)
+    assert [match_codec(RtpMap(96, "opus", *rest), (OPUS,)) for rest in [(16000, 2), (48000, 6)]] == [None, None]
+
+
+def test_the_refusal_of_a_description_has_its_warning_code() -> None:
+    codes = {
+        ("m=audio 4000 RTP/AVP 18",): 305,
+        ("m=video 4000 RTP/AVP 31",): 304,
+        ("m=audio 0 RTP/AVP 0",): 304,
+        ("m=audio 4000 RTP/SAVP 0",): 302,
+        ("m=audio 4000 RTP/AVP 0", "c=IN IP6 2001:db8::1"): 301,
+        ("m=audio 4000 RTP/AVP 0", "c=nonsense"): 399,
+        ("m=audio 4000 RTP/AVP 18", "m=audio 4002 RTP/AVP 3"): 305,
+    }
+    found = {}
+    for media in codes:
+        with pytest.raises(RemoteProtocolError) as caught:
+            choose(described(*media), OURS, Capabilities())
+        found[media] = caught.value.warning
+
+    assert found == codes  # RFC 3261 §20.43
 
 
 def test_nothing_in_common_names_both_sides() -> None:

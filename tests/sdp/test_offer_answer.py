@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from sipflow.errors import RemoteProtocolError
 from sipflow.sdp.attributes import INACTIVE, RECVONLY, SENDONLY, SENDRECV, Direction
+from sipflow.sdp.codecs import CODECS, G722, L16_16000, L16_48000, OPUS
 from sipflow.sdp.offer_answer import (
     PCMA,
     PCMU,
@@ -112,13 +113,146 @@ def test_an_offer_says_only_what_the_trunk_allows() -> None:
     ]
 
 
-def test_digits_are_offered_beside_a_codec_of_their_clock_only() -> None:
-    opus = Codec("opus", 48000, 2, 96, "useinbandfec=1")
+def test_digits_are_offered_with_every_clock_of_the_codecs() -> None:
+    wide = Capabilities((OPUS, G722, PCMU, L16_16000))
 
-    assert make_offer(OURS, Capabilities((opus,))).decode().split("\r\n")[5:8] == [
-        "m=audio 10000 RTP/AVP 96",
+    assert make_offer(OURS, wide).decode().split("\r\n")[5:-1] == [
+        "m=audio 10000 RTP/AVP 111 9 0 116 101 96 97",
+        "a=rtpmap:111 opus/48000/2",
+        "a=fmtp:111 minptime=10;useinbandfec=1;stereo=0;sprop-stereo=0",
+        "a=rtpmap:9 G722/8000",
+        "a=rtpmap:0 PCMU/8000",
+        "a=rtpmap:116 L16/16000",
+        "a=rtpmap:101 telephone-event/8000",
+        "a=fmtp:101 0-16",
+        "a=rtpmap:96 telephone-event/16000",
+        "a=fmtp:96 0-16",
+        "a=rtpmap:97 telephone-event/48000",
+        "a=fmtp:97 0-16",
+        "a=ptime:20",
+        "a=sendrecv",
+        "a=rtcp:10001",
+    ]
+    assert "m=audio 10000 RTP/AVP 111 101\r\n" in make_offer(OURS, Capabilities((OPUS,))).decode()
+
+
+def test_the_packet_time_of_an_offer_is_one_of_its_first_codec() -> None:
+    assert b"a=ptime:40\r\n" in make_offer(OURS, Capabilities((OPUS, PCMU), ptime_ms=50))
+    assert b"a=ptime:10\r\n" in make_offer(OURS, Capabilities((L16_48000,), ptime_ms=20))
+    assert b"a=ptime:50\r\n" in make_offer(OURS, Capabilities((), ptime_ms=50))
+
+
+def test_opus_is_answered_with_the_peers_number_and_our_own_wishes() -> None:
+    offer = BROWSER.replace(
+        b"a=rtpmap:110", b"a=fmtp:111 minptime=20;useinbandfec=1;usedtx=1\r\na=ptime:10\r\na=rtpmap:110"
+    )
+    lines, agreed = answered(offer, capabilities=Capabilities((PCMU, OPUS)))
+
+    assert lines[5:12] == [
+        "m=audio 10000 RTP/AVPF 111 110",
+        "a=rtpmap:111 opus/48000/2",
+        "a=fmtp:111 minptime=10;useinbandfec=1;stereo=0;sprop-stereo=0",
+        "a=rtpmap:110 telephone-event/48000",
+        "a=fmtp:110 0-16",
+        "a=ptime:20",
+        "a=sendrecv",
+    ]
+    assert (agreed.codec, agreed.ptime_ms, agreed.telephone_event_send, agreed.telephone_event_hz) == (
+        OPUS, 20, 110, 48000,
+    )  # fmt: skip
+    assert (agreed.fmtp_send, agreed.fmtp_receive) == ("minptime=20;useinbandfec=1;usedtx=1", OPUS.fmtp)
+
+
+def test_opus_beside_digits_of_the_wrong_clock_has_digits() -> None:
+    offer = PBX.replace(b" 18 8 0 101", b" 96 101").replace(b"rtpmap:18 G729/8000", b"rtpmap:96 OPUS/48000")
+    lines, agreed = answered(offer, capabilities=Capabilities((OPUS,)))
+
+    assert lines[5:10] == [
+        "m=audio 10000 RTP/AVP 96 101",
         "a=rtpmap:96 opus/48000/2",
-        "a=fmtp:96 useinbandfec=1",
+        "a=fmtp:96 minptime=10;useinbandfec=1;stereo=0;sprop-stereo=0",
+        "a=rtpmap:101 telephone-event/8000",
+        "a=fmtp:101 0-16",
+    ]
+    assert (agreed.telephone_event_receive, agreed.telephone_event_hz) == (101, 8000)
+
+
+def test_comfort_noise_is_answered_where_it_is_offered() -> None:
+    offer = PBX.replace(b" 18 8 0 101", b" 8 13 19 101")
+    lines, agreed = answered(offer)
+
+    assert lines[5:9] == [
+        "m=audio 10000 RTP/AVP 8 13 101",
+        "a=rtpmap:8 PCMA/8000",
+        "a=rtpmap:13 CN/8000",
+        "a=rtpmap:101 telephone-event/8000",
+    ]
+    assert agreed.comfort_noise_receive == 13
+
+
+def test_comfort_noise_of_another_clock_or_unwanted_is_not_answered() -> None:
+    wide = PBX.replace(b" 18 8 0 101", b" 96 13").replace(b"rtpmap:18 G729/8000", b"rtpmap:96 L16/16000")
+    narrow = PBX.replace(b" 18 8 0 101", b" 8 13")
+
+    for offer, capabilities in (
+        (wide, Capabilities((L16_16000,))),
+        (narrow, Capabilities(comfort_noise=False)),
+    ):
+        lines, agreed = answered(offer, capabilities=capabilities)
+        assert "13" not in lines[5].split()
+        assert agreed.comfort_noise_receive is None
+
+
+def test_the_order_of_a_trunk_decides_if_it_has_one() -> None:
+    offer = PBX.replace(b" 18 8 0 101", b" 0 9 8 101")
+
+    for own_order, number in ((True, 9), (False, 0)):
+        capabilities = Capabilities((G722, PCMU), own_order=own_order)
+        assert answered(offer, capabilities=capabilities)[1].send_payload_type == number
+
+
+def test_what_the_answer_says_about_a_codec_is_how_it_wants_it() -> None:
+    answer = PBX.replace(b" 18 8 0 101", b" 100 0 101").replace(
+        b"a=rtpmap:18 G729/8000\r\na=fmtp:18 annexb=no", b"a=rtpmap:100 opus/48000/2\r\na=fmtp:100 usedtx=1;minptime=40"
+    )
+    agreed = read_answer(answer, OURS, Capabilities((OPUS, PCMU)))
+
+    assert agreed == Agreed(
+        codec=OPUS,
+        send_payload_type=100,
+        receive_payload_type=111,
+        ptime_ms=40,
+        remote_host="192.0.2.1",
+        remote_rtp_port=4000,
+        remote_rtcp_host="192.0.2.1",
+        remote_rtcp_port=4001,
+        sends=True,
+        receives=True,
+        telephone_event_send=101,
+        telephone_event_receive=101,
+        rtcp_mux=False,
+        receivable=((111, OPUS), (0, PCMU)),
+        telephone_event_hz=8000,
+        comfort_noise_receive=None,
+        fmtp_send="usedtx=1;minptime=40",
+        fmtp_receive=OPUS.fmtp,
+    )
+
+
+def test_a_later_offer_numbers_opus_and_its_digits_as_the_peer_did() -> None:
+    capabilities = Capabilities((OPUS, PCMU))
+    answer, _ = answer_offer(BROWSER.replace(b":111 ", b":101 ").replace(b" 111 ", b" 101 "), OURS, capabilities)
+    later = make_offer(OURS.revised(), capabilities, after=answer).decode().split("\r\n")
+
+    assert later[5:13] == [
+        "m=audio 10000 RTP/AVPF 101 0 96 110",
+        "a=rtpmap:101 opus/48000/2",
+        "a=fmtp:101 minptime=10;useinbandfec=1;stereo=0;sprop-stereo=0",
+        "a=rtpmap:0 PCMU/8000",
+        "a=rtpmap:96 telephone-event/8000",
+        "a=fmtp:96 0-16",
+        "a=rtpmap:110 telephone-event/48000",
+        "a=fmtp:110 0-16",
     ]
 
 
@@ -380,8 +514,12 @@ def test_a_later_offer_after_a_description_without_media_has_its_audio() -> None
 @given(
     DIRECTIONS,
     DIRECTIONS,
-    st.permutations([PCMU, PCMA]).map(tuple),
-    st.lists(st.sampled_from([PCMU, PCMA, replace(PCMA, payload_type=99)]), min_size=1, unique=True).map(tuple),
+    st.permutations(list(dict.fromkeys(CODECS.values()))).map(tuple),
+    st.lists(
+        st.sampled_from([*dict.fromkeys(CODECS.values()), replace(PCMA, payload_type=99), replace(OPUS, payload_type=0)]),
+        min_size=1,
+        unique=True,
+    ).map(tuple),
     st.booleans(),
     st.sampled_from([None, 96, 101, 127]),
     st.integers(1, 200),
@@ -409,7 +547,12 @@ def test_both_sides_agree_on_the_same(
     assert offerer_sees.send_payload_type == answerer_sees.receive_payload_type
     assert offerer_sees.receive_payload_type == answerer_sees.send_payload_type
     assert (offerer_sees.sends, offerer_sees.receives) == (answerer_sees.receives, answerer_sees.sends)
-    assert offerer_sees.telephone_event_send == answerer_sees.telephone_event_receive == events
+    assert offerer_sees.telephone_event_send == answerer_sees.telephone_event_receive
+    assert (offerer_sees.telephone_event_receive is None) is (events is None)
+    assert offerer_sees.telephone_event_hz == answerer_sees.telephone_event_hz
+    assert (offerer_sees.fmtp_send, offerer_sees.fmtp_receive) == (
+        answerer_sees.fmtp_receive, answerer_sees.fmtp_send,
+    )  # fmt: skip
     assert offerer_sees.ptime_ms == answerer_sees.ptime_ms
     assert (offerer_sees.remote_host, offerer_sees.remote_rtp_port) == (OURS.address, OURS.rtp_port)
     assert (answerer_sees.remote_rtcp_host, answerer_sees.remote_rtcp_port) == (THEIRS.address, THEIRS.rtcp_port)
@@ -450,6 +593,7 @@ def test_absurd_values_are_answered_or_refused_and_never_agreed_on(
         assert 0 < agreed.remote_rtp_port < 65536
         assert 0 <= agreed.remote_rtcp_port < 65536
         assert 0 <= agreed.send_payload_type < 128
+        assert agreed.telephone_event_hz > 0
 
 
 @pytest.mark.parametrize(

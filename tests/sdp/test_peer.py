@@ -136,6 +136,12 @@ def test_payload_types_mean_what_their_rtpmap_says_or_rfc3551_does() -> None:
     )
 
 
+def test_parameters_are_kept_by_payload_type_and_the_first_of_each_holds() -> None:
+    lines = [M, "a=fmtp:96 useinbandfec=1", "a=fmtp:101 0-15", "a=fmtp:96 usedtx=1", "a=fmtp:999 x", "a=fmtp:97"]
+
+    assert read(*lines).fmtps == {96: "useinbandfec=1", 101: "0-15"}
+
+
 def test_what_we_offered_need_not_be_repeated() -> None:
     known = {101: RtpMap(101, "telephone-event", 8000), 0: RtpMap(0, "L16", 8000)}
 

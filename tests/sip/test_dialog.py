@@ -44,7 +44,11 @@ CONTACT_A, CONTACT_B = ("Contact", "<sip:alice@a:5062>"), ("Contact", "<sip:bob@
 
 
 def fields(dialog: Dialog) -> dict[str, object]:
-    return {name: getattr(dialog, name) for name in Dialog.__slots__ if not name.startswith("_")}
+    return {
+        name.removeprefix("_"): getattr(dialog, name.removeprefix("_"))
+        for name in Dialog.__slots__
+        if name != "_first_route"
+    }
 
 
 # What makes a dialog

@@ -19,7 +19,11 @@ from sipflow.errors import CallEnded, LocalProtocolError, MediaError
 from sipflow.testing import FakeCall, run
 
 SECOND = sine(440, 1000, level_dbfs=-10.0)
-SWITCHBOARDS = {"prepare", "early_answered", "confirmed"}  # what the switchboard tells a call of its SIP, which a fake one has not
+SWITCHBOARDS = {
+    "prepare",
+    "early_answered",
+    "confirmed",
+}  # what the switchboard tells a call of its SIP, which a fake one has not
 
 
 def public(owner: type) -> dict[str, object]:

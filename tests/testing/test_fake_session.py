@@ -43,7 +43,7 @@ async def test_a_tick_is_twenty_milliseconds_both_ways() -> None:
     for _ in range(3):
         session.tick(FRAME)
 
-    assert (reader.waiting, session.queued_ms, session.played_ms) == (3, 0, 23)
+    assert (reader.waiting, session.queued_ms, session.played_ms) == (3, 0, 26)
     assert bytes(session.played) == FRAME + FRAME[:100]
 
 

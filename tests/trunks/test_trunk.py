@@ -2,8 +2,10 @@ from dataclasses import replace
 
 import pytest
 
+from sipflow.audio.codecs import libopus
 from sipflow.errors import LocalProtocolError
 from sipflow.net.acl import Networks
+from sipflow.sdp.codecs import CODECS
 from sipflow.sip.digest import Account
 from sipflow.sip.headers.address import NameAddr
 from sipflow.sip.uri import parse_uri
@@ -107,6 +109,20 @@ def test_the_token_is_stable_and_known_only_to_those_who_know_both_secrets() -> 
     assert len({token, *others}) == 5
 
 
+def test_codecs_are_written_in_any_case_and_kept_in_their_order() -> None:
+    assert pbx(codecs=("OPUS", "g722", "Pcma", "l16/8000")).codecs == ("opus", "G722", "PCMA", "L16/8000")
+    assert pbx().codecs == ()
+
+
+def test_a_codec_whose_software_is_missing_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(libopus, "load", lambda: None)
+
+    with pytest.raises(LocalProtocolError) as caught:
+        pbx(codecs=("PCMU", "opus"))
+
+    assert str(caught.value) == "codecs: opus needs libopus: pip install av, or install the system's libopus0"
+
+
 def test_what_a_registration_does_not_depend_on_leaves_its_key() -> None:
     trunk = pbx()
 
@@ -131,11 +147,13 @@ def test_what_a_registration_does_not_depend_on_leaves_its_key() -> None:
             {"phone_number": "+1 206 555 0100"},
             "phone_number: '+1 206 555 0100' is not E.164: + and country code, then digits alone, as in +12065550100",
         ),
-        ({"codecs": ("G729",)}, "codecs: 'G729' is unknown; choose from PCMU, PCMA"),
-        ({"codecs": ()}, "codecs: there is none; choose from PCMU, PCMA"),
+        ({"codecs": ("PCMU", "G.722")}, f"codecs: 'G.722' is unknown, did you mean G722? There are {', '.join(CODECS)}"),
+        ({"codecs": ("ops",)}, f"codecs: 'ops' is unknown, did you mean opus? There are {', '.join(CODECS)}"),
+        ({"codecs": ("x" * 99,)}, f"codecs: '{'x' * 40}' is unknown. There are {', '.join(CODECS)}"),
         ({"ptime_ms": 0}, "ptime_ms: 0 is not one of 10, 20, 30, 40, 50, 60"),
         ({"srtp": "on"}, "srtp: 'on' is not one of off, optional, required"),
         ({"srtp_keys": "zrtp"}, "srtp_keys: 'zrtp' is not one of sdes, dtls"),
+        ({"dtmf": "rfc2833"}, "dtmf: 'rfc2833' is not one of auto, rfc4733, info, inband"),
         (
             {"srtp_suites": ("NULL_CIPHER",)},
             "srtp_suites: 'NULL_CIPHER' is unknown; choose from AES_CM_128_HMAC_SHA1_80, AEAD_AES_256_GCM, "

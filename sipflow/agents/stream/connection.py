@@ -1,5 +1,7 @@
 """The WebSocket to a bot: the protocol is the `websockets` library's, the socket and its limits are ours.
 
+What comes and goes 50 times a second, whole messages in one frame, passes the library by; see `framing`.
+
 Messages are handed on inside the socket's callback and written without a task or a queue between, for there are 100 a
 second and call. What the bot may do to us is bounded: its messages in size and number, what waits for it in length, and
 its silence in time.
@@ -23,6 +25,7 @@ from websockets.protocol import State
 from websockets.typing import Subprotocol
 from websockets.uri import parse_uri
 
+from sipflow.agents.stream.framing import BINARY, TEXT, Deframer, client_frame
 from sipflow.agents.stream.throttle import Throttle
 from sipflow.errors import TransportError
 
@@ -32,6 +35,8 @@ _WAITING_FRAMES = 50  # a second of audio; then the oldest is lost
 _WRITE_MOST_BYTES = 1 << 20  # of everything else; a bot that lets so much wait is gone
 _MESSAGES_AT_ONCE, _MESSAGES_PER_S = 10_000.0, 1000.0  # three minutes of 20 ms, sent as fast as the network can
 _BYTES_AT_ONCE, _BYTES_PER_S = float(8 << 20), float(2 << 20)
+_MASKS_BYTES = 4096  # drawn at once
+_HEAD_END = b"\r\n\r\n"
 _CLOSE_S = 1.0  # for the bot to say goodbye, too
 
 
@@ -95,8 +100,12 @@ class Connection(asyncio.Protocol):
         self._reading_later: asyncio.Handle | None = None
         self._messages = Throttle(_MESSAGES_AT_ONCE, _MESSAGES_PER_S, now=self._loop.time())
         self._bytes = Throttle(_BYTES_AT_ONCE, _BYTES_PER_S, now=self._loop.time())
+        self._head = bytearray()  # of the answer to the handshake
+        self._deframer = Deframer(max_message_bytes=limits.max_message_bytes)
         self._fragments = bytearray()
         self._fragments_are_text = False
+        self._masks = b""
+        self._mask_at = 0
         self._waiting: deque[bytes] = deque()
         self._audio_is_text = True
         self._full_since: float | None = None
@@ -150,12 +159,8 @@ class Connection(asyncio.Protocol):
             if len(self._waiting) > _WAITING_FRAMES:
                 self._waiting.popleft()
                 self.lost_frames += 1
-        elif self._protocol.state is State.OPEN:
-            if is_text:
-                self._protocol.send_text(message)
-            else:
-                self._protocol.send_binary(message)
-            self._flush()
+        elif self._protocol.state is State.OPEN and self._transport is not None:
+            self._transport.write(client_frame(TEXT if is_text else BINARY, message, self._mask()))
 
     async def close(self) -> None:
         """Say goodbye and wait a second at most for the answer; whoever listened is told no more."""
@@ -206,8 +211,8 @@ class Connection(asyncio.Protocol):
 
     def eof_received(self) -> None:
         """Take the end of the stream for a closed connection, after what came before it."""
-        self._protocol.receive_data(self._unread)
-        self._unread = b""
+        unread, self._unread = self._unread, b""
+        self._take(unread)
         self._protocol.receive_eof()
         self._take_events()
 
@@ -261,8 +266,7 @@ class Connection(asyncio.Protocol):
         self._read_on()
 
     def _read(self, data: bytes) -> None:
-        self._protocol.receive_data(data)
-        count = self._take_events()
+        count = self._take(data)
         now = self._heard_at
         wait_s = max(self._messages.take(count, now), self._bytes.take(len(data), now))
         if wait_s > 0 and self._transport is not None and not self._transport.is_closing():
@@ -271,16 +275,42 @@ class Connection(asyncio.Protocol):
                 self._reading_later.cancel()
             self._reading_later = self._loop.call_later(wait_s, self._later)
 
-    def _take_events(self) -> int:
+    def _take(self, data: bytes) -> int:
+        """Hand on whole messages, and to the protocol what is none; gives how many there were."""
+        if not self._open.done():
+            data = self._take_head(data)
+        pieces = self._deframer.feed(data) if data else []
+        for piece, kind in pieces:
+            if kind:
+                self._tell(piece, is_text=kind == TEXT)
+            else:
+                self._protocol.receive_data(piece)
+                self._take_events()
+                if self._protocol.close_rcvd is not None:
+                    break  # nothing may follow (RFC 6455 §5.5.1)
+        return len(pieces)
+
+    def _take_head(self, data: bytes) -> bytes:
+        """Let the protocol read the answer to the handshake; gives what follows it."""
+        self._head += data
+        end = self._head.find(_HEAD_END)
+        rest = len(self._head) - end - len(_HEAD_END) if end >= 0 else 0
+        self._protocol.receive_data(data[: len(data) - rest])
+        self._take_events()
+        if rest and self._protocol.state is not State.OPEN:
+            self._protocol.receive_data(data[len(data) - rest :])  # of a refusal
+            self._take_events()
+            return b""
+        return data[len(data) - rest :]
+
+    def _take_events(self) -> None:
         """Hand on what the protocol has read, and send what it wants to answer."""
-        events = self._protocol.events_received()
-        for event in events:
+        for event in self._protocol.events_received():
             if isinstance(event, Frame):
                 self._take_frame(event)
             elif isinstance(event, Response):
                 self._take_response()
         self._flush()
-        return len(events)
 
     def _take_response(self) -> None:
         if self._open.done():
@@ -313,6 +343,15 @@ class Connection(asyncio.Protocol):
             self._early.append((data, is_text))
 
     # Writing and watching
+
+    def _mask(self) -> bytes:
+        """Give 4 octets that nobody can foretell (RFC 6455 §5.3)."""
+        at = self._mask_at
+        if at >= len(self._masks):
+            self._masks = os.urandom(_MASKS_BYTES)
+            at = 0
+        self._mask_at = at + 4
+        return self._masks[at : at + 4]
 
     def _flush(self) -> None:
         transport = self._transport

@@ -43,10 +43,12 @@ class LibOpus:
 
     Attributes:
         version: as the library gives it.
+        library: all of it.
     """
 
     def __init__(self, library: PyDLL) -> None:
         """Take the functions; AttributeError if it is another library."""
+        self.library = library
         library.opus_get_version_string.restype = c_char_p
         self.version: str = library.opus_get_version_string().decode()
         self.strerror = library.opus_strerror

@@ -45,7 +45,17 @@ def write_lines(lines: Iterable[tuple[str, str]]) -> Written:
     Raises:
         LocalProtocolError: as `write_line`.
     """
-    return tuple([(_key(name), write_line(name, value)) for name, value in lines])
+    return tuple([write_pair(pair) for pair in lines])
+
+
+def write_pair(pair: tuple[str, str]) -> tuple[str, str]:
+    """Write one line of ours, and give its key with it.
+
+    Raises:
+        LocalProtocolError: as `write_line`.
+    """
+    name, value = pair
+    return _key(name), write_line(name, value)
 
 
 def refuse_unencodable(text: str) -> None:

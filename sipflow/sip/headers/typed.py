@@ -48,12 +48,17 @@ def _read_max_forwards(line: str) -> int | None:
     return parse_max_forwards(unfold(line))
 
 
+def _read_content_type(line: str) -> str:
+    return MediaType.parse(unfold(line)).essence
+
+
 # A call repeats its lines: From, Contact and Call-ID are the same text in INVITE, ACK and BYE, and a peer's Contact, CSeq
 # and Max-Forwards in all its calls. Looking a line up costs 0.1 us, reading an address 3 (CPython 3.11). One memory each,
 # or numbers and addresses would drive each other out; full of the longest lines that `Limits` allows, each holds 8 MB.
 read_address = lru_cache(maxsize=1024)(_read_address)
 read_call_id = lru_cache(maxsize=1024)(_read_call_id)
 read_cseq = lru_cache(maxsize=256)(_read_cseq)
+_content_type = lru_cache(maxsize=256)(_read_content_type)
 _first_contact = lru_cache(maxsize=1024)(_read_first_contact)
 _max_forwards = lru_cache(maxsize=256)(_read_max_forwards)
 
@@ -173,10 +178,10 @@ class TypedHeaders:
     @property
     def content_type(self) -> str | None:
         """The body's media type in lower case and without parameters; None when there is none."""
-        value = self.headers.get("Content-Type")
-        if value is None or value == "application/sdp":
-            return value
-        return MediaType.parse(value).essence
+        headers = self.headers
+        if "content-type" not in headers._keys:
+            return None
+        return _content_type(headers._lines[headers._keys.index("content-type")])
 
     def set_body(self, body: bytes, content_type: str) -> None:
         """Replace the body, its Content-Type (none for an empty body) and its Content-Length.

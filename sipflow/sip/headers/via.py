@@ -87,7 +87,7 @@ class Via(NamedTuple):
     @property
     def wants_rport(self) -> bool:
         """Whether an rport parameter is there, with or without a value (RFC 3581 §3)."""
-        return any(name == "rport" for name, _ in self.params)
+        return "rport" in [name for name, _ in self.params]
 
     @property
     def rport(self) -> int | None:

@@ -160,8 +160,10 @@ class TransactionLayer:
 
     def respond(self, transaction: ServerTransaction, response: Response, *, now: float) -> list[Transmit]:
         """Send a response. One that the transaction may not send any more, or when it is over, is dropped."""
-        steps = transaction.machine.respond(response, now=now)
-        outputs = [Transmit(step.data, transaction.hop, transaction) for step in steps if isinstance(step, Send)]
+        outputs = []
+        for step in transaction.machine.respond(response, now=now):
+            if isinstance(step, Send):
+                outputs.append(Transmit(step.data, transaction.hop, transaction))
         self._settle(transaction)
         if outputs and transaction.ack_key is not None and response.status >= 200:
             transaction.response_tag = response.to.tag  # §17.2.3: an RFC 2543 ACK repeats it

@@ -5,6 +5,8 @@ from sipflow.sip.hop import Hop
 from sipflow.sip.message import Request
 from sipflow.sip.transaction.matching import sent_by_port
 
+_MARKS = frozenset({"rport", "received"})
+
 
 def note_source(request: Request, source: Hop) -> None:
     """Write the request's real source into its top Via.
@@ -14,6 +16,8 @@ def note_source(request: Request, source: Hop) -> None:
     behind us, answer a third party.
     """
     via = request.via
+    if via.host == source.host and not _MARKS.intersection([name for name, _ in via.params]):
+        return  # nothing to say, nothing to take away
     marked = False
     params: list[tuple[str, str | None]] = []
     for param in via.params:

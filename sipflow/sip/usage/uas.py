@@ -41,6 +41,7 @@ class UasInvite(InviteUsage):
             RemoteProtocolError: it has no usable Contact or Record-Route (status 400).
         """
         super().__init__(stack, request.call_id, advertise="", digest=None)
+        self._offer_in: bytes | None = None  # looked for once; a call asks three times
         self._provisional: Response | None = None
         self._reliable: ReliableResponses | None = None
         self._offer_open = False  # an offer of ours in a reliable provisional response has had no answer
@@ -78,7 +79,9 @@ class UasInvite(InviteUsage):
     @property
     def offer_in(self) -> bytes:
         """The SDP of the INVITE, taken out of a multipart body if need be; b"" when the caller wants our offer."""
-        return sdp_of(self.request)
+        if self._offer_in is None:
+            self._offer_in = sdp_of(self.request)
+        return self._offer_in
 
     @property
     def pending(self) -> bool:
