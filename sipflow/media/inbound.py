@@ -17,7 +17,6 @@ from sipflow.sdp.agreement import Agreed
 _unpack = Struct("!BBHII").unpack_from  # RFC 3550 §5.1, as `parse_packet` reads it, without the object
 _PLAIN = 0x80
 _DATAGRAM_BYTES = 2048  # more than fits an Ethernet packet; the rest of a longer one is cut off
-_CN = 13  # RFC 3551 §6: comfort noise
 
 
 class Inbound:
@@ -45,6 +44,7 @@ class Inbound:
         "_events",
         "_events_hz",
         "_next",
+        "_noise_type",
         "_on_digit",
         "_payload_type",
         "_peer",
@@ -87,7 +87,7 @@ class Inbound:
         self.on_dtls: Callable[[bytes, Address], None] | None = None
         self.unprotect: Callable[[bytes], bytes | None] | None = None
         self._codecs: dict[int, tuple[AudioCodec, str]] = {}  # by payload type, with format parameters
-        self._payload_type = self._event_type = -1
+        self._payload_type = self._event_type = self._noise_type = -1
         self._rtcp_mux = False
         self._events_hz = 8000
         self._events = EventReceiver()
@@ -118,6 +118,8 @@ class Inbound:
             self._events = EventReceiver(self._events_hz)
         events = agreed.telephone_event_receive
         self._event_type = events if agreed.receives and events is not None else -1
+        noise = agreed.comfort_noise_receive
+        self._noise_type = noise if agreed.receives and noise is not None else -1
         known = self._codecs.get(self._payload_type)
         if known is None or known[0] is not self.playout.codec:
             self._payload_type = self._next = -1  # the next packet says which codec it is
@@ -180,8 +182,8 @@ class Inbound:
             self.malformed += 1
             return
         source = whence[:2]  # IPv6 has two more
-        if packet.payload_type not in self._codecs and packet.payload_type != self._event_type:
-            self._take_unexpected(packet, source, now)
+        if packet.payload_type not in self._codecs and packet.payload_type not in (self._event_type, self._noise_type):
+            self._take_unexpected(source, now)
             return
         self._tell_latch()
         if not self.latch.accept(source, packet.ssrc, packet.sequence, now=now):
@@ -199,9 +201,12 @@ class Inbound:
 
     def _pass_on(self, packet: RtpPacket, now: float) -> None:
         """Put a packet in its place: audio into the jitter buffer, digits to whom they concern."""
-        if packet.payload_type == self._event_type:
+        if packet.payload_type in (self._event_type, self._noise_type):
             self._put(packet.sequence, packet.timestamp, b"", now)  # its place in the sequence carries no audio
-            self._take_event(packet)
+            if packet.payload_type == self._event_type:
+                self._take_event(packet)
+            else:
+                self.playout.rest(packet.payload)
             return
         if packet.payload_type != self._payload_type:
             self._switch(packet.payload_type)
@@ -221,12 +226,9 @@ class Inbound:
             self.latch.heard((self._next - 1) & 0xFFFF, now=self.last_at)
             self._told = self._next
 
-    def _take_unexpected(self, packet: RtpPacket, source: Address, now: float) -> None:
-        """Count what was not agreed. From the peer it still is a sign of life; and comfort noise is listened to."""
-        if packet.payload_type == _CN and self._codecs and source == self.latch.target:
-            self.playout.rest(packet.payload)
-        else:
-            self.unexpected += 1
+    def _take_unexpected(self, source: Address, now: float) -> None:
+        """Count what was not agreed. From the peer it still is a sign of life."""
+        self.unexpected += 1
         if source == self.latch.target:
             self.last_at = now
 

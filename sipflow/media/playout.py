@@ -4,8 +4,11 @@ from collections.abc import Callable
 from functools import partial
 from typing import Protocol
 
+import numpy as np
+
 from sipflow.audio.codecs import AudioCodec, Decoder
 from sipflow.audio.codecs.plain import PlainCodec
+from sipflow.audio.comfort_noise import ComfortNoise, read_noise
 from sipflow.audio.frame import SAMPLE_BYTES
 from sipflow.audio.tones import level_dbfs
 from sipflow.errors import RemoteProtocolError
@@ -49,6 +52,7 @@ class Playout:
         "_counted",
         "_credit",
         "_decoder",
+        "_noise",
         "_running",
         "_silence",
         "_ticks",
@@ -139,6 +143,20 @@ class Playout:
 
     def rest(self, payload: bytes) -> None:
         """Take a description of the noise that the far end is in while it is silent (RFC 3389)."""
+        try:
+            described = read_noise(payload)
+        except RemoteProtocolError:
+            self.broken += 1
+            return
+        if self._noise is None:
+            self._noise = ComfortNoise(self.sample_rate_hz, np.random.default_rng())
+        self._noise.describe(described)
+
+    def _pause(self) -> bytes:
+        """Give a packet time of what the far end's silence sounds like."""
+        if self._noise is None:
+            return self._silence
+        return self._noise.read(len(self._silence) // SAMPLE_BYTES)
 
     def _decode(self, payload: bytes) -> bytes:
         try:
@@ -156,7 +174,7 @@ class Playout:
             self.concealed_ms += self.ptime_ms
         if not self.sinks:
             return
-        pcm = self._decoder.conceal(self.ptime_ms, self.buffer.peek_next()) if lost else self._silence
+        pcm = self._decoder.conceal(self.ptime_ms, self.buffer.peek_next()) if lost else self._pause()
         for sink in self.sinks:
             sink.put(pcm)
 
@@ -178,6 +196,7 @@ class Playout:
 
     def _take_codec(self, codec: AudioCodec, fmtp: str) -> None:
         self.codec = codec
+        self._noise: ComfortNoise | None = None
         self._decoder: Decoder = codec.new_decoder(fmtp)
         self._ticks = codec.clock_rate_hz * self.ptime_ms // 1000
         low, high = self._bounds

@@ -5,6 +5,7 @@ from typing import Any
 
 from sipflow.audio.codecs import PCMA_CODEC, PCMU_CODEC
 from sipflow.audio.frame import Frame
+from sipflow.audio.tones import level_dbfs
 from sipflow.media.settings import Settings
 from sipflow.rtp.packet import header
 from sipflow.rtp.telephone_event import encode_event
@@ -181,6 +182,25 @@ async def test_a_payload_type_that_was_not_agreed_is_dropped_but_is_a_sign_of_li
         statistics = stage.session.statistics()
         assert (statistics.unexpected, statistics.packets_received) == (1, 0)
         assert statistics.last_packet_at is not None
+
+
+async def test_the_noise_of_the_peers_room_is_heard_while_it_is_silent_rfc3389() -> None:
+    async with Stage() as stage:
+        stage.session.update(replace(stage.agreed(), comfort_noise_receive=13))
+        reader = stage.session.frames()
+        stage.say(1)
+        stage.peer.send(stage.port, 2, bytes([40]), payload_type=13)
+        stage.listen(30)
+        stage.peer.send(stage.port, 3, speech(9), at=32 * PTIME_BYTES)
+        stage.listen(4)
+
+        frames = await waiting(reader)
+        levels = [level_dbfs(frame.pcm) for frame in frames[10:25]]
+        assert all(-45 < level < -35 for level in levels)
+        assert frames[0] == heard(1)
+        assert heard(9) in frames
+        statistics = stage.session.statistics()
+        assert (statistics.lost, statistics.unexpected, statistics.concealed_ms) == (0, 0, 0)
 
 
 async def test_every_agreed_codec_is_understood_without_asking() -> None:
