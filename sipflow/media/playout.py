@@ -75,6 +75,7 @@ class Playout:
         self._counted = 0  # late packets of earlier buffers
         self._credit = 0  # ticks whose audio was given before its time
         self._running = False
+        self._noise: ComfortNoise | None = None
         self._take_codec(codec, "")
 
     @property
@@ -196,7 +197,7 @@ class Playout:
 
     def _take_codec(self, codec: AudioCodec, fmtp: str) -> None:
         self.codec = codec
-        self._noise: ComfortNoise | None = None
+        self._noise = None
         self._decoder: Decoder = codec.new_decoder(fmtp)
         self._ticks = codec.clock_rate_hz * self.ptime_ms // 1000
         low, high = self._bounds
