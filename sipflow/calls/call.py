@@ -13,6 +13,7 @@ from sipflow.calls.digits import DigitInbox, Kind
 from sipflow.calls.ending import Ending, Word
 from sipflow.calls.hearing import Hearing
 from sipflow.calls.holding import Holding
+from sipflow.calls.keeping import Keeping
 from sipflow.calls.record import CallRecord
 from sipflow.calls.speaking import Speaking
 from sipflow.calls.stats import CallStats
@@ -26,11 +27,11 @@ if TYPE_CHECKING:
     from sipflow.calls.switchboard import Switchboard
 
 
-class Call(Hearing, Speaking, Holding, ABC):
+class Call(Hearing, Speaking, Holding, Keeping, ABC):
     """What inbound and outbound calls have in common. Every await raises `CallEnded` once the call is over.
 
-    What is heard stands in `hearing.py`, what is said in `speaking.py`, hold from our side in
-    `holding.py`; here is what the call is, and its end.
+    What is heard stands in `hearing.py`, what is said in `speaking.py`, hold from our side in `holding.py`, recording
+    in `keeping.py`; here is what the call is, and its end.
 
     Attributes:
         id: ours, unique; on every log line of the call.

@@ -7,6 +7,7 @@ from sipflow.audio.frame import SAMPLE_BYTES
 from sipflow.errors import LocalProtocolError
 from sipflow.media.play_queue import PlayQueue
 from sipflow.media.reader import FrameQueue, FrameReader
+from sipflow.media.recording import Format, Recording
 from sipflow.media.statistics import MediaStatistics
 
 PTIME_MS = 20
@@ -35,6 +36,7 @@ class FakeSession:
         self.digits_ms = 0
         self.frame_bytes = sample_rate_hz * PTIME_MS // 1000 * SAMPLE_BYTES
         self._readers: tuple[FrameQueue, ...] = ()
+        self._recordings: tuple[Recording, ...] = ()
         self._statistics = MediaStatistics(codec="PCMU" if sample_rate_hz == 8000 else "L16")
 
     def frames(self) -> FrameReader:
@@ -46,18 +48,28 @@ class FakeSession:
             reader.close()
         return reader
 
+    async def record(self, path: str, *, format: Format = "wav") -> Recording:  # noqa: A002  (as `MediaSession`)
+        """Record what is heard and said, into a real file."""
+        recording = await Recording.open(path, format=format, sample_rate_hz=self.queue.sample_rate_hz)
+        recording.when_stopped(lambda: self._forget(recording))
+        self._recordings = (*self._recordings, recording)
+        return recording
+
+    def _forget(self, recording: Recording) -> None:
+        self._recordings = tuple(other for other in self._recordings if other is not recording)
+
     def tick(self, heard: bytes) -> None:
         """Let 20 ms pass: `heard` is heard, and what is due is sent."""
         counted = self._statistics
         self._statistics = replace(
             counted, packets_received=counted.packets_received + 1, packets_sent=counted.packets_sent + 1
         )
-        for reader in self._readers:
-            reader.put(bytes(len(heard)) if self.deaf else heard)
-        if self.held:
-            return
+        for listener in (*self._readers, *self._recordings):
+            listener.put(bytes(len(heard)) if self.deaf else heard)
         before = self.queue.played_bytes
-        pcm = self.queue.take(self.frame_bytes)
+        pcm = None if self.held else self.queue.take(self.frame_bytes)
+        for recording in self._recordings:
+            recording.sent(pcm or bytes(self.frame_bytes))
         if pcm is not None:
             self.played += pcm[: self.queue.played_bytes - before]
             self.queue.settle()
@@ -116,8 +128,8 @@ class FakeSession:
         self.closed = True
         self.queue.clear()
         readers, self._readers = self._readers, ()
-        for reader in readers:
-            reader.end()
+        for listener in (*readers, *self._recordings):
+            listener.end()
 
     def _detach(self, queue: FrameQueue) -> None:
         self._readers = tuple(other for other in self._readers if other is not queue)

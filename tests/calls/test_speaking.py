@@ -220,7 +220,7 @@ async def test_what_cannot_be_played_is_said() -> None:
         await call.send_digits("x")
 
 
-async def test_cancelling_send_digits_lets_them_go_out() -> None:
+async def test_digits_are_sent() -> None:
     call = await answered()
     await call.send_digits("12")
 

