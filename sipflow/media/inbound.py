@@ -109,7 +109,8 @@ class Inbound:
         """
         receivable = ((agreed.receive_payload_type, agreed.codec), *agreed.receivable)
         codecs = {
-            number: (find_codec(codec.name, codec.clock_rate_hz, codec.channels), codec.fmtp) for number, codec in reversed(receivable)
+            number: (find_codec(codec.name, codec.clock_rate_hz, codec.channels), codec.fmtp)
+            for number, codec in reversed(receivable)
         }
         self._rtcp_mux = agreed.rtcp_mux
         self._codecs = codecs if agreed.receives else {}

@@ -108,7 +108,12 @@ class Recording:
 
     @classmethod
     async def open(
-        cls, path: str | Path, *, format: str, sample_rate_hz: int, threads: Executor | None = None  # noqa: A002
+        cls,
+        path: str | Path,
+        *,
+        format: str,
+        sample_rate_hz: int,
+        threads: Executor | None = None,  # noqa: A002
     ) -> "Recording":
         """Create the file.
 

@@ -75,9 +75,7 @@ class Reporting:
             data = opened
         if self.reports is None or self._inbound is None or len(data) < 8 or not is_rtcp(data):
             self.malformed += 1
-        elif self.reports.receive(
-            data, self._inbound.source, now=self._clock(), ntp_now=ntp_time(time.time())
-        ):
+        elif self.reports.receive(data, self._inbound.source, now=self._clock(), ntp_now=ntp_time(time.time())):
             self.received += 1
         else:
             self.malformed += 1

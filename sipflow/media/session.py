@@ -15,7 +15,7 @@ from sipflow.media.latch import Address, Latch
 from sipflow.media.outbound import Outbound, StreamStart
 from sipflow.media.pacer import Pacer
 from sipflow.media.play_queue import Fate, PlayQueue
-from sipflow.media.playout import Playout
+from sipflow.media.playout import Playout, Sink
 from sipflow.media.ports import PortPair, PortPool
 from sipflow.media.reader import FrameQueue, FrameReader
 from sipflow.media.recording import Format, Recording
@@ -168,6 +168,21 @@ class MediaSession:
         if self.closed:
             reader.close()
         return reader
+
+    def listen(self, sink: Sink) -> None:
+        """Give a sink every packet time of what the peer says, as it is played out: no queue and no task between.
+
+        It is told the rate at once, and again when that changes. It ends with `forget`, or the session.
+        """
+        sink.switch(self._playout.sample_rate_hz)
+        if self.closed:
+            sink.end()
+        else:
+            self._playout.listen(sink)
+
+    def forget(self, sink: Sink) -> None:
+        """Give a sink no more; no error if it never listened."""
+        self._playout.forget(sink)
 
     def hear_tones(self, on_tone: Callable[[str], None] | None) -> None:
         """Tell each DTMF digit that is heard in the audio from now on; None listens no more."""

@@ -75,7 +75,8 @@ class Settings:
                 raise ConfigError(f"{getattr(self, key)} is negative", key=f"media.{key}")
         if not 10 <= self.jitter_min_ms <= self.jitter_max_ms <= 1000:
             raise ConfigError(
-                f"{self.jitter_min_ms} to {self.jitter_max_ms} ms is no range within 10 to 1000", key="media.jitter_max_ms"
+                f"{self.jitter_min_ms} to {self.jitter_max_ms} ms is no range within 10 to 1000",
+                key="media.jitter_max_ms",
             )
         for key in ("latch_packets", "queue_frames", "play_queue_s"):
             if getattr(self, key) < 1:

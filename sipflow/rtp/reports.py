@@ -17,6 +17,7 @@ from sipflow.rtp.source import ReceptionReport, Source
 INTERVAL_S = 5.0  # RFC 3550 §6.2: the least, which two people in a call are far below
 _COMPENSATION = 1.21828  # RFC 3550 §6.3.1: e - 3/2, because the draw below has a mean that is too short
 _LONGEST_TRIP_S = 30.0  # of a call that anybody still holds
+_LONGEST_JITTER_MS = 10_000.0  # more is no jitter, whatever the peer says
 
 
 class Sent(NamedTuple):
@@ -123,7 +124,7 @@ class Reports:
     def _learn(self, report: ReceptionReport, ntp_now: int) -> None:
         self.remote_lost = report.cumulative_lost
         self.remote_fraction_lost = report.fraction_lost / 256
-        self.remote_jitter_ms = 1000 * report.jitter_ticks / self._rate
+        self.remote_jitter_ms = min(1000 * report.jitter_ticks / self._rate, _LONGEST_JITTER_MS)
         trip_s = round_trip_s(report, ntp_now)
         if trip_s is not None and trip_s <= _LONGEST_TRIP_S:
             self.round_trip_s = trip_s

@@ -5,7 +5,7 @@ import resource
 import sys
 from collections.abc import Callable, Iterator
 
-from tests.bench import media, memory, signalling, startup, trunks
+from tests.bench import media, memory, quality, signalling, startup, stream, trunks
 from tests.bench.programs import DRIVING, MEASURED, MissingProgram
 from tests.bench.report import Line, show
 
@@ -13,6 +13,8 @@ FIGURES: dict[str, tuple[str, Callable[[], Iterator[Line]]]] = {
     "startup": ("Start", startup.run),
     "signalling": ("Signalling: calls that ring, are answered and end", signalling.run),
     "media": ("Media: echo calls of G.711, 20 ms, each time for 20 s", media.run),
+    "quality": ("Quality: speech through the whole path", quality.run),
+    "stream": ("WebSocket: 500 calls to a bot in Twilio's dialect, for 20 s", stream.run),
     "trunks": ("Trunks: 1,000 that register", trunks.run),
     "memory": ("Memory: 20,000 calls in one process", memory.run),
 }

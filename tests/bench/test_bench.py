@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench import media, memory, signalling, startup, trunks
+from tests.bench import media, memory, signalling, startup, stream, trunks
 from tests.bench.__main__ import FIGURES, main
 from tests.bench.peers import kamailio
 from tests.bench.programs import MissingProgram, find
@@ -53,6 +53,14 @@ def test_media_comes_back_in_every_call() -> None:
     assert found["3 calls at once: up"] == "3"
     assert found["packets to sipflow that were lost"] == "0"
     assert found["packets from sipflow that were lost"] == "0"
+
+
+def test_audio_goes_to_a_bot_over_a_websocket_and_back() -> None:
+    found = values(stream.run(stream.Load(calls=3, seconds=0.4)))
+
+    assert found["calls up of 3"] == "3"
+    assert found["packets from sipflow that were lost"] == "0"
+    assert float(found["frames that came back from the bot"].split()[0]) > 50
 
 
 def test_trunks_register_with_a_digest() -> None:

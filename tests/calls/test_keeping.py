@@ -49,6 +49,7 @@ async def test_what_must_not_be_kept_is_left_out(tmp_path: Path) -> None:
         await call.play(sine(440, 400))
         recording.resume()
         await call.play(sine(1000, 400))
+        await recording.stop()
 
     call = FakeCall()
     await run(agent, call)

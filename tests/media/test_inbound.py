@@ -354,7 +354,10 @@ async def test_a_digit_is_told_once_and_leaves_no_hole_in_the_sequence() -> None
         stage.listen(2)
 
         frames = await waiting(reader)
-        assert [frame for frame in frames if frame in (heard(1), heard(2 + len(plan)))] == [heard(1), heard(2 + len(plan))]
+        assert [frame for frame in frames if frame in (heard(1), heard(2 + len(plan)))] == [
+            heard(1),
+            heard(2 + len(plan)),
+        ]
         assert digits == ["7"]
         assert (stage.session.statistics().digits_received, stage.session.statistics().lost) == (1, 0)
 

@@ -1,3 +1,6 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
 from sipflow.rtp.reports import Reports, Sent
 from sipflow.rtp.rtcp import (
     Goodbye,
@@ -117,3 +120,31 @@ def test_garbage_is_no_rtcp_and_a_forged_bye_changes_nothing() -> None:
     assert not ours.receive(b"", heard(1), now=1.0, ntp_now=NTP)
     assert ours.receive(build_compound([Goodbye((THEIRS,))]), heard(1), now=1.0, ntp_now=NTP)
     assert (ours.remote_fraction_lost, ours.round_trip_s) == (None, None)
+
+
+def test_absurd_jitter_is_bounded() -> None:
+    ours = reports()
+    ours.receive(about_us(jitter_ticks=0xFFFFFFFF), heard(1), now=1.0, ntp_now=NTP)
+
+    assert ours.remote_jitter_ms == 10_000.0
+
+
+word = st.integers(0, 0xFFFFFFFF)
+
+
+@given(st.lists(st.tuples(st.integers(0, 255), word, word, word, word, word), max_size=3), st.binary(max_size=40), word)
+def test_whatever_a_peer_reports_stays_within_bounds(
+    blocks: list[tuple[int, int, int, int, int, int]], rest: bytes, ntp_low: int
+) -> None:
+    ours, source = reports(), heard(3)
+    told = [
+        ReceptionReport(OURS, fraction, (lost & 0xFFFFFF) - 0x800000, highest, jitter, last_sr, delay)
+        for fraction, lost, highest, jitter, last_sr, delay in blocks
+    ]
+    ours.receive(build_compound([ReceiverReport(THEIRS, tuple(told))]) + rest, source, now=1.0, ntp_now=NTP + ntp_low)
+    ours.receive(rest, source, now=2.0, ntp_now=NTP)
+
+    assert ours.round_trip_s is None or 0 <= ours.round_trip_s <= 30
+    assert ours.remote_jitter_ms is None or 0 <= ours.remote_jitter_ms <= 10_000
+    assert ours.remote_fraction_lost is None or 0 <= ours.remote_fraction_lost < 1
+    assert ours.compose(source, Sent(1, 160, 0), now=3.0, ntp_now=NTP, draw=0.5)
