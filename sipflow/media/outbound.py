@@ -153,7 +153,7 @@ class Outbound:
         if self._event_type is None:
             self._drop_events()
 
-    def tick(self, at: float) -> None:
+    def tick(self, at: float) -> None:  # noqa: ARG002  (what is due is sent, however late)
         """Send the packet that is due now."""
         timestamp = self.timestamp
         self.timestamp = timestamp + self._frame_ticks & 0xFFFFFFFF

@@ -180,7 +180,7 @@ class Playout:
             sink.put(pcm)
 
     def _flush(self) -> None:
-        """Let what waits be heard at once; as many of the ticks to come, if they have nothing, are made up for by it."""
+        """Let what waits be heard at once; it makes up for as many of the ticks to come, if they have nothing."""
         payloads = self.buffer.drain()
         self._credit += len(payloads)
         for payload in payloads if self.sinks else ():

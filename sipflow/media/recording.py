@@ -113,7 +113,7 @@ class Recording:
         *,
         format: str,
         sample_rate_hz: int,
-        threads: Executor | None = None,  # noqa: A002
+        threads: Executor | None = None,
     ) -> "Recording":
         """Create the file.
 

@@ -193,7 +193,7 @@ class MediaSession:
             self._ear = ToneEar(on_tone, self._playout.sample_rate_hz)
             self._playout.listen(self._ear)
 
-    async def record(self, path: str | Path, *, format: Format = "wav") -> Recording:  # noqa: A002  (what it is)
+    async def record(self, path: str | Path, *, format: Format = "wav") -> Recording:
         """Record both voices into a file from now until it is stopped or the session closes.
 
         Args:

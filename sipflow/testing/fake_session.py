@@ -6,6 +6,7 @@ from dataclasses import replace
 from sipflow.audio.frame import SAMPLE_BYTES
 from sipflow.errors import LocalProtocolError
 from sipflow.media.play_queue import PlayQueue
+from sipflow.media.playout import Sink
 from sipflow.media.reader import FrameQueue, FrameReader
 from sipflow.media.recording import Format, Recording
 from sipflow.media.statistics import MediaStatistics
@@ -48,7 +49,7 @@ class FakeSession:
             reader.close()
         return reader
 
-    async def record(self, path: str, *, format: Format = "wav") -> Recording:  # noqa: A002  (as `MediaSession`)
+    async def record(self, path: str, *, format: Format = "wav") -> Recording:
         """Record what is heard and said, into a real file."""
         recording = await Recording.open(path, format=format, sample_rate_hz=self.queue.sample_rate_hz)
         recording.when_stopped(lambda: self._forget(recording))
@@ -64,7 +65,8 @@ class FakeSession:
         self._statistics = replace(
             counted, packets_received=counted.packets_received + 1, packets_sent=counted.packets_sent + 1
         )
-        for listener in (*self._readers, *self._recordings):
+        listeners: tuple[Sink, ...] = (*self._readers, *self._recordings)
+        for listener in listeners:
             listener.put(bytes(len(heard)) if self.deaf else heard)
         before = self.queue.played_bytes
         pcm = None if self.held else self.queue.take(self.frame_bytes)
@@ -128,7 +130,8 @@ class FakeSession:
         self.closed = True
         self.queue.clear()
         readers, self._readers = self._readers, ()
-        for listener in (*readers, *self._recordings):
+        listeners: tuple[Sink, ...] = (*readers, *self._recordings)
+        for listener in listeners:
             listener.end()
 
     def _detach(self, queue: FrameQueue) -> None:

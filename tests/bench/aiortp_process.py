@@ -9,7 +9,7 @@ import sys
 from collections import deque
 
 import uvloop
-from aiortp import RTPSession  # type: ignore[import-not-found]  # not a dependency: the bench installs it
+from aiortp import RTPSession
 
 
 class Echo:
