@@ -143,7 +143,7 @@ class Conversation:
                     _, self._socket = await self._loop.create_connection(
                         lambda: AudioSocket(drop_s=options.drop_s), options.host, options.port
                     )
-            except OSError as error:  # TimeoutError included
+            except (OSError, UnicodeError) as error:  # TimeoutError included; a host name may be none
                 why = "it did not answer in time" if isinstance(error, TimeoutError) else str(error)
                 if self._loop.time() + RETRY_S >= give_up_at:
                     self._finish(How.FAILED, f"no audiosocket to {options.address}: {why}")
@@ -191,10 +191,12 @@ class Conversation:
 
     def lost(self, *, cleanly: bool, why: str) -> None:
         """Take the end of the connection."""
-        if cleanly and self.played and self._options.on_close == "hangup":
+        if cleanly and not self.played:
+            self._finish(How.FAILED, f"{why}, and the bot never said anything")
+        elif cleanly and self._options.on_close == "hangup":
             self._finish(How.DONE, why)
         else:
-            self._finish(How.FAILED, why if self.played else f"{why}, and the bot never said anything")
+            self._finish(How.FAILED, why)
 
     def _play(self, pcm: bytes, rate_hz: int) -> None:
         """Play what the bot says, and read no further while enough of it waits."""

@@ -6,6 +6,8 @@ message must be followed by the other half.
 """
 
 import asyncio
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Protocol, cast
 
 from sipflow.agents.audiosocket_wire import Kind, Messages, encode
@@ -15,6 +17,7 @@ _WRITE_LIMIT_BYTES = 64 << 10  # unread by the far end, beside what the kernel h
 _LOOK_S = 0.5
 _HALF_S = 5.0  # for the other half of a message
 _CLOSE_S = 1.0  # for what was written to be read
+_CLOSED = "the far end closed the connection"
 _READ_BYTES = 64 << 10  # that wait for us, beside what one read of the socket gives
 
 
@@ -40,9 +43,15 @@ class AudioSocket(asyncio.Protocol):
         unread: audio messages dropped because the far end did not read.
     """
 
-    def __init__(self, *, drop_s: float = 30.0) -> None:
-        """Prepare; `drop_s` is how long the far end may read nothing."""
+    def __init__(self, *, drop_s: float = 30.0, on_made: Callable[["AudioSocket"], None] | None = None) -> None:
+        """Prepare.
+
+        Args:
+            drop_s: how long the far end may read nothing.
+            on_made: told when there is a connection.
+        """
         self._loop = asyncio.get_running_loop()
+        self._on_made = on_made
         self._drop_s = drop_s
         self._messages = Messages()
         self._listener: Listener | None = None
@@ -50,6 +59,7 @@ class AudioSocket(asyncio.Protocol):
         self._held = True
         self._release: asyncio.TimerHandle | None = None
         self._watch: asyncio.TimerHandle | None = None
+        self._leaving = False
         self._end: tuple[bool, str] | None = None  # of what the far end sends: cleanly, why
         self._gone: asyncio.Future[None] = self._loop.create_future()
         self._heard_at = self._loop.time()
@@ -86,7 +96,7 @@ class AudioSocket(asyncio.Protocol):
     def send(self, kind: int, payload: bytes = b"") -> None:
         """Send a message; audio that the far end has no room for is dropped, and counted."""
         transport = self._transport
-        if transport is None or transport.is_closing():
+        if transport is None or transport.is_closing() or self._leaving:
             return
         if self._full_since is not None and kind not in (Kind.HANGUP, Kind.ERROR, Kind.UUID):
             self.unread += 1
@@ -94,18 +104,25 @@ class AudioSocket(asyncio.Protocol):
         transport.write(encode(kind, payload))
 
     async def close(self) -> None:
-        """Close it, and give what was sent a second to be read; whoever listened is told no more."""
-        self._listener = None
+        """Send no more, and give the far end a second to read what was sent; whoever listened is told no more.
+
+        What the far end still sends is read and thrown away: were it not, TCP would take back our last message.
+        """
+        self._listener, self._leaving = None, True
         self._stop_timers()
-        if self._transport is None:
+        transport = self._transport
+        if transport is None or self._gone.done():
             return
-        if not self._transport.is_closing():
-            self._transport.close()
+        if self._end is not None:
+            transport.close()
+        elif not transport.is_closing():
+            with suppress(OSError):  # it is just breaking
+                transport.write_eof()
+            transport.resume_reading()
         try:
-            async with asyncio.timeout(_CLOSE_S):
-                await asyncio.shield(self._gone)
-        except TimeoutError:
-            self._transport.abort()
+            await asyncio.wait({self._gone}, timeout=_CLOSE_S)
+        finally:
+            transport.abort()  # which does nothing where it is gone
 
     # What the event loop says
 
@@ -114,23 +131,31 @@ class AudioSocket(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)  # TCP_NODELAY is asyncio's own doing
         self._transport.set_write_buffer_limits(_WRITE_LIMIT_BYTES)
         self._watch = self._loop.call_later(_LOOK_S, self._look)
+        if self._on_made is not None:
+            self._on_made(self)
 
     def data_received(self, data: bytes) -> None:
         """Take bytes, and hand on what is whole."""
+        if self._leaving:
+            return
         self._heard_at = self._loop.time()
         self._messages.feed(data)
         self._hand_on()
 
     def eof_received(self) -> bool:
         """Note that no more will come; what has come is handed on first."""
-        self._finish(cleanly=True, why="the far end closed the connection")
-        return True  # so that what is still to be sent can be
+        self._finish(cleanly=True, why=_CLOSED)
+        return not self._leaving  # so that what is still to be sent can be
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Note that the connection is gone; what has come is handed on first."""
         if not self._gone.done():
             self._gone.set_result(None)
-        self._finish(cleanly=False, why=f"the connection broke: {exc}" if exc else "the connection broke")
+        if self._watch is not None:
+            self._watch.cancel()
+        # A far end that closes without having read everything resets the connection: that is how TCP says it.
+        closed = exc is None or isinstance(exc, ConnectionError)
+        self._finish(cleanly=closed, why=_CLOSED if closed else f"the connection broke: {exc}")
 
     def pause_writing(self) -> None:
         """Drop audio from now on: the far end does not read."""

@@ -1,14 +1,13 @@
 """Asterisk's AudioSocket on the wire: one type byte, two bytes of length, and so many of payload. Pure."""
 
 from enum import IntEnum
-from uuid import UUID, uuid5
+from uuid import NAMESPACE_URL, UUID, uuid5
 
 from sipflow.errors import RemoteProtocolError
 
 _HEADER_BYTES = 3
 MAX_PAYLOAD_BYTES = 0xFFFF  # what the length can say
 FRAME_MS = 20  # of audio in each message that we send
-_NAMESPACE = UUID("5a1b9a3c-8c5e-5c0e-9f53-7c1a5d2f6e01")  # sipflow's own, for the UUIDs of calls
 
 
 class Kind(IntEnum):
@@ -36,8 +35,8 @@ def encode(kind: int, payload: bytes = b"") -> bytes:
 
 
 def call_uuid(call_id: str) -> UUID:
-    """Give the UUID that stands for a call of ours: the same for the same call, another for every other."""
-    return uuid5(_NAMESPACE, call_id)
+    """Give the UUID that stands for a call of ours: version 5 of `urn:sipflow:call:<id>` (RFC 9562 §5.5)."""
+    return uuid5(NAMESPACE_URL, f"urn:sipflow:call:{call_id}")
 
 
 def error_text(payload: bytes) -> str:

@@ -5,7 +5,7 @@ import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
-from sipflow.agents import announce, audiosocket, echo, stream
+from sipflow.agents import announce, audiosocket, echo, sip_endpoint, stream
 from sipflow.agents.spec import AgentSpec, HandOver
 from sipflow.calls.inbound import InboundCall
 from sipflow.errors import AgentError
@@ -34,6 +34,7 @@ BUILT_IN: dict[str, BuiltIn] = {
     "announce": BuiltIn(announce.announce, announce.check),
     "stream": BuiltIn(stream.stream, stream.check, stream.refers_to),
     "audiosocket": BuiltIn(audiosocket.audiosocket, audiosocket.check, audiosocket.refers_to),
+    "sip_endpoint": BuiltIn(sip_endpoint.sip_endpoint, sip_endpoint.check, sip_endpoint.refers_to),
 }
 
 

@@ -1,6 +1,7 @@
 """Digits that are heard as tones: pairs of sines found in the audio, and told from speech (ITU-T Q.23, Q.24)."""
 
 import math
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -37,7 +38,7 @@ class DtmfDetector:
             MediaError: it is below 8000 Hz, or its milliseconds are no whole samples.
         """
         if sample_rate_hz < 8000 or sample_rate_hz % 1000:
-            raise MediaError(f"digits cannot be heard at {sample_rate_hz} Hz: a multiple of 1000 from 8000 on is needed")
+            raise MediaError(f"digits cannot be heard at {sample_rate_hz} Hz: it takes a multiple of 1000 from 8000 on")
         window, hop = sample_rate_hz // 1000 * _WINDOW_MS, sample_rate_hz // 1000 * _HOP_MS
         self._step_bytes = _WINDOWS * hop * SAMPLE_BYTES
         self._kept = window - hop
@@ -54,7 +55,7 @@ class DtmfDetector:
         self._pressed = ""  # the digit that was reported and is not over
 
     def feed(self, pcm: bytes) -> list[str]:
-        """Hear some samples, 16-bit little-endian mono, any number; give the digits that have been recognised in them."""
+        """Hear some samples, 16-bit little-endian mono, any number; give the digits that were recognised in them."""
         found: list[str] = []
         if self._pending:
             pcm = self._pending + pcm
@@ -104,14 +105,17 @@ _BESIDE = [[abs(2 * row - column) < _NEAR_HZ for column in DTMF_COLUMNS_HZ] for 
 _TONES_HZ = (*DTMF_ROWS_HZ, *DTMF_COLUMNS_HZ)
 
 
+@lru_cache(maxsize=8)  # one per rate: making it costs as much as all else of setting a call up
 def _filters(window: int, sample_rate_hz: int) -> npt.NDArray[np.float32]:
-    """Give the cosine and sine of every frequency and of twice it, as columns; Goertzel's sums are a product with it."""
+    """Give cosine and sine of every frequency and of twice it, as columns: Goertzel's sums are a product with it."""
     at = np.arange(window)
     hz = np.array([*_TONES_HZ, *(2 * each for each in _TONES_HZ)])
     angle = np.outer(at, hz) * (2 * math.pi / sample_rate_hz)
     shape = np.hamming(window)[:, None]  # keeps neighbours apart, and takes a key that is 1.5 % off
     bank = np.concatenate([np.cos(angle), np.sin(angle)], axis=1) * shape * (2.0 / (shape.sum() * 32768.0))
-    return np.ascontiguousarray(bank, dtype=np.float32)
+    bank = np.ascontiguousarray(bank, dtype=np.float32)
+    bank.setflags(write=False)  # all detectors share it
+    return bank
 
 
 def _key_of(squares: list[float], energy: float) -> str:

@@ -7,6 +7,7 @@ from sipflow.calls.encryption import LegSecrets
 from sipflow.errors import LocalProtocolError
 from sipflow.media.desk import MediaDesk
 from sipflow.media.session import MediaSession
+from sipflow.sdp.agreement import Codec
 from sipflow.sdp.attributes import INACTIVE, SENDONLY, SENDRECV, Direction
 from sipflow.sdp.offer_answer import Agreed, Capabilities, LocalMedia, answer_offer, make_offer, read_answer
 
@@ -63,6 +64,12 @@ class LegMedia:
         self._version = 0  # of what was sent last, whatever became of it
         self._offered: tuple[LocalMedia, bytes, Direction] | None = None
         self._open_offer = b""
+
+    @property
+    def codec(self) -> Codec | None:
+        """The codec that was agreed on, or will be with our answer; None before there is either."""
+        settled = self.agreed or self._pending
+        return settled.codec if settled is not None else None
 
     @property
     def held(self) -> bool:

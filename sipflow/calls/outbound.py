@@ -61,12 +61,12 @@ class OutboundCall(Call):
         await asyncio.shield(self._answer)
 
     def end(self, why: str, *, headers: tuple[tuple[str, str], ...] = (), status: int = 603) -> None:  # noqa: ARG002
-        """Send CANCEL, or BYE once it is answered; `status` means nothing for a call of ours."""
+        """Send CANCEL, or BYE once it is answered, with `headers`; `status` means nothing for a call of ours."""
         now = self._switchboard.now
         if self.answered:
             self._switchboard.apply(self._calling.bye(now=now, headers=headers, why=why))
         else:
-            self._switchboard.apply(self._calling.cancel(now=now))
+            self._switchboard.apply(self._calling.cancel(now=now, headers=headers))
 
     def progressed(self, response: Response, body: bytes, *, reliable: bool = False) -> None:
         """Note ringing; with SDP, hear early media: of several places that ring, the last one that spoke up."""

@@ -102,9 +102,7 @@ def call(
     proxy: Annotated[str, typer.Option(help="Outbound proxy: where to send the call, whatever the URI says.")] = "",
     username: Annotated[str, typer.Option(help="Answers a challenge; the password is in SIPFLOW_PASSWORD.")] = "",
     listen: Annotated[str, typer.Option(help="Our own address; by default whatever reaches the far end.")] = "",
-    codec: Annotated[
-        list[str] | None, typer.Option(help="Such as PCMU, G722 or opus; may be repeated, best first.")
-    ] = None,
+    codec: Annotated[list[str] | None, typer.Option(help="PCMU, G722, opus ...; repeat it, best first.")] = None,
     srtp: Annotated[str, typer.Option(help="Encrypted audio: off, optional or required.")] = "off",
     srtp_keys: Annotated[str, typer.Option(help="How its keys are made: sdes or dtls.")] = "sdes",
     digits: Annotated[str, typer.Option(help="DTMF digits to send once it is answered.")] = "",

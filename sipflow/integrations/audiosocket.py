@@ -1,6 +1,6 @@
 """Asterisk dials in: an AudioSocket server that runs an agent for each connection.
 
-In Asterisk's dialplan that is `AudioSocket(<uuid>,host:9092)` after `Answer()`, or `Dial(AudioSocket/host:9092/<uuid>)`.
+In Asterisk's dialplan: `Answer()` and then `AudioSocket(<uuid>,host:9092)`; or `Dial(AudioSocket/host:9092/<uuid>)`.
 """
 
 import asyncio
@@ -24,6 +24,8 @@ PORT = 9092
 _UUID_S = 5.0  # for the first message
 _AUDIO_S = 0.5  # for the first audio, which tells the rate; then it is 8 kHz
 _USUAL_HZ = 8000
+_UUID_BYTES = 16
+_MOST_EARLY = 20  # messages that wait for the call to begin
 _log = structlog.get_logger("sipflow.audiosocket")
 
 
@@ -88,9 +90,10 @@ class AudioSocketServer:
             await self._server.serve_forever()
 
     def _accept(self) -> AudioSocket:
-        connection = AudioSocket()
+        return AudioSocket(on_made=self._begin)
+
+    def _begin(self, connection: AudioSocket) -> None:
         self._tasks.spawn(self._serve(connection), name="an AudioSocket connection")
-        return connection
 
     async def _serve(self, connection: AudioSocket) -> None:
         self._connections += 1
@@ -111,6 +114,8 @@ class AudioSocketServer:
         uuid, rate_hz = await opening.read()
         call = AudioSocketCall(self._tasks, connection, uuid, sample_rate_hz=rate_hz)
         self.calls.add(call)
+        for kind, payload in opening.early:
+            call.received(kind, payload)
         connection.listen(call)
         self._pacer.add(call.session)
         call.log.info("call in over AudioSocket", sample_rate_hz=rate_hz)
@@ -129,13 +134,18 @@ class AudioSocketServer:
 
 
 class _Opening:
-    """Reads how a connection begins: its UUID, and the rate of its first audio, which is not lost by that."""
+    """Reads how a connection begins: its UUID, and the first audio, which tells the rate.
+
+    Attributes:
+        early: what came after the UUID, for whoever listens next.
+    """
 
     def __init__(self, connection: AudioSocket) -> None:
         self._connection = connection
         loop = asyncio.get_running_loop()
         self._uuid: asyncio.Future[UUID] = loop.create_future()
         self._rate_hz: asyncio.Future[int] = loop.create_future()
+        self.early: list[tuple[int, bytes]] = []
 
     async def read(self) -> tuple[UUID, int]:
         """Wait for the opening.
@@ -157,14 +167,16 @@ class _Opening:
     def received(self, kind: int, payload: bytes) -> None:
         """Take a message."""
         if not self._uuid.done():
-            if kind == Kind.UUID and len(payload) == 16:
+            if kind == Kind.UUID and len(payload) == _UUID_BYTES:
                 self._uuid.set_result(UUID(bytes=payload))
             else:
                 self._uuid.set_exception(TransportError("the first message is no UUID"))
-        elif kind in RATES_HZ and not self._rate_hz.done():
-            self._rate_hz.set_result(RATES_HZ[kind])
-        elif kind == Kind.HANGUP:
-            self.lost(cleanly=True, why="the far end hung up")
+        else:
+            self.early.append((kind, payload))
+            if kind in RATES_HZ or len(self.early) >= _MOST_EARLY:
+                self._connection.hold(_UUID_S)  # until the call listens
+                if not self._rate_hz.done():
+                    self._rate_hz.set_result(RATES_HZ.get(kind, _USUAL_HZ))
 
     def lost(self, *, cleanly: bool, why: str) -> None:  # noqa: ARG002  (either way there will be no call)
         """Take the end of the connection."""

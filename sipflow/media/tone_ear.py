@@ -10,16 +10,20 @@ class ToneEar:
 
     def __init__(self, on_tone: Callable[[str], None], sample_rate_hz: int) -> None:
         self._on_tone = on_tone
-        self._detector = DtmfDetector(sample_rate_hz)
+        self._sample_rate_hz = sample_rate_hz
+        self._detector: DtmfDetector | None = None  # made for the first samples: many a call ends before any come
 
     def put(self, pcm: bytes) -> None:
         """Take samples."""
+        if self._detector is None:
+            self._detector = DtmfDetector(self._sample_rate_hz)
         for digit in self._detector.feed(pcm):
             self._on_tone(digit)
 
     def switch(self, sample_rate_hz: int) -> None:
         """Listen at another rate; a digit that was being pressed is heard anew."""
-        self._detector = DtmfDetector(sample_rate_hz)
+        self._sample_rate_hz = sample_rate_hz
+        self._detector = None
 
     def end(self) -> None:
         """Nothing is left to do."""

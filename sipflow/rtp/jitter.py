@@ -481,13 +481,11 @@ class JitterBuffer:
         above = self._delay - self._transit.base - need
         over = above - ticks - _SLACK_MS * self._rate / 1000
         if over > 0:
-            self._over += 1
-            self._calm = 0
+            self._over, self._under, self._calm = self._over + 1, 0, 0
             if self._may(self._over, payload) or (self._over > _SURE_AFTER and above + need > self._most):
                 return self._drop(payload, 1 + int(over // ticks))
         elif above < 0 or (above < _GUARD_MS * self._rate / 1000 and self._transit.rising and self._quiet is not None):
-            self._under += 1
-            self._calm = 0
+            self._over, self._under, self._calm = 0, self._under + 1, 0
             if self._may(self._under if above < 0 else min(self._under, self._patience - 1), payload):
                 self._under = 0
                 self._packets[cursor] = payload

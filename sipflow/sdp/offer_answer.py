@@ -6,9 +6,10 @@ from sipflow.sdp.agreement import PCMA, PCMU, Agreed, Capabilities, Codec, Local
 from sipflow.sdp.attributes import RtpMap, direction_of
 from sipflow.sdp.choosing import EVENTS, NOISE, Choice, choose, match_codec
 from sipflow.sdp.codecs import minptime_ms, packet_ms
-from sipflow.sdp.description import MediaDescription, SessionDescription
+from sipflow.sdp.description import SessionDescription
 from sipflow.sdp.fingerprint import DtlsTerms
-from sipflow.sdp.peer import UNSPECIFIED, read_mappings
+from sipflow.sdp.numbering import EVENTS_FMTP, numbered, own_audio
+from sipflow.sdp.peer import UNSPECIFIED
 from sipflow.sdp.securing import answer_lines, keys_of, offer_lines, offer_protocol, offered_cryptos, offers_dtls
 from sipflow.sdp.writing import Format, write_audio, write_description, write_refused
 
@@ -24,9 +25,7 @@ __all__ = [
     "read_answer",
 ]
 
-_EVENTS_FMTP = "0-16"  # RFC 4733 §2.4.1: the digits and flash
 _TIME = re.compile(r"[0-9]{1,20} [0-9]{1,20}")
-_DYNAMIC = range(96, 128)  # RFC 3551 §6
 
 
 def make_offer(
@@ -42,11 +41,11 @@ def make_offer(
         agreed: what the call has so far, if anything: whether it is encrypted, and its keys, stay as they are.
     """
     before = SessionDescription.parse(after) if after else None
-    place, kept = _own_audio(before)
+    place, kept = own_audio(before)
     audio = write_audio(
         local,
         kept.protocol if kept else offer_protocol(local, capabilities),
-        [entry for entry, _ in _offered(capabilities, kept)],
+        [entry for entry, _ in numbered(capabilities, kept)],
         ptime_ms=packet_ms((*capabilities.codecs, PCMU)[0], capabilities.ptime_ms),
         direction=local.direction,
         rtcp_mux=offers_dtls(local, capabilities, agreed),
@@ -80,7 +79,7 @@ def answer_offer(
     if noise is not None:
         formats.append(Format(noise, f"{NOISE}/{codec.clock_rate_hz}"))
     if events is not None:
-        formats.append(Format(events, f"{EVENTS}/{choice.events_hz}", _EVENTS_FMTP))
+        formats.append(Format(events, f"{EVENTS}/{choice.events_hz}", EVENTS_FMTP))
     media = [write_refused(medium) for medium in description.media]
     media[choice.place] = write_audio(
         local,
@@ -111,8 +110,8 @@ def read_answer(
         RemoteProtocolError: the answer is broken (status 400), or leaves nothing that we can use (status 488). There
             is nobody to answer: ACK, then BYE.
     """
-    _, kept = _own_audio(SessionDescription.parse(offer) if offer else None)
-    ours = _offered(capabilities, kept)
+    _, kept = own_audio(SessionDescription.parse(offer) if offer else None)
+    ours = numbered(capabilities, kept)
     known = {
         entry.payload_type: RtpMap(entry.payload_type, codec.name, codec.clock_rate_hz, codec.channels)
         for entry, codec in ours
@@ -178,41 +177,3 @@ def _agree(
         srtp=keys_of(choice.protection, local),
         dtls=choice.protection if isinstance(choice.protection, DtlsTerms) else None,
     )
-
-
-def _own_audio(own: SessionDescription | None) -> tuple[int, MediaDescription | None]:
-    """Find the live audio in a description of ours, or the one that was live."""
-    if own is None:
-        return 0, None
-    audio = [place for place, medium in enumerate(own.media) if medium.kind == "audio"]
-    live = [place for place in audio if own.media[place].port]
-    place = (live or audio or [len(own.media)])[0]
-    return place, own.media[place] if audio else None
-
-
-def _offered(capabilities: Capabilities, kept: MediaDescription | None) -> list[tuple[Format, Codec]]:
-    """List what we offer, telephone events last, numbered as our description before numbered it."""
-    before: dict[tuple[str, int, int], int] = {}
-    if kept is not None:
-        for number, encoding, rate, channels in read_mappings(kept.formats, kept.attributes()):
-            before.setdefault((encoding.upper(), rate, channels), number)
-    taken = set(before.values())
-    offered = []
-    for codec in (*capabilities.codecs, *_events_offered(capabilities)):
-        wanted = before.get((codec.name.upper(), codec.clock_rate_hz, codec.channels))
-        if wanted is None:
-            wanted = codec.payload_type
-            if wanted in taken:
-                wanted = next((free for free in _DYNAMIC if free not in taken), wanted)
-            taken.add(wanted)
-        offered.append((Format(wanted, codec.rtpmap, codec.fmtp), codec))
-    return offered
-
-
-def _events_offered(capabilities: Capabilities) -> list[Codec]:
-    """Give telephone events as codecs, one for each clock of the codecs (RFC 4733 §2.1)."""
-    number = capabilities.telephone_event_payload_type
-    if number is None:
-        return []
-    clocks = sorted({codec.clock_rate_hz for codec in capabilities.codecs})
-    return [Codec(EVENTS, hz, payload_type=number, fmtp=_EVENTS_FMTP) for hz in clocks]

@@ -9,9 +9,7 @@ from sipflow.sip.message import Request
 from sipflow.sip.uri import OtherUri
 
 SUPPORTED_METHODS = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE", "PRACK")
-KNOWN_METHODS = frozenset(
-    {*SUPPORTED_METHODS, "REGISTER", "SUBSCRIBE", "NOTIFY", "PUBLISH", "MESSAGE", "REFER"}
-)
+KNOWN_METHODS = frozenset({*SUPPORTED_METHODS, "REGISTER", "SUBSCRIBE", "NOTIFY", "PUBLISH", "MESSAGE", "REFER"})
 ALLOW = ", ".join(SUPPORTED_METHODS)
 SUPPORTED_EXTENSIONS = frozenset({"100rel"})
 SUPPORTED = ", ".join(sorted(SUPPORTED_EXTENSIONS))

@@ -174,7 +174,7 @@ def make_response(
     return Response(status, reason_phrase(status) if reason is None else reason, Headers(keys, lines), body)
 
 
-# Our Contact, Reason and Content-Type are the same in many responses: 0.1 us to look one up, 1 us to check and write it.
+# Our Contact, Reason and Content-Type are the same in many responses: looked up in 0.1 us, checked and written in 1.
 _written = lru_cache(maxsize=512)(write_pair)
 
 

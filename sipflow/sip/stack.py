@@ -75,7 +75,7 @@ class Stack:
         self._signature = write_lines(signature)  # under each response
         self._abilities = write_lines((*signature, *_ABILITIES))  # instead, under some
         self._alarms: Alarms[InviteUsage] = Alarms()
-        self._contacts: dict[tuple[Hop, str, str, bool], tuple[str, str]] = {}  # 180, 200 and the peer's next call: same
+        self._contacts: dict[tuple[Hop, str, str, bool], tuple[str, str]] = {}  # lines, as `contact` makes them
         self._order = count()
         self._waiting: dict[int, ClientRequest | _WaitingAck] = {}
         self._digests: OrderedDict[tuple[tuple[Account, ...], str, bool], DigestClient] = OrderedDict()

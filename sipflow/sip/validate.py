@@ -67,7 +67,8 @@ def check_response(response: Response) -> None:
     _check_identity(response)
     keys, lines = response.headers._keys, response.headers._lines
     if keys.count("via") > 1 or ("," in lines[keys.index("via")] and len(response.vias) > 1):
-        raise RemoteProtocolError("a response with more than one Via went astray")  # RFC 3261 §8.1.3.3: MUST be discarded
+        # RFC 3261 §8.1.3.3: MUST be discarded
+        raise RemoteProtocolError("a response with more than one Via went astray")
     if "contact" in keys:
         _check_contacts(response)
     if "record-route" in keys:

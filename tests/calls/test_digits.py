@@ -156,7 +156,7 @@ async def test_a_far_end_that_refuses_info_is_told_of() -> None:
         await asyncio.wait_for(call.wait_answered(), 10.0)
         usage = stage.agent.calls[0].usage
         usage._receive_info = (  # type: ignore[method-assign]
-            lambda _request, transaction, now: usage.reply(transaction, 415, now=now)
+            lambda request, transaction, now: usage.reply(transaction, 415, now=now)
         )
         with pytest.raises(MediaError, match="415"):
             await call.send_digits("1")
@@ -188,7 +188,7 @@ async def test_an_info_that_is_no_digit_changes_nothing() -> None:
             events.append(request)
             before(call, request)  # type: ignore[arg-type]
 
-        board._informed = note  # type: ignore[assignment, method-assign]
+        board._informed = note  # type: ignore[method-assign]
         sender = stage.caller.switchboard
         sender.apply(call.usage.info(b"Signal=!", "application/dtmf-relay", now=sender.now))
         async with asyncio.timeout(10.0):

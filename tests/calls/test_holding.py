@@ -87,16 +87,16 @@ async def test_both_at_once_settle_it_by_themselves() -> None:
         ours, theirs = both(stage, await stage.call())
         async with asyncio.timeout(30.0):
             await asyncio.gather(ours.put_on_hold(), theirs.put_on_hold())
-        seen = (ours.holding, theirs.holding)
+        seen = [(ours.holding, theirs.holding)]
         async with asyncio.timeout(30.0):
             await asyncio.gather(ours.take_off_hold(), theirs.take_off_hold())
-        seen += (ours.holding, theirs.holding)
+        seen.append((ours.holding, theirs.holding))
         await until(ours, False)
         await until(theirs, False)
         await ours.hangup()
         await stage.quiet()
 
-    assert seen == (True, True, False, False)
+    assert seen == [(True, True), (False, False)]
 
 
 async def test_a_refusal_leaves_the_call_as_it_was_and_it_may_be_tried_again() -> None:

@@ -11,6 +11,8 @@ from statistics import median
 from types import TracebackType
 from typing import Any, Self
 
+import numpy as np
+
 from sipflow.audio.tones import measure_tone, sine
 from sipflow.audio.wav import read_wav, wav_header
 from tests.interop.free_ports import free_media_ports, free_sip_port
@@ -43,6 +45,12 @@ snd_path                {folder}
 
 module_path             {modules}
 module                  g711.so
+module                  g722.so
+module                  l16.so
+module                  opus.so
+opus_stereo             no
+opus_sprop_stereo       no
+opus_inbandfec          yes
 module                  sndfile.so
 module                  aufile.so
 module                  aubridge.so
@@ -86,7 +94,7 @@ class Phone:
         Args:
             folder: empty; has its configuration, log and recordings.
             transport: udp, tcp or tls, of all that it sends.
-            codec: PCMU or PCMA, the only one it offers.
+            codec: PCMU or PCMA, or another in the form of baresip, such as "opus/48000/2"; the only one it offers.
             pbx: where it registers, if anywhere.
             account: its name, there or anywhere.
             ca: the authority that it trusts.
@@ -99,6 +107,7 @@ class Phone:
         self.uri = f"sip:{account}@127.0.0.1:{self.port};transport={transport}"
         self.events: list[dict[str, Any]] = []
         self._folder = folder
+        self._rate_hz, self._channels = _form(codec)
         self._control_port = free_sip_port()
         self._responses: dict[str, dict[str, Any]] = {}
         self._socket: socket.socket | None = None
@@ -125,8 +134,10 @@ class Phone:
         (self._folder / "config").write_text(text, encoding="utf-8")
         (self._folder / "accounts").write_text(account + "\n", encoding="utf-8")
         (self._folder / "contacts").touch()
-        tone = sine(TONE_HZ, _TONE_MS, level_dbfs=TONE_DBFS, sample_rate_hz=_RATE_HZ)
-        (self._folder / "tone.wav").write_bytes(wav_header(len(tone), _RATE_HZ) + tone)
+        tone = sine(TONE_HZ, _TONE_MS, level_dbfs=TONE_DBFS, sample_rate_hz=self._rate_hz)
+        if self._channels == 2:
+            tone = np.repeat(np.frombuffer(tone, "<i2"), 2).tobytes()
+        (self._folder / "tone.wav").write_bytes(wav_header(len(tone), self._rate_hz, self._channels) + tone)
 
     def __enter__(self) -> Self:
         self._program = Program("baresip", [self._command, "-f", str(self._folder)], self._folder / "baresip.log")
@@ -228,18 +239,19 @@ class Phone:
         self._program.wait()
 
     def recorded(self) -> bytes:
-        """What it has heard in its first call, 8 kHz s16le, but for its beginning. After `quit`."""
+        """What it has heard in its first call, s16le at its codec's rate, but for its beginning. After `quit`."""
         files = sorted(self._folder.glob("dump-*-dec.wav"))
         assert files, f"baresip has recorded nothing\n{self.tail()}"
         sound = read_wav(files[0].read_bytes())
-        assert sound.sample_rate_hz == _RATE_HZ
-        return sound.pcm[2 * _ATTACK_SAMPLES :]
+        assert sound.sample_rate_hz == self._rate_hz
+        return sound.pcm[2 * _ATTACK_SAMPLES * self._rate_hz // _RATE_HZ :]
 
     def heard_dbfs(self, hz: int = TONE_HZ) -> float:
         """How loud a tone is in `recorded`."""
         pcm = self.recorded()
-        assert len(pcm) >= _RATE_HZ, f"only {len(pcm) // 16} ms were recorded\n{self.tail()}"
-        return steady_dbfs(pcm, hz)
+        ms = len(pcm) * 500 // self._rate_hz
+        assert ms >= 500, f"only {ms} ms were recorded\n{self.tail()}"
+        return steady_dbfs(pcm, hz, self._rate_hz)
 
 
 def steady_dbfs(pcm: bytes, hz: int, sample_rate_hz: int = _RATE_HZ) -> float:
@@ -254,7 +266,7 @@ def steady_dbfs(pcm: bytes, hz: int, sample_rate_hz: int = _RATE_HZ) -> float:
 
 
 def _account(name: str, transport: str, codec: str, pbx: Kamailio | None, proof: tuple[str, str] | None) -> str:
-    options = f"answermode=auto;audio_codecs={codec}/8000/1"
+    options = f"answermode=auto;audio_codecs={codec if '/' in codec else f'{codec}/8000/1'}"
     if pbx is not None:
         options += f';outbound="{pbx.proxy(transport)}"'
         proof = proof or (f"{name}-auth", PASSWORD)
@@ -262,6 +274,13 @@ def _account(name: str, transport: str, codec: str, pbx: Kamailio | None, proof:
         options += f";auth_user={proof[0]};auth_pass={proof[1]}"
     host, refresh_s = (DOMAIN, 300) if pbx is not None else ("127.0.0.1", 0)
     return f"<sip:{name}@{host};transport={transport}>;regint={refresh_s};{options}"
+
+
+def _form(codec: str) -> tuple[int, int]:
+    """Give the sample rate and the channels of a codec in the form of baresip."""
+    _, _, form = codec.partition("/")
+    rate, _, channels = form.partition("/")
+    return int(rate or _RATE_HZ), int(channels or 1)
 
 
 def _modules() -> Path:

@@ -83,3 +83,32 @@ async def test_nothing_was_dropped_by_sockets_that_sent_nothing() -> None:
 
     assert made.dropped_datagrams == 0
     made.close()
+
+
+async def test_the_socket_of_a_hop_is_known_by_heart_until_routes_are_forgotten() -> None:
+    made, local = listeners("udp:127.0.0.1:0")
+    made.open()
+    hop = local.fill(Hop("udp", "127.0.0.1", 5060))
+
+    assert made.known_udp(hop) is None
+    found = made.udp(hop)
+    assert found is not None
+    assert made.known_udp(hop) is found
+    made.forget_routes()
+    assert made.known_udp(hop) is None
+    made.udp(hop)
+    made.close()
+    assert made.known_udp(hop) is None
+
+
+async def test_a_flood_of_hops_does_not_fill_the_memory() -> None:
+    made, local = listeners("udp:127.0.0.1:0")
+    made.open()
+    hop = local.fill(Hop("udp", "127.0.0.1", 5060))
+
+    hops = [hop._replace(port=port) for port in range(1, 5000)]
+    for one in hops:
+        made.udp(one)
+
+    assert sum(made.known_udp(one) is not None for one in hops) <= 4096
+    made.close()

@@ -117,3 +117,20 @@ async def test_after_stopping_nothing_is_called() -> None:
     await asyncio.sleep(0.005)
 
     assert clockwork.fired == []
+
+
+async def test_the_deadline_is_not_worked_out_while_nothing_can_be_sooner() -> None:
+    asked: list[float] = []
+    loop = asyncio.get_running_loop()
+
+    def deadline() -> float:
+        asked.append(1)
+        return loop.time() + 3600
+
+    timer = DeadlineTimer(loop, deadline, lambda: 3600 + loop.time(), lambda now: None)
+    timer.arm()
+    for _ in range(100):
+        timer.arm()
+    timer.stop()
+
+    assert len(asked) == 1

@@ -7,10 +7,12 @@ import asyncio
 
 from sipflow.audio.tones import sine
 from sipflow.calls.inbound import InboundCall
+from sipflow.errors import MediaError
 
 ELSEWHERE = "<sip:+12065550199@198.51.100.9>"
 _TONE = sine(440, 60_000, level_dbfs=-12.0, sample_rate_hz=8000)
 _LONG_S = 60.0
+_EARLY_BYTES = 16 * 600  # six tenths of a second
 
 
 def _started(call: InboundCall) -> None:
@@ -88,3 +90,47 @@ async def plays(call: InboundCall) -> None:
     _started(call)
     await call.answer()
     await call.play(_TONE)
+
+
+async def plays_early(call: InboundCall) -> None:
+    """Play a tone before the answer, answer, and listen until the caller hangs up."""
+    _started(call)
+    await call.progress()
+    await call.play(_TONE[:_EARLY_BYTES])
+    await call.answer()
+    call.log.info("answered")
+    await call.ended()
+
+
+async def hears_digits(call: InboundCall) -> None:
+    """Answer, and hang up after `#`, saying what was pressed."""
+    _started(call)
+    await call.answer()
+    digits = ""
+    while not digits.endswith("#"):
+        digits += await call.read_digit(timeout=_LONG_S) or "#"
+    await asyncio.sleep(0.2)  # the answer to the last INFO goes first
+    await call.hangup(headers={"X-Digits": digits})
+
+
+async def holds(call: InboundCall) -> None:
+    """Put the caller on hold, take it back, and hang up, saying how that went."""
+    _started(call)
+    await call.answer()
+    try:
+        await call.put_on_hold()
+        await asyncio.sleep(0.2)
+        await call.take_off_hold()
+    except MediaError as error:
+        outcome = str(error)
+    else:
+        outcome = "held, taken back"
+    await asyncio.sleep(0.3)
+    await call.hangup(headers={"X-Outcome": outcome})
+
+
+async def sends_digits(call: InboundCall) -> None:
+    """Answer and press two keys."""
+    _started(call)
+    await call.answer()
+    await call.send_digits("1#")

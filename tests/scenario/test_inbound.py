@@ -10,6 +10,7 @@ from tests.scenario.stage import Played, Stage
 INBOUND = scenarios("inbound")
 HELD = [each for each in INBOUND if each.run.ears and "_is_hold_" in each.name]
 MOVED = [each for each in INBOUND if "reinvite_moves_our_audio" in each.name]
+EARLY = [each for each in INBOUND if "early_media_is_heard" in each.name]
 COUNTED = [each for each in INBOUND if each.run.agent_starts is not None]
 ON_THE_WAY_S = 0.1  # between our log line and the packet that was sent just before it
 
@@ -53,6 +54,16 @@ def test_a_caller_who_moves_hears_us_at_the_new_port_only(scenario: Scenario, st
     assert second, played.story
     assert [packet for packet in first if packet.at > second[0].at + ON_THE_WAY_S] == []
     assert follows(first[-1], second[0])
+
+
+@pytest.mark.parametrize("scenario", EARLY, ids=str)
+def test_early_media_comes_before_the_answer(scenario: Scenario, stage: Stage) -> None:
+    played = stage.played(scenario)
+    answered = logged_at(played, "answered")
+
+    early = [packet for packet in played.heard[0] if packet.at < answered - ON_THE_WAY_S]
+
+    assert len(early) >= 15, played.story  # of 30 in six tenths of a second
 
 
 def follows(last: Heard, first: Heard) -> bool:

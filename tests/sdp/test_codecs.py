@@ -53,7 +53,8 @@ def test_codecs_are_written_as_their_rfcs_write_them() -> None:
         (OPUS, 20, None, 0, 20), (OPUS, 30, None, 0, 20), (OPUS, 50, None, 0, 40), (OPUS, 3, None, 0, 10),
         (OPUS, 120, None, 10, 60), (OPUS, 10, None, 20, 20),
         (L16_8000, 60, None, 0, 60), (L16_16000, 60, None, 0, 30), (L16_24000, 40, None, 0, 20),
-        (L16_48000, 20, None, 0, 10), (Codec("l16", 192000), 20, None, 0, 10), (Codec("Opus", 48000, 2), 50, None, 0, 40),
+        (L16_48000, 20, None, 0, 10), (Codec("l16", 192000), 20, None, 0, 10),
+        (Codec("Opus", 48000, 2), 50, None, 0, 40),
     ],
 )  # fmt: skip
 def test_packets_have_a_length_that_the_codec_has_and_a_datagram_carries(

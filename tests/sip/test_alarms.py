@@ -109,3 +109,16 @@ def test_after_a_sweep_the_order_is_as_before() -> None:
     assert alarms.entries < 1500
     woken = [sleeper.deadline for sleeper in alarms.due(1.0)]
     assert woken == sorted(sleeper.deadline for sleeper in sleepers if sleeper.deadline is not None)
+
+
+def test_the_soonest_moment_is_never_after_the_next_deadline_and_exact_once_that_has_been_asked_for() -> None:
+    alarms: Alarms[Sleeper] = Alarms()
+    assert alarms.soonest == inf
+
+    sleeper = Sleeper("x", 1.0)
+    alarms.note(sleeper)
+    alarms.note(Sleeper("y", 5.0))
+    sleeper.deadline = 9.0  # it moved back, and nobody looks for it until its entry comes up
+
+    assert alarms.soonest == 1.0
+    assert (alarms.next(), alarms.soonest) == (5.0, 5.0)

@@ -1,6 +1,7 @@
 import pytest
 
 from sipflow.errors import LocalProtocolError
+from sipflow.sip.headers.lines import write_lines
 from sipflow.sip.message import Request, Response, make_ack, make_cancel, make_response
 from sipflow.sip.parser import Malformed, parse_datagram
 
@@ -218,3 +219,30 @@ def test_messages_show_what_they_are() -> None:
         "<Request INVITE sip:bob@biloxi.com>",
         "<Response 404 Not Found>",
     )
+
+
+def test_what_responses_repeat_is_what_the_request_says_when_they_are_made() -> None:
+    request = invite()
+    before = make_response(request, 100)
+    request.via = request.via.with_received("192.0.2.7", 5070)
+
+    assert make_response(request, 180, to_tag="1").headers.raw("Via")[0].endswith(";received=192.0.2.7")
+    assert make_response(request, 200, to_tag="1").headers.raw("To") == make_response(
+        request, 486, to_tag="1"
+    ).headers.raw("To")
+    assert "received" not in before.headers.raw("Via")[0]
+
+
+def test_lines_that_are_written_already_come_after_those_that_are_not() -> None:
+    answer = make_response(invite(), 486, headers=[("Reason", "x")], written=write_lines((("Server", "y"),)))
+
+    assert list(answer.headers)[-3:] == [("Reason", "x"), ("Server", "y"), ("Content-Length", "0")]
+    assert answer.headers.get("server") == "y"
+
+
+def test_what_one_message_says_is_never_taken_for_what_another_says() -> None:
+    first, second = invite(), invite()
+    first.headers.set("From", "<sip:eve@x>;tag=1")
+
+    assert (first.from_.tag, str(first.from_.uri)) == ("1", "sip:eve@x")
+    assert second.from_.tag != "1"

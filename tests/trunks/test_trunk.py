@@ -147,7 +147,10 @@ def test_what_a_registration_does_not_depend_on_leaves_its_key() -> None:
             {"phone_number": "+1 206 555 0100"},
             "phone_number: '+1 206 555 0100' is not E.164: + and country code, then digits alone, as in +12065550100",
         ),
-        ({"codecs": ("PCMU", "G.722")}, f"codecs: 'G.722' is unknown, did you mean G722? There are {', '.join(CODECS)}"),
+        (
+            {"codecs": ("PCMU", "G.722")},
+            f"codecs: 'G.722' is unknown, did you mean G722? There are {', '.join(CODECS)}",
+        ),
         ({"codecs": ("ops",)}, f"codecs: 'ops' is unknown, did you mean opus? There are {', '.join(CODECS)}"),
         ({"codecs": ("x" * 99,)}, f"codecs: '{'x' * 40}' is unknown. There are {', '.join(CODECS)}"),
         ({"ptime_ms": 0}, "ptime_ms: 0 is not one of 10, 20, 30, 40, 50, 60"),

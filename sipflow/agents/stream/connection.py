@@ -37,6 +37,7 @@ _MESSAGES_AT_ONCE, _MESSAGES_PER_S = 10_000.0, 1000.0  # three minutes of 20 ms,
 _BYTES_AT_ONCE, _BYTES_PER_S = float(8 << 20), float(2 << 20)
 _MASKS_BYTES = 4096  # drawn at once
 _HEAD_END = b"\r\n\r\n"
+_IN_GOOD_ORDER = (1000, 1001, 1005)  # done, going away, no code given (RFC 6455 §7.4.1)
 _CLOSE_S = 1.0  # for the bot to say goodbye, too
 
 
@@ -112,6 +113,7 @@ class Connection(asyncio.Protocol):
         self._heard_at = self._loop.time()
         self._watch: asyncio.TimerHandle | None = None
         self._goodbye: asyncio.TimerHandle | None = None
+        self._normally = False
         self._why = ""
         self.lost_frames = 0
 
@@ -126,8 +128,10 @@ class Connection(asyncio.Protocol):
         await self._open
 
     def listen(self, listener: Listener) -> None:
-        """Have `listener` told everything from now on; nothing has been read before."""
+        """Have `listener` told everything from now on; nothing has been told to anybody before."""
         self._listener, self._listening = listener, True
+        if self._closed.done():
+            self._loop.call_soon(self._tell_lost)
         for data, is_text in self._early:
             listener.heard(data, is_text=is_text)
         self._early.clear()
@@ -228,9 +232,9 @@ class Connection(asyncio.Protocol):
             self._open.exception()  # whoever gave up waiting need not be told
         if not self._closed.done():
             self._closed.set_result(None)
-        listener, self._listener = self._listener, None
-        if listener is not None:
-            listener.lost(normally=self._protocol.close_code in (1000, 1001, 1005) and not self._why, why=why)
+        self._normally = self._protocol.close_code in _IN_GOOD_ORDER and not self._why
+        self._why = why
+        self._tell_lost()
 
     def pause_writing(self) -> None:
         """Let audio wait: the bot does not read."""
@@ -342,6 +346,11 @@ class Connection(asyncio.Protocol):
         elif not self._listening:
             self._early.append((data, is_text))
 
+    def _tell_lost(self) -> None:
+        listener, self._listener = self._listener, None
+        if listener is not None:
+            listener.lost(normally=self._normally, why=self._why)
+
     # Writing and watching
 
     def _mask(self) -> bytes:
@@ -368,7 +377,7 @@ class Connection(asyncio.Protocol):
     def _look(self) -> None:
         """Ping the bot, unless it has been silent, or has read nothing, for too long."""
         now, drop_s = self._loop.time(), self._limits.drop_s
-        if self._holding or self._reading_later is not None:
+        if self._holding or not self._listening or self._reading_later is not None:
             self._heard_at = now  # it is we who do not read
         if now - self._heard_at >= drop_s:
             self.abort(f"the bot was silent for {drop_s:g} s, pongs included")

@@ -52,9 +52,9 @@ def _read_content_type(line: str) -> str:
     return MediaType.parse(unfold(line)).essence
 
 
-# A call repeats its lines: From, Contact and Call-ID are the same text in INVITE, ACK and BYE, and a peer's Contact, CSeq
-# and Max-Forwards in all its calls. Looking a line up costs 0.1 us, reading an address 3 (CPython 3.11). One memory each,
-# or numbers and addresses would drive each other out; full of the longest lines that `Limits` allows, each holds 8 MB.
+# A call repeats its lines: From, Contact and Call-ID are the same text in INVITE, ACK and BYE, and a peer's Contact,
+# CSeq and Max-Forwards in all its calls. Looking a line up costs 0.1 us, reading an address 3 (CPython 3.11). One
+# memory each, or numbers and addresses would drive each other out; full of the longest lines of `Limits`, 8 MB each.
 read_address = lru_cache(maxsize=1024)(_read_address)
 read_call_id = lru_cache(maxsize=1024)(_read_call_id)
 read_cseq = lru_cache(maxsize=256)(_read_cseq)

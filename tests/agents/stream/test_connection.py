@@ -328,8 +328,8 @@ async def test_texts_that_the_bot_does_not_read_are_bounded() -> None:
 
 
 async def test_a_bot_that_answers_pings_is_kept_however_little_it_says() -> None:
-    async with connected(limits=Limits(ping_s=0.05, drop_s=0.2)) as (_, ear, _visit):
-        await asyncio.sleep(0.5)
+    async with connected(limits=Limits(ping_s=0.1, drop_s=1.0)) as (_, ear, _visit):
+        await asyncio.sleep(1.5)
         assert ear.ending is None
 
 
@@ -344,9 +344,9 @@ async def test_a_bot_that_is_silent_pongs_included_is_left() -> None:
 
 
 async def test_a_bot_that_is_held_back_is_not_blamed_for_its_silence() -> None:
-    async with connected(limits=Limits(ping_s=0.05, drop_s=0.2)) as (connection, ear, _visit):
+    async with connected(limits=Limits(ping_s=0.1, drop_s=1.0)) as (connection, ear, _visit):
         connection.hold()
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(1.5)
         connection.release()
         await asyncio.sleep(0.1)
         assert ear.ending is None
@@ -369,6 +369,28 @@ async def test_how_the_bot_closes_is_told(code: int, reason: str, ending: tuple[
         assert await ear.until_lost() == ending
 
     assert ear.heard_so_far == ["last words"]
+
+
+async def test_an_end_before_anybody_listens_is_told_to_whoever_listens_then() -> None:
+    async def script(visit: Visit) -> None:
+        visit.socket.transport.abort()
+
+    async with connected(script, listen=False) as (connection, _, _visit):
+        await asyncio.sleep(0.1)
+        ear = Ear()
+        connection.listen(ear)
+        normally, why = await ear.until_lost()
+
+    assert (normally, why.startswith("the connection broke")) == (False, True)
+
+
+async def test_a_bot_that_nobody_listens_to_yet_is_not_blamed_for_its_silence() -> None:
+    async with connected(listen=False, limits=Limits(ping_s=0.1, drop_s=1.0)) as (connection, _, _visit):
+        await asyncio.sleep(1.5)
+        ear = Ear()
+        connection.listen(ear)
+        await asyncio.sleep(0.1)
+        assert ear.ending is None
 
 
 @pytest.mark.parametrize(

@@ -223,6 +223,22 @@ async def test_a_bot_whose_connection_breaks_has_failed() -> None:
     assert outcome.why.startswith("the connection broke")
 
 
+async def test_a_bot_that_goes_while_the_call_is_being_answered_has_failed() -> None:
+    class Slow(FakeCall):
+        async def answer(self) -> None:
+            await asyncio.sleep(0.2)
+            await super().answer()
+
+    async def script(visit: Visit) -> None:
+        await visit.hear_event("start")
+        visit.socket.transport.abort()
+
+    async with talk(script, Slow()) as it:
+        outcome = await it.over()
+
+    assert outcome.how is How.FAILED
+
+
 async def test_a_close_can_mean_the_fallback() -> None:
     async def script(visit: Visit) -> None:
         await visit.hear_event("start")

@@ -31,10 +31,10 @@ def encoded(pcm: bytes) -> list[bytes]:
 def test_packets_are_what_ffmpeg_writes() -> None:
     pcm = voice()
     context = av.CodecContext.create("g722", "w")
-    context.sample_rate, context.layout, context.format = 16000, "mono", "s16"  # type: ignore[attr-defined]
+    context.sample_rate, context.layout, context.format = 16000, "mono", "s16"
     frame = av.AudioFrame.from_ndarray(np.frombuffer(pcm, "<i2").reshape(1, -1), format="s16", layout="mono")
     frame.sample_rate = 16000
-    whole = b"".join(bytes(packet) for packet in [*context.encode(frame), *context.encode(None)])  # type: ignore[attr-defined]
+    whole = b"".join(bytes(packet) for packet in [*context.encode(frame), *context.encode(None)])
 
     packets = encoded(pcm)
 
@@ -45,8 +45,8 @@ def test_packets_are_what_ffmpeg_writes() -> None:
 def test_packets_are_heard_as_ffmpeg_hears_them() -> None:
     packets = encoded(voice())
     context = av.CodecContext.create("g722", "r")
-    context.sample_rate, context.layout = 16000, "mono"  # type: ignore[attr-defined]
-    whole = b"".join(frame.to_ndarray().tobytes() for frame in context.decode(av.Packet(b"".join(packets))))  # type: ignore[attr-defined]
+    context.sample_rate, context.layout = 16000, "mono"
+    whole = b"".join(frame.to_ndarray().tobytes() for frame in context.decode(av.Packet(b"".join(packets))))
 
     decoder = G722_CODEC.new_decoder()
 

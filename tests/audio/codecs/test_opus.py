@@ -101,10 +101,10 @@ def test_ffmpeg_hears_what_we_send_and_we_what_it_sends() -> None:
     heard = b"".join(
         frame.to_ndarray().reshape(-1, frame.layout.nb_channels)[:, 0].astype("<i2").tobytes()
         for packet in sent
-        for frame in theirs.decode(av.Packet(packet))  # type: ignore[attr-defined]
+        for frame in theirs.decode(av.Packet(packet))
     )
     context = av.CodecContext.create("libopus", "w")
-    context.sample_rate, context.layout, context.format = 48000, "stereo", "s16"  # type: ignore[attr-defined]
+    context.sample_rate, context.layout, context.format = 48000, "stereo", "s16"
     both = np.repeat(np.frombuffer(pcm, "<i2"), 2).reshape(1, -1)
     frames = []
     for at in range(0, both.shape[1], 1920):
@@ -112,11 +112,7 @@ def test_ffmpeg_hears_what_we_send_and_we_what_it_sends() -> None:
         frame.sample_rate = 48000
         frames.append(frame)
     decoder = OPUS_CODEC.new_decoder()
-    ours = b"".join(
-        decoder.decode(bytes(packet))
-        for frame in frames
-        for packet in context.encode(frame)  # type: ignore[attr-defined]
-    )
+    ours = b"".join(decoder.decode(bytes(packet)) for frame in frames for packet in context.encode(frame))
 
     for tone in (dominant_tone(heard[48000:], 48000), dominant_tone(ours[16000:], 16000)):
         assert (tone.hz, tone.level_dbfs) == pytest.approx((1000, -12), abs=1)
@@ -266,10 +262,10 @@ def test_a_thousand_damaged_packets_harm_nobody() -> None:
     decoder = OPUS_CODEC.at(48000).new_decoder()
     packets = packets_of(voice(2.0, 48000), encoder)
     for _ in range(1000):
-        packet = bytearray(chance.choice(packets))
+        octets = bytearray(chance.choice(packets))
         for _ in range(chance.randrange(1, 5)):
-            packet[chance.randrange(len(packet))] = chance.randrange(256)
-        damaged = bytes(packet[: chance.randrange(1, len(packet) + 1)])
+            octets[chance.randrange(len(octets))] = chance.randrange(256)
+        damaged = bytes(octets[: chance.randrange(1, len(octets) + 1)])
         with suppress(RemoteProtocolError):
             decoder.decode(damaged)
             decoder.conceal(chance.choice([10, 20, 40]), damaged)

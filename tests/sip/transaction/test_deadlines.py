@@ -1,3 +1,5 @@
+from math import inf
+
 from sipflow.sip.timers import DEFAULT_TIMERS
 from sipflow.sip.transaction.deadlines import Deadlines
 from sipflow.sip.transaction.records import ClientTransaction
@@ -130,3 +132,16 @@ def test_one_reading_passes_over_any_number_of_stale_entries() -> None:
 
     assert (deadlines.next(), len(deadlines)) == (299.5, 1)
     assert deadlines.pop_due(299.5) == records[299:]
+
+
+def test_the_soonest_moment_is_never_after_the_next_deadline_and_exact_once_that_has_been_asked_for() -> None:
+    deadlines = Deadlines()
+    assert deadlines.soonest == inf
+
+    record = options(at=0.0)
+    deadlines.note(record)
+    record.machine.receive(response(record.request, 200), now=0.1)  # timer K
+    deadlines.note(record)
+
+    assert deadlines.soonest == 0.5
+    assert deadlines.next() == deadlines.soonest == 5.1

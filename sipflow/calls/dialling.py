@@ -1,0 +1,125 @@
+"""From an address as people write it to an INVITE of ours: where it goes, from whom, with what beside."""
+
+from collections.abc import Mapping
+
+from sipflow.errors import LocalProtocolError, RemoteProtocolError
+from sipflow.sdp.agreement import PCMA, PCMU, Codec
+from sipflow.sdp.codecs import CODECS
+from sipflow.sip.headers.address import NameAddr
+from sipflow.sip.ids import Ids
+from sipflow.sip.plan import RequestPlan
+from sipflow.sip.uri import SipUri, TelUri, parse_uri
+from sipflow.trunks.trunk import Trunk
+
+_OURS = frozenset({  # what every INVITE of ours has already, or what is not for an agent to say
+    "via", "v", "from", "f", "to", "t", "call-id", "i", "cseq", "contact", "m", "max-forwards", "route",
+    "record-route", "content-length", "l", "content-type", "c", "content-encoding", "e", "authorization",
+    "proxy-authorization", "supported", "k", "require", "proxy-require", "rack", "rseq",
+})  # fmt: skip
+
+
+def plan_call(
+    uri: str, *, ids: Ids, trunk: Trunk | None = None, caller: str = "", headers: Mapping[str, str] | None = None
+) -> RequestPlan:
+    """Plan a call; its SDP is made when it is placed.
+
+    Args:
+        uri: `sip:` or `sips:`; or a number or user name alone, or `tel:`, which needs a trunk with a domain.
+        ids: makes Call-ID and tag.
+        trunk: whose outbound proxy, transport and account are used; None goes where the URI says.
+        caller: of From: a number or user name, or an address such as `"Sales" <sip:100@pbx.example.com>`; "" is the
+            trunk's own number, or else its username, or else `sipflow`.
+        headers: further lines of the INVITE.
+
+    Raises:
+        LocalProtocolError: the address cannot be called, the caller is none, or a header is not an agent's to write.
+    """
+    target, destination = find_target(uri, trunk)
+    from_ = _caller(caller, trunk, target)
+    return RequestPlan(
+        method="INVITE",
+        uri=target,
+        destination=destination,
+        from_=from_.with_param("tag", ids.tag()),
+        to=NameAddr("", target.without_params("transport")),
+        call_id=ids.call_id(),
+        cseq=1,
+        headers=checked_headers(headers or {}),
+        contact_user=(trunk.contact_user if trunk is not None else "") or getattr(from_.uri, "user", None) or "sipflow",
+        accounts=trunk.accounts if trunk is not None else (),
+        allow_md5=trunk.allow_md5 if trunk is not None else True,
+        advertise=trunk.advertise if trunk is not None else "",
+        routes=trunk.routes if trunk is not None else (),
+    )
+
+
+def find_target(text: str, trunk: Trunk | None = None) -> tuple[SipUri, SipUri]:
+    """Say what stands in the Request-URI, and where the call is sent.
+
+    Raises:
+        LocalProtocolError: the address cannot be called.
+    """
+    shown = text[:80]
+    if ":" not in text:
+        user: str | None = text.strip()
+    else:
+        try:
+            uri = parse_uri(text.strip())
+        except RemoteProtocolError as error:
+            raise LocalProtocolError(f"{shown!r} is no address to call: {error}") from None
+        if isinstance(uri, SipUri):
+            return uri, _destination(uri, trunk)
+        user = uri.digits if isinstance(uri, TelUri) else None
+    if not user:
+        raise LocalProtocolError(f"{shown!r} is no address to call: write sip:user@host")
+    domain, destination = (trunk.domain, trunk.destination) if trunk is not None else (None, None)
+    if domain is None or destination is None:
+        raise LocalProtocolError(f"{shown!r} names no host: write sip:user@host, or name a trunk that has sip_domain")
+    return domain.with_user(user), destination
+
+
+def _destination(uri: SipUri, trunk: Trunk | None) -> SipUri:
+    if trunk is None:
+        return uri
+    if trunk.outbound_proxy and trunk.destination is not None:
+        return trunk.destination
+    if trunk.transport and uri.scheme == "sip" and not uri.has_param("transport"):
+        return uri.with_params(("transport", trunk.transport))
+    return uri
+
+
+def _caller(text: str, trunk: Trunk | None, target: SipUri) -> NameAddr:
+    domain = trunk.domain if trunk is not None else None
+    if ":" in text:
+        try:
+            return NameAddr.parse(text)
+        except RemoteProtocolError as error:
+            raise LocalProtocolError(f"{text[:80]!r} is no caller: {error}") from None
+    user = text or ((trunk.phone_number or trunk.username) if trunk is not None else "") or "sipflow"
+    return NameAddr("", (domain or SipUri("sip", None, None, target.host)).with_user(user))
+
+
+def checked_headers(headers: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """Give the header lines.
+
+    Raises:
+        LocalProtocolError: one of them is not an agent's to write.
+    """
+    for name in headers:
+        if name.lower() in _OURS:
+            raise LocalProtocolError(f"header {name} is written by sipflow itself")
+    return tuple(headers.items())
+
+
+def codecs_like(codec: Codec | None) -> tuple[str, ...]:
+    """Name the codecs to offer a second leg, so that audio crosses as it is if the far end likes: this one, then G.711.
+
+    Args:
+        codec: of the first leg; None where that is not known yet, which gives nothing.
+    """
+    if codec is None:
+        return ()
+    same = (
+        name for name, known in CODECS.items() if (known.name, known.clock_rate_hz) == (codec.name, codec.clock_rate_hz)
+    )
+    return tuple(dict.fromkeys((*same, PCMU.name, PCMA.name)))
