@@ -53,7 +53,7 @@ def write_noise(noise: Noise) -> bytes:
 class ComfortNoise:
     """Makes noise as described, 16-bit little-endian mono samples. Silent before the first description."""
 
-    __slots__ = ("_at", "_before", "_loop", "_noise", "_random", "_rate")
+    __slots__ = ("_at", "_before", "_loop", "_made", "_random", "_rate", "_wanted")
 
     def __init__(self, sample_rate_hz: int, random: np.random.Generator) -> None:
         """Begin in silence.
@@ -64,27 +64,37 @@ class ComfortNoise:
         """
         self._rate = sample_rate_hz
         self._random = random
-        self._noise: Noise | None = None
+        self._wanted: Noise | None = None
+        self._made: Noise | None = None
         self._loop = b""
         self._before = b""  # how the noise before this one would go on, while that is faded out
         self._at = 0  # bytes into the loop
 
     def describe(self, noise: Noise) -> None:
-        """Sound like this from here on, beginning softly; the same description again changes nothing."""
-        if noise == self._noise:
-            return
-        fade = self._rate * _FADE_MS // 1000
-        self._before = self._cut(2 * fade) if self._loop else bytes(2 * fade)
-        self._noise = noise
-        self._loop = self._make(noise)
-        self._at = 0
+        """Sound like this from here on, beginning softly; the same description again changes nothing.
+
+        The work is left to the next `read`, so that many descriptions cost no more than one.
+        """
+        self._wanted = noise
 
     def read(self, samples: int) -> bytes:
         """Give the next samples."""
+        if self._wanted != self._made:
+            self._change()
         if not self._loop:
             return bytes(2 * samples)
         pcm = self._cut(2 * samples)
         return self._fade(pcm) if self._before else pcm
+
+    def _change(self) -> None:
+        """Make the noise that is wanted, and have the one before it fade out."""
+        if self._wanted is None:
+            return
+        fade_bytes = 2 * (self._rate * _FADE_MS // 1000)
+        self._before = self._cut(fade_bytes) if self._loop else bytes(fade_bytes)
+        self._loop = self._make(self._wanted)
+        self._made = self._wanted
+        self._at = 0
 
     def _cut(self, size: int) -> bytes:
         """Take `size` bytes off the loop, from its beginning again after its end."""

@@ -284,8 +284,8 @@ class JitterBuffer:
         else:
             if self._idle and late > self._need() + self._spacing:
                 self._transit.rebase(time - place)  # it stood still, and so did its timestamps
-            elif ahead == 1 and not self._pausing and step != self._spacing:
-                self._learn(step, place)
+            elif ahead == 1 and not self._pausing and step != self._spacing and 4 * late > -self._spacing:
+                self._learn(step, place)  # it did not come long before its time, as with timestamps of another clock
         paused = place - follows
         self._newest = place
         self._expect(sequence, timestamp)

@@ -16,8 +16,9 @@ from sipflow.calls.call import Call
 from sipflow.calls.ending import Ending
 from sipflow.calls.inbound import InboundCall
 from sipflow.calls.media import LegMedia
+from sipflow.calls.outbound import OutboundCall
 from sipflow.calls.record import CallRecord
-from sipflow.errors import CallEnded, LocalProtocolError
+from sipflow.errors import CallEnded, LocalProtocolError, TransportError
 from sipflow.media.player import Source
 from sipflow.media.sound_file import read_sound
 from sipflow.sip.message import Headers
@@ -167,6 +168,19 @@ class FakeCall(InboundCall):
         if not 300 <= status <= 699:
             raise LocalProtocolError(f"{status} is no refusal")
         self.end(reason or f"the agent answered {status}", headers=tuple((headers or {}).items()), status=status)
+
+    async def dial(
+        self,
+        uri: str,
+        *,
+        trunk: str = "",  # noqa: ARG002  (nobody is reached by any way)
+        caller: str = "",  # noqa: ARG002
+        headers: Mapping[str, str] | None = None,  # noqa: ARG002
+        codecs: tuple[str, ...] = (),  # noqa: ARG002
+    ) -> OutboundCall:
+        """Reach nobody: what an agent does then can be tested here; see `InboundCall.dial`."""
+        self._lifetime.check()
+        raise TransportError(f"{uri} cannot be reached from a fake call")
 
     def end(self, why: str, *, headers: tuple[tuple[str, str], ...] = (), status: int = 603) -> None:
         """End the call from the agent's side; twice is once."""

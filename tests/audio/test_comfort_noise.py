@@ -105,6 +105,16 @@ def test_the_same_description_again_changes_nothing_and_the_same_seed_gives_the_
     assert start + first.read(160) == second.read(320)
 
 
+def test_a_description_that_is_replaced_before_it_was_heard_leaves_no_trace() -> None:
+    first, second = new_noise(), new_noise()
+    for level_dbov in range(-20, -60, -1):
+        first.describe(Noise(level_dbov))
+    first.describe(Noise(-60))
+    second.describe(Noise(-60))
+
+    assert first.read(320) == second.read(320)
+
+
 @given(st.binary(min_size=1, max_size=40), st.lists(st.integers(0, 20_000), max_size=5))
 def test_any_description_gives_as_many_samples_as_asked_for(payload: bytes, requests: list[int]) -> None:
     noise = new_noise()

@@ -11,8 +11,6 @@ from statistics import median
 from types import TracebackType
 from typing import Any, Self
 
-import numpy as np
-
 from sipflow.audio.tones import measure_tone, sine
 from sipflow.audio.wav import read_wav, wav_header
 from tests.interop.free_ports import free_media_ports, free_sip_port
@@ -94,7 +92,7 @@ class Phone:
         Args:
             folder: empty; has its configuration, log and recordings.
             transport: udp, tcp or tls, of all that it sends.
-            codec: PCMU or PCMA, or another in the form of baresip, such as "opus/48000/2"; the only one it offers.
+            codec: PCMU or PCMA, or another in the form of baresip, such as "opus/48000/1"; the only one it offers.
             pbx: where it registers, if anywhere.
             account: its name, there or anywhere.
             ca: the authority that it trusts.
@@ -107,7 +105,7 @@ class Phone:
         self.uri = f"sip:{account}@127.0.0.1:{self.port};transport={transport}"
         self.events: list[dict[str, Any]] = []
         self._folder = folder
-        self._rate_hz, self._channels = _form(codec)
+        self._rate_hz = int(codec.split("/")[1]) if "/" in codec else _RATE_HZ
         self._control_port = free_sip_port()
         self._responses: dict[str, dict[str, Any]] = {}
         self._socket: socket.socket | None = None
@@ -135,9 +133,7 @@ class Phone:
         (self._folder / "accounts").write_text(account + "\n", encoding="utf-8")
         (self._folder / "contacts").touch()
         tone = sine(TONE_HZ, _TONE_MS, level_dbfs=TONE_DBFS, sample_rate_hz=self._rate_hz)
-        if self._channels == 2:
-            tone = np.repeat(np.frombuffer(tone, "<i2"), 2).tobytes()
-        (self._folder / "tone.wav").write_bytes(wav_header(len(tone), self._rate_hz, self._channels) + tone)
+        (self._folder / "tone.wav").write_bytes(wav_header(len(tone), self._rate_hz) + tone)
 
     def __enter__(self) -> Self:
         self._program = Program("baresip", [self._command, "-f", str(self._folder)], self._folder / "baresip.log")
@@ -274,13 +270,6 @@ def _account(name: str, transport: str, codec: str, pbx: Kamailio | None, proof:
         options += f";auth_user={proof[0]};auth_pass={proof[1]}"
     host, refresh_s = (DOMAIN, 300) if pbx is not None else ("127.0.0.1", 0)
     return f"<sip:{name}@{host};transport={transport}>;regint={refresh_s};{options}"
-
-
-def _form(codec: str) -> tuple[int, int]:
-    """Give the sample rate and the channels of a codec in the form of baresip."""
-    _, _, form = codec.partition("/")
-    rate, _, channels = form.partition("/")
-    return int(rate or _RATE_HZ), int(channels or 1)
 
 
 def _modules() -> Path:

@@ -460,6 +460,16 @@ def test_a_packet_time_that_changes_on_the_way_loses_nothing(ticks: int) -> None
     assert buffer.lost + buffer.late + buffer.skipped == 0
 
 
+def test_timestamps_that_count_by_another_clock_than_agreed_lose_nothing() -> None:
+    """As G.722 by 16000 a second, where RFC 3551 §4.5.2 wants 8000."""
+    buffer = new_buffer()
+    sent = [packet._replace(at=packet.at / 2) for packet in stream(1000, ticks=320)]
+    answers = played_at_its_own_pace(sent, buffer)
+
+    assert [number(answer) for answer in answers if isinstance(answer, bytes)] == list(range(1000))
+    assert buffer.packet_ticks == TICKS
+
+
 # Whatever comes
 
 arrivals = st.lists(

@@ -109,7 +109,8 @@ class Connection(asyncio.Protocol):
         self._mask_at = 0
         self._waiting: deque[bytes] = deque()
         self._audio_is_text = True
-        self._full_since: float | None = None
+        self._full = False  # what may be unread by the bot
+        self._full_looks = self._silent_looks = 0
         self._heard_at = self._loop.time()
         self._watch: asyncio.TimerHandle | None = None
         self._goodbye: asyncio.TimerHandle | None = None
@@ -157,7 +158,7 @@ class Connection(asyncio.Protocol):
 
     def send_audio(self, message: bytes, *, is_text: bool) -> None:
         """Send a message with audio; one that the bot has no room for waits, and the oldest of too many is lost."""
-        if self._full_since is not None:
+        if self._full:
             self._audio_is_text = is_text
             self._waiting.append(message)
             if len(self._waiting) > _WAITING_FRAMES:
@@ -207,6 +208,7 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Read a little at once, for other calls wait."""
         self._heard_at = self._loop.time()
+        self._silent_looks = 0
         if len(data) <= _SLICE_BYTES and not self._unread and not self._holding and self._listening:
             self._read(data)
         else:
@@ -238,12 +240,12 @@ class Connection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """Let audio wait: the bot does not read."""
-        self._full_since = self._loop.time()
+        self._full = True
 
     def resume_writing(self) -> None:
         """Send what has waited."""
-        self._full_since = None
-        while self._waiting and self._full_since is None:
+        self._full = False
+        while self._waiting and not self._full:
             self.send_audio(self._waiting.popleft(), is_text=self._audio_is_text)
 
     # Reading
@@ -375,20 +377,26 @@ class Connection(asyncio.Protocol):
             self._goodbye = self._loop.call_later(_CLOSE_S, self.abort, "")  # the bot should close the connection
 
     def _look(self) -> None:
-        """Ping the bot, unless it has been silent, or has read nothing, for too long."""
-        now, drop_s = self._loop.time(), self._limits.drop_s
+        """Ping the bot, unless it has been silent, or has read nothing, for too long.
+
+        Looks are counted, not seconds: when this process stalls, that is not the bot's silence.
+        """
+        self._silent_looks += 1
+        self._full_looks += 1
         if self._holding or not self._listening or self._reading_later is not None:
-            self._heard_at = now  # it is we who do not read
-        if now - self._heard_at >= drop_s:
+            self._silent_looks = 0  # it is we who do not read
+        if not self._full:
+            self._full_looks = 0
+        drop_s, ping_s = self._limits.drop_s, self._limits.ping_s
+        if self._silent_looks * ping_s > drop_s:
             self.abort(f"the bot was silent for {drop_s:g} s, pongs included")
-            return
-        if self._full_since is not None and now - self._full_since >= drop_s:
+        elif self._full_looks * ping_s > drop_s:
             self.abort(f"the bot read nothing for {drop_s:g} s")
-            return
-        if self._protocol.state is State.OPEN:
-            self._protocol.send_ping(os.urandom(4))
-            self._flush()
-        self._watch = self._loop.call_later(self._limits.ping_s, self._look)
+        else:
+            if self._protocol.state is State.OPEN:
+                self._protocol.send_ping(os.urandom(4))
+                self._flush()
+            self._watch = self._loop.call_later(ping_s, self._look)
 
     def _refusal(self) -> TransportError | None:
         """Put a failed handshake into a sentence."""
