@@ -46,6 +46,7 @@ class Inbound:
         "_next",
         "_noise_type",
         "_on_digit",
+        "_on_first",
         "_payload_type",
         "_peer",
         "_put",
@@ -74,6 +75,7 @@ class Inbound:
         playout: Playout,
         *,
         on_digit: Callable[[str], None] | None,
+        on_first: Callable[[float], None],
         on_rtcp: Callable[[bytes], None],
         clock: Callable[[], float],
     ) -> None:
@@ -83,6 +85,7 @@ class Inbound:
         self.playout = playout
         self._put = playout.buffer.put
         self._on_digit = on_digit
+        self._on_first = on_first
         self.on_rtcp = on_rtcp
         self.on_dtls: Callable[[bytes, Address], None] | None = None
         self.unprotect: Callable[[bytes], bytes | None] | None = None
@@ -244,5 +247,6 @@ class Inbound:
         """Begin with a new synchronisation source: other sequence numbers, other timestamps."""
         if self.first_at is None:
             self.first_at = now
+            self._on_first(now)
         self._ssrc = ssrc
         self.playout.restart()

@@ -9,7 +9,6 @@ from sipflow.media.poller import Poller
 from sipflow.media.schedule import Due, Paced, Schedule
 
 _PHASE_MS = 2
-_HEARD_BEFORE = 2  # phases, 4 ms: time for an agent to answer a frame with the packet that leaves next
 
 
 class Pacer:
@@ -44,22 +43,24 @@ class Pacer:
     def __len__(self) -> int:
         return len(self._sending)
 
-    def add(self, stream: Paced, *, ptime_ms: int = 20) -> int:
+    def add(self, stream: Paced, *, ptime_ms: int = 20) -> None:
         """Have a stream send every `ptime_ms` (10 to 60) until it is removed; one that is there already moves.
-
-        Must be called in the running loop. Gives the number of its phase, for `hear`.
-        """
-        phase = self._sending.add(stream, ptime_ms, now=time.monotonic())
-        self._arm()
-        return phase
-
-    def hear(self, stream: Paced, *, ptime_ms: int = 20, before: int | None = None) -> None:
-        """Have a stream play out every `ptime_ms`, until it is removed: 4 ms before the phase `before`, if it is given.
 
         Must be called in the running loop.
         """
-        phase = None if before is None else before - _HEARD_BEFORE
-        self._hearing.add(stream, ptime_ms, now=time.monotonic(), phase=phase)
+        self._sending.add(stream, ptime_ms, now=time.monotonic())
+        self._arm()
+
+    def hear(self, stream: Paced, *, ptime_ms: int = 20, after: float | None = None) -> None:
+        """Have a stream play out every `ptime_ms`, until it is removed; one that is there already moves.
+
+        Args:
+            stream: what is played out.
+            ptime_ms: 10 to 60.
+            after: when a packet of it came, monotonic seconds: play-out follows a little later, so that packets that
+                are slower than this one are in time without waiting longer than they must.
+        """
+        self._hearing.add(stream, ptime_ms, now=time.monotonic(), after=after)
         self._arm()
 
     def remove(self, stream: Paced) -> None:

@@ -1,8 +1,13 @@
 """When each stream's next packet is due. Pure: the pacer asks it, and tests play it in simulated time."""
 
 from heapq import heapify, heappush, heapreplace
-from math import inf
+from math import ceil, inf
 from typing import NamedTuple, Protocol
+
+_FOLLOWS_MS = range(
+    6, 12
+)  # after a moment: time for packets that come later than others, and no more waiting than that
+_CROWDED = 8  # streams in one phase, beyond twice the average, are too many
 
 
 class Paced(Protocol):
@@ -49,6 +54,10 @@ class _Phase:
         return self.origin + self.number * self.period_s
 
 
+def _crowd(phase: _Phase) -> int:
+    return len(phase.members)
+
+
 class Schedule:
     """Spreads streams over the packet time and says who is due.
 
@@ -84,17 +93,15 @@ class Schedule:
         """When the next phase is due: monotonic seconds, infinite while there is no stream."""
         return self._heap[0][0] if self._heap else inf
 
-    def add(self, member: Paced, ptime_ms: int, *, now: float, phase: int | None = None) -> int:
+    def add(self, member: Paced, ptime_ms: int, *, now: float, after: float | None = None) -> None:
         """Give a stream a place; its first tick comes within a packet time. One that has a place moves.
 
         Args:
             member: the stream.
             ptime_ms: its packet time.
             now: monotonic seconds.
-            phase: the number of its phase, modulo how many there are; None is the emptiest.
-
-        Returns:
-            The number of its phase.
+            after: a moment, monotonic seconds, to which its ticks should follow by 6 to 12 ms, unless too many do so
+                already; None is the emptiest phase.
         """
         self.remove(member)
         if self._origin is None:
@@ -104,16 +111,23 @@ class Schedule:
             count = max(ptime_ms // self._phase_ms, 1)
             phases = [_Phase(self._origin + n * self._phase_ms / 1000, ptime_ms) for n in range(count)]
             self._phases[ptime_ms] = phases
-        if phase is None:
-            phase = min(range(len(phases)), key=lambda number: len(phases[number].members))
-        place = phases[phase % len(phases)]
+        place = self._place(phases, after)
         if not place.members:
             place.number = int((now - place.origin) // place.period_s) + 1
             self._entries += 1
             heappush(self._heap, (place.due_at, self._entries, place))
         place.members[member] = None
         self.members[member] = place
-        return phase
+
+    def _place(self, phases: list[_Phase], after: float | None) -> _Phase:
+        """Find the emptiest phase, of those that follow a moment if that is asked for and they are not crowded."""
+        if after is not None and self._origin is not None:
+            first = ceil((after - self._origin) * 1000 / self._phase_ms) + _FOLLOWS_MS.start // self._phase_ms
+            last = first + len(_FOLLOWS_MS) // self._phase_ms
+            near = min((phases[n % len(phases)] for n in range(first, last)), key=_crowd)
+            if _crowd(near) <= _CROWDED + 2 * len(self.members) // len(phases):
+                return near
+        return min(phases, key=_crowd)
 
     def remove(self, member: Paced) -> None:
         """Forget a stream; one that has no place is no error."""

@@ -91,7 +91,13 @@ class MediaSession:
         self._playout.on_pace = self._hear
         self._reporting = Reporting(pair.rtp, pair.rtcp, clock=clock)
         self._inbound = Inbound(
-            pair.rtp, latch, self._playout, on_digit=on_digit, on_rtcp=self._reporting.take, clock=clock
+            pair.rtp,
+            latch,
+            self._playout,
+            on_digit=on_digit,
+            on_first=self._follow,
+            on_rtcp=self._reporting.take,
+            clock=clock,
         )
         self.queue = PlayQueue(limit_s=settings.play_queue_s)
         self._outbound = Outbound(
@@ -363,18 +369,20 @@ class MediaSession:
         self.agreed = agreed
 
     def _pace(self, ptime_ms: int) -> None:
-        """Send every packet time, and play out as often, a little before."""
-        phase = self._pacer.add(self._outbound, ptime_ms=ptime_ms)
-        if ptime_ms == self._playout.ptime_ms:
-            self._pacer.hear(self._playout, ptime_ms=ptime_ms, before=phase)
-        else:
-            self._hear(ptime_ms)
+        """Send every packet time; play out as often until the far end's packets have another."""
+        self._pacer.add(self._outbound, ptime_ms=ptime_ms)
+        self._hear(ptime_ms)
 
     def _hear(self, ptime_ms: int) -> None:
         """Play out as often as the far end sends."""
         self._playout.pace(ptime_ms)
         if self._loop is not None:
             self._pacer.hear(self._playout, ptime_ms=ptime_ms)
+
+    def _follow(self, at: float) -> None:
+        """Play out a little after the far end's packets come."""
+        if self._loop is not None:
+            self._pacer.hear(self._playout, ptime_ms=self._playout.ptime_ms, after=at)
 
     def _remote(self, agreed: Agreed) -> Address | None:
         """Give the peer's address as the socket will name it; None while SDP names none (old hold, RFC 3264 §8.4)."""

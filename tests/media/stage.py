@@ -69,11 +69,10 @@ class HandPacer(Pacer):
         self.hearing: dict[Paced, int] = {}
         self.now = 1000.0
 
-    def add(self, stream: Paced, *, ptime_ms: int = 20) -> int:
+    def add(self, stream: Paced, *, ptime_ms: int = 20) -> None:
         self.members[stream] = ptime_ms
-        return 0
 
-    def hear(self, stream: Paced, *, ptime_ms: int = 20, before: int | None = None) -> None:
+    def hear(self, stream: Paced, *, ptime_ms: int = 20, after: float | None = None) -> None:
         self.hearing[stream] = ptime_ms
 
     def remove(self, stream: Paced) -> None:

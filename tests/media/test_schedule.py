@@ -153,11 +153,21 @@ def test_a_stream_added_twice_is_there_once_with_the_later_packet_time() -> None
     assert [at for at, _ in play(schedule, 0.1)] == [0.04, 0.08]
 
 
-def test_a_stream_takes_the_phase_it_is_given_and_the_next_one_the_emptiest() -> None:
+def test_ticks_follow_a_moment_by_six_to_twelve_milliseconds_where_that_is_asked_for() -> None:
+    for arrived_ms in range(0, 200, 7):
+        schedule = Schedule(origin=0.0)
+        stream = Stream()
+        schedule.add(stream, 20, now=1.0, after=arrived_ms / 1000)
+        (at, _) = play(schedule, 1.02)[0]
+
+        assert 0.006 <= round((at - arrived_ms / 1000) % 0.02, 6) <= 0.012
+
+
+def test_streams_that_all_come_at_one_moment_are_spread_when_they_become_many() -> None:
     schedule = Schedule(origin=0.0)
-    first, second = Stream(), Stream()
+    for _ in range(500):
+        schedule.add(Stream(), 20, now=1.0, after=1.0)
 
-    assert schedule.add(first, 20, now=0.0, phase=13) == 13
-    assert schedule.add(second, 20, now=0.0) == 0
+    counts = Counter(at for at, _ in play(schedule, 1.0199))
 
-    assert play(schedule, 0.03) == [(0.006, first), (0.02, second), (0.026, first)]
+    assert max(counts.values()) <= 2 * 50 + 9
