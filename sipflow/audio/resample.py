@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import soxr  # type: ignore[import-untyped]
+import soxr
 
 from sipflow.audio.frame import SAMPLE_BYTES, Frame
 from sipflow.audio.tones import to_pcm

@@ -84,30 +84,33 @@ class MediaSession:
         self._silent_since = 0.0
         self._watch: asyncio.TimerHandle | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._latch = latch = Latch(None, packets=settings.latch_packets, silent_s=settings.latch_silent_s)
+        self._threads = threads
+        self._ear: ToneEar | None = None
+        self.queue = PlayQueue(limit_s=settings.play_queue_s)
         self._playout = Playout(
             find_codec("PCMU"), ptime_ms=settings.ptime_ms, min_ms=settings.jitter_min_ms, max_ms=settings.jitter_max_ms
         )
         self._playout.on_pace = self._hear
         self._reporting = Reporting(pair.rtp, pair.rtcp, clock=clock)
-        self._inbound = Inbound(
-            pair.rtp,
-            latch,
-            self._playout,
-            on_digit=on_digit,
-            on_first=self._follow,
-            on_rtcp=self._reporting.take,
-            clock=clock,
-        )
-        self.queue = PlayQueue(limit_s=settings.play_queue_s)
+        self._latch = Latch(None, packets=settings.latch_packets, silent_s=settings.latch_silent_s)
+        self._inbound = self._receiver(on_digit)
         self._outbound = Outbound(
-            pair.rtp, latch, self.queue, start=start or StreamStart.random(), send_silence=settings.send_silence
+            pair.rtp, self._latch, self.queue, start=start or StreamStart.random(), send_silence=settings.send_silence
         )
         self._encryption = Encryption(pair.rtp, self._inbound, self._outbound, self._reporting)
         if on_failed is not None:
             self._encryption.on_failed = on_failed
-        self._threads = threads
-        self._ear: ToneEar | None = None
+
+    def _receiver(self, on_digit: Callable[[str], None] | None) -> Inbound:
+        return Inbound(
+            self.pair.rtp,
+            self._latch,
+            self._playout,
+            on_digit=on_digit,
+            on_first=self._follow,
+            on_rtcp=self._reporting.take,
+            clock=self._clock,
+        )
 
     def __repr__(self) -> str:
         return f"MediaSession(port {self.pair.port})"

@@ -288,8 +288,9 @@ class UserAgent:
                 return []
             return self._turn_away(transaction, hop, Refusal(481, "there is no INVITE to cancel"))  # §9.2
         usage = invite.owner
-        if not isinstance(usage, InviteUsage):
-            return self._stack.respond(transaction, 200, now=now)  # §9.2: it found its INVITE, already refused by us
+        if not isinstance(usage, InviteUsage):  # §9.2: it found its INVITE, refused by us or with a call that is over
+            late = self._stack.response(request, 200, to_tag=invite.response_tag)
+            return list(self._stack.layer.respond(transaction, late, now=now))
         response = self._stack.response(request, 200, to_tag=usage.established.local_tag)  # §9.2: the INVITE's tag
         outputs: list[Output] = list(self._stack.layer.respond(transaction, response, now=now))
         return outputs + usage.cancelled(invite, request, now=now)

@@ -180,7 +180,8 @@ class Talkers:
 
     def _invite(self, talker: Talker) -> bytes:
         host, port = talker.sock.getsockname()
-        lines = ("v=0", f"o=- 1 1 IN IP4 {host}", "s=-", f"c=IN IP4 {host}", "t=0 0", f"m=audio {port} RTP/AVP 0")
+        lines = ("v=0", f"o=- 1 1 IN IP4 {host}", "s=-", f"c=IN IP4 {host}", "t=0 0", f"m=audio {port} RTP/AVP 0 101")
+        lines += ("a=rtpmap:101 telephone-event/8000",)  # without it tones are listened for in the audio
         body = "".join(f"{line}\r\n" for line in lines)
         return self._request("INVITE", talker, 1, body)
 

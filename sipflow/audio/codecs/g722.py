@@ -82,7 +82,7 @@ class G722Encoder:
 def _coder() -> Any:
     """Make a coder, which decodes or encodes one stream."""
     try:
-        from G722 import G722  # type: ignore[import-not-found]  # it has no types
+        from G722 import G722
     except ImportError:
         raise MediaError("G.722 needs its package: pip install g722") from None
     return G722(SAMPLE_RATE_HZ, _BITS_PER_SECOND)

@@ -25,6 +25,12 @@ class InviteServer(Machine):
         """What was sent last; b"" before the first response."""
         return self._response
 
+    def forget(self) -> None:
+        """Also let go of a 2xx that only a broken connection would have sent again."""
+        super().forget()
+        if self.state is ACCEPTED and not self._reliable:
+            self._response = b""
+
     def start(self, *, now: float) -> list[MachineOutput]:  # noqa: ARG002  (all machines have one shape)
         """Hand up the INVITE."""
         return [Deliver(self.request)]

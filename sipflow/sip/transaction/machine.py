@@ -31,6 +31,8 @@ COMPLETED: Final = State.COMPLETED
 CONFIRMED: Final = State.CONFIRMED
 TERMINATED: Final = State.TERMINATED
 
+NO_REQUEST: Final = Request("", "")  # in the place of one that has been forgotten
+
 
 class Machine:
     """One transaction without addresses, table or clock.
@@ -64,6 +66,10 @@ class Machine:
             self._expires_at = now + seconds
         else:
             self.terminate()
+
+    def forget(self) -> None:
+        """Let go of all that a machine does not need which only absorbs and repeats."""
+        self.request = NO_REQUEST
 
     def terminate(self) -> None:
         """Stop both timers; nothing is sent or handed up any more."""

@@ -121,6 +121,7 @@ class InviteUsage:
         outputs = self.reply(transaction, 200, now=now)
         if self.state is ENDING or self.state is ENDED:
             return outputs  # the two BYEs crossed
+        transaction.forget_request()
         answered = self.state is ANSWERED or self.state is CONFIRMED
         outputs += self._close_invites(now)
         if answered:

@@ -306,6 +306,8 @@ class UasInvite(InviteUsage):
             self._reliable.stop()
             self._offer_open = False
         outputs = super()._finish(by, status, why, message)
+        self.transaction.response_tag = self.established.local_tag  # §9.2: of a CANCEL that comes too late, as well
+        self.transaction.forget_request()
         if self._forget_at is not None:
             self._stack.remember(self)
             self._stack.schedule(self)

@@ -64,7 +64,7 @@ def test_every_alaw_code_has_the_value_of_table_1() -> None:
 def test_every_sample_gets_the_ulaw_code_of_its_step() -> None:
     edges = decision_values(ULAW_STEPS)
     expected = bytes(
-        (0xFF if sample >= 0 else 0x7F) - min(bisect_right(edges, abs(sample >> 2)) - 1, 127)
+        (0xFF if sample >= 0 else 0x7F) - min(bisect_right(edges, (sample if sample >= 0 else ~sample) / 4) - 1, 127)
         for sample in range(-32768, 32768)
     )
 
