@@ -12,12 +12,13 @@ BIN := $(VENV)/bin
 # -qq leaves errors only: on some machines pip warns at length about things nobody here can change.
 PIPECAT := $(VENV)/pipecat
 PIPECAT_PIP := $(PIPECAT)/bin/python -m pip install -qq --disable-pip-version-check --no-input
+LIVEKIT := $(VENV)/livekit
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-input
 
 # $(call checked,what it is,command): one line when it is well, the command's own output when it is not.
 checked = if out=$$($(2) 2>&1); then echo "ok: $(1)"; else echo "not ok: $(1)"; echo "$$out"; failed=1; fi
 
-.PHONY: help run setup test-tools pipecat test check scenarios bench clean
+.PHONY: help run setup test-tools pipecat livekit test check scenarios bench clean
 .DEFAULT_GOAL := help
 
 help:
@@ -29,6 +30,7 @@ help:
 	@echo "make setup       only set up the virtual environment with what developers need"
 	@echo "make test-tools  only set up the programs that the tests call (Debian packages)"
 	@echo "make pipecat     only set up the environment of the Pipecat bot that the tests call"
+	@echo "make livekit     only set up the LiveKit Agents that the tests call"
 	@echo "make clean       remove the virtual environment and caches"
 
 run: $(VENV)/.installed
@@ -70,7 +72,16 @@ $(PIPECAT)/.installed: tests/interop/pipecat.txt | $(VENV)/pyvenv.cfg
 		&& $(PIPECAT_PIP) --no-deps 'pipecat-ai>=1.14,<2'; then touch $@; \
 	else echo "Pipecat cannot be installed here: the tests that need it are skipped"; [ "$${CI:-}" != true ]; fi
 
-test: $(VENV)/.developed test-tools pipecat
+livekit: $(LIVEKIT)/.installed
+
+# A folder beside sipflow's own packages, for what it lacks; CI=true as above.
+$(LIVEKIT)/.installed: tests/interop/livekit.txt | $(VENV)/.developed
+	@echo "Installing LiveKit Agents for the tests (once)"
+	@rm -rf $(LIVEKIT)
+	@if $(PIP) --no-deps --target $(LIVEKIT) -r tests/interop/livekit.txt; then touch $@; \
+	else echo "LiveKit Agents cannot be installed here: the tests that need it are skipped"; [ "$${CI:-}" != true ]; fi
+
+test: $(VENV)/.developed test-tools pipecat livekit
 	@$(BIN)/python -m pytest $(ARGS)
 
 scenarios: $(VENV)/.developed test-tools

@@ -105,6 +105,7 @@ STATIC_PAYLOAD_TYPES = {
 }
 
 
+@lru_cache(maxsize=512)
 def parse_fmtp(value: str) -> tuple[int, str] | None:
     """Read the value of `a=fmtp`: payload type and parameters (RFC 8866 §6.15)."""
     match = _FMTP.fullmatch(value)

@@ -145,8 +145,9 @@ def _events_of(audio: PeerAudio, codec: Codec) -> tuple[int | None, int]:
 
 def _beside(audio: PeerAudio, name: str, clock_rate_hz: int) -> int | None:
     """Find the number of what is no codec, but comes in the stream of one."""
+    wanted = name.lower()
     for number, encoding, rate, _ in audio.mappings:
-        if rate == clock_rate_hz and encoding.upper() == name.upper():
+        if rate == clock_rate_hz and encoding.lower() == wanted:
             return number
     return None
 

@@ -45,6 +45,8 @@ def codecs_named(names: tuple[str, ...]) -> tuple[Codec, ...]:
 
 def minptime_ms(fmtp: str) -> int:
     """Give the shortest packet time of Opus that a peer wants (RFC 7587 §7); 0 if it does not say."""
+    if not fmtp:
+        return 0
     match = _MINPTIME.fullmatch(fmtp)
     return int(match[1]) if match else 0
 

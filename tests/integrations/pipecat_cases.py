@@ -24,6 +24,7 @@ from sipflow.audio.tones import measure_tone, sine
 from sipflow.errors import LocalProtocolError
 from sipflow.integrations.pipecat import SipflowParams, SipflowTransport
 from sipflow.testing import FakeCall, run
+from tests.integrations.elsewhere import load_snippet
 
 RATE_HZ = 24000
 
@@ -264,3 +265,12 @@ async def test_what_a_call_does_not_have_is_refused_at_once():
     for wrong in ({"audio_in_channels": 2}, {"audio_out_channels": 2}, {"audio_in_sample_rate": 22050}):
         with pytest.raises(LocalProtocolError):
             SipflowTransport(FakeCall(), SipflowParams(**wrong))
+
+
+async def test_the_bot_of_the_page_says_back_what_it_hears():
+    names = load_snippet("sipflow.integrations.pipecat")
+    call = live(audio=sine(1000, 2000), patience_s=0.5)
+    await asyncio.wait_for(run(names["bot"], call), 20)
+
+    assert call.answered
+    assert measure_tone(call.played[-8000:], 1000) == pytest.approx(-16.0, abs=1.0)
