@@ -45,6 +45,8 @@ class Leg:
                 "or ask for another rate with call.frames(sample_rate_hz=...)"
             )
         self._rate_hz = rate_hz
+        if self.media is not None:
+            self.media.session.prefer(rate_hz)
 
     def _rate(self, asked_hz: int | None = None) -> int:
         """Give the rate asked for, or the call's, which is settled by that."""

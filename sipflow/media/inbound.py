@@ -31,6 +31,7 @@ class Inbound:
         source: loss and jitter of what the peer sends.
         first_at, last_at: when packets of the peer came; None until the first.
         bytes, malformed, unexpected, digits: counters of `MediaStatistics`.
+        wish_hz: the rate that a codec of several rates should give; heard by the next `agree`.
         on_rtcp: told each RTCP datagram that came on the RTP port where that was agreed (RFC 5761).
         on_dtls: told each datagram of a handshake, and where it came from; None where none was agreed.
         unprotect: opens a datagram; None where nothing is encrypted. It gives None for what is not authentic.
@@ -66,6 +67,7 @@ class Inbound:
         "source",
         "unexpected",
         "unprotect",
+        "wish_hz",
     )
 
     def __init__(
@@ -101,6 +103,7 @@ class Inbound:
         self._told = -1  # `_next` when the latch last knew
         self._peer: Address = ("", 0)
         self.bytes = self.malformed = self.unexpected = self.digits = 0
+        self.wish_hz = 16000
         self.first_at: float | None = None
         self.last_at: float | None = None
 
@@ -112,7 +115,7 @@ class Inbound:
         """
         receivable = ((agreed.receive_payload_type, agreed.codec), *agreed.receivable)
         codecs = {
-            number: (find_codec(codec.name, codec.clock_rate_hz, codec.channels), codec.fmtp)
+            number: (find_codec(codec.name, codec.clock_rate_hz, codec.channels).at(self.wish_hz), codec.fmtp)
             for number, codec in reversed(receivable)
         }
         self._rtcp_mux = agreed.rtcp_mux

@@ -16,6 +16,7 @@ from sipflow.rtp.telephone_event import EventPacket, encode_event
 from sipflow.sdp.agreement import Agreed
 
 _SAMPLE_BYTES = 2
+_WIDE_HZ = 16000  # what speech needs, and what most recognisers and voices work at
 _PLAIN = 0x80
 _pack = Struct("!BBHII").pack  # RFC 3550 §5.1, as `rtp.packet.header` writes it, without the call
 
@@ -66,6 +67,7 @@ class Outbound:
     Attributes:
         queue: what is to be played, at `sample_rate_hz`.
         sample_rate_hz: of what the codec takes.
+        wish_hz: the rate that a codec of several rates should take; heard by the next `agree`.
         ssrc: ours.
         timestamp: of the packet that is due next.
         packets, bytes, errors: `packets_sent`, `bytes_sent` and `send_errors` of `MediaStatistics`.
@@ -75,6 +77,7 @@ class Outbound:
 
     __slots__ = (
         "_encode",
+        "_event_hz",
         "_event_timestamp",
         "_event_type",
         "_events",
@@ -100,6 +103,7 @@ class Outbound:
         "ssrc",
         "taps",
         "timestamp",
+        "wish_hz",
     )
 
     def __init__(
@@ -115,12 +119,14 @@ class Outbound:
         self.protect: Callable[[bytes], bytes] | None = None
         self.taps: tuple[Tap, ...] = ()
         self.sample_rate_hz = 8000
+        self.wish_hz = _WIDE_HZ
         self._key: tuple[AudioCodec, str, int] | None = None
         self._encode: Callable[[bytes], bytes] = bytes
         self._silence = b""  # encoded; b"" where the encoder has a memory and must be given `_quiet`
         self._quiet = b""
         self._payload_type = self._frame_bytes = self._frame_ticks = self._ptime_ms = 0
         self._event_type: int | None = None
+        self._event_hz = 8000
         self._events: deque[tuple[EventPacket | None, Fate | None]] = deque()  # one per tick; None is a pause
         self._event_timestamp = 0
         self.packets = self.bytes = self.errors = 0
@@ -131,10 +137,10 @@ class Outbound:
         Raises:
             MediaError: a codec was agreed that sipflow has not.
         """
-        codec = find_codec(agreed.codec.name, agreed.codec.clock_rate_hz, agreed.codec.channels)
-        key = (codec, getattr(agreed, "fmtp_send", ""), agreed.ptime_ms)
+        codec = find_codec(agreed.codec.name, agreed.codec.clock_rate_hz, agreed.codec.channels).at(self.wish_hz)
+        key = (codec, agreed.fmtp_send, agreed.ptime_ms)
         if key != self._key:
-            encoder: Encoder = codec.new_encoder(getattr(agreed, "fmtp_send", ""), agreed.ptime_ms)
+            encoder: Encoder = codec.new_encoder(agreed.fmtp_send, agreed.ptime_ms)
             self._key = key
             self._encode = encoder.encode
             self._silence = codec.silence(agreed.ptime_ms) if isinstance(codec, PlainCodec) else b""
@@ -150,6 +156,7 @@ class Outbound:
         self._frame_ticks = agreed.ptime_ms * codec.clock_rate_hz // 1000
         self._sends = sends
         self._event_type = agreed.telephone_event_send
+        self._event_hz = agreed.telephone_event_hz or codec.clock_rate_hz
         if self._event_type is None:
             self._drop_events()
 
@@ -210,7 +217,7 @@ class Outbound:
         ptime_ms = self._ptime_ms
         for digit in digits:
             yield from encode_event(
-                digit, duration_ms=duration_ms, ptime_ms=ptime_ms, clock_rate_hz=self._frame_ticks * 1000 // ptime_ms
+                digit, duration_ms=duration_ms, ptime_ms=ptime_ms, clock_rate_hz=self._event_hz
             )
             yield from [None] * -(-gap_ms // ptime_ms)
 

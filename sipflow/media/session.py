@@ -193,6 +193,10 @@ class MediaSession:
         """Give a sink no more; no error if it never listened."""
         self._playout.forget(sink)
 
+    def prefer(self, sample_rate_hz: int) -> None:
+        """Have a codec that knows several rates, such as Opus, work at this one from the next agreement on."""
+        self._inbound.wish_hz = self._outbound.wish_hz = sample_rate_hz
+
     def hear_tones(self, on_tone: Callable[[str], None] | None) -> None:
         """Tell each DTMF digit that is heard in the audio from now on; None listens no more."""
         if self._ear is not None:

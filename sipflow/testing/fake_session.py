@@ -40,6 +40,9 @@ class FakeSession:
         self._recordings: tuple[Recording, ...] = ()
         self._statistics = MediaStatistics(codec="PCMU" if sample_rate_hz == 8000 else "L16")
 
+    def prefer(self, sample_rate_hz: int) -> None:
+        """Have no codec to ask for another rate."""
+
     def frames(self) -> FrameReader:
         """Read what is heard from now on."""
         queue = FrameQueue(self.queue.sample_rate_hz, limit=_QUEUE_FRAMES)

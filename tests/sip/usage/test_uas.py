@@ -1,11 +1,14 @@
 """A call that comes in: rung, answered, refused, cancelled; every race of the called side (RFC 3261 §9.2, §13.3)."""
 
+from weakref import ref
+
 import pytest
 
 from sipflow.errors import LocalProtocolError
 from sipflow.sip.digest import Account
 from sipflow.sip.headers.reason import Reason
 from sipflow.sip.outputs import Confirmed, Ended, InviteReceived
+from sipflow.sip.transaction.machine import NO_REQUEST
 from tests.support.calls import SDP, offered, taken
 from tests.support.wire import shown
 
@@ -419,6 +422,37 @@ def test_a_cancel_after_our_refusal_is_answered_200_rfc3261_9_2() -> None:
 
     assert wire.methods()[2:] == ["b 486", "a CANCEL", "b 200"]
     assert len(bob.happened(Ended)) == 1
+
+
+def test_a_cancel_after_the_call_is_answered_with_the_invites_tag_rfc3261_9_2() -> None:
+    wire, alice, bob, invite = taken()
+    tag = alice.response(200).to.tag
+    alice.ask("BYE", "b", cseq=2, to_tag=tag or "")
+    wire.play()
+
+    alice.cancel(invite, "b")
+    wire.play()
+
+    late = alice.response(200)
+    assert (late.cseq.method, late.to.tag) == ("CANCEL", tag)
+    assert len(bob.happened(Ended)) == 1
+
+
+def test_what_stays_of_a_call_after_its_bye_repeats_and_absorbs_and_keeps_neither_call_nor_requests() -> None:
+    wire, alice, bob, invite = taken()
+    bye = alice.ask("BYE", "b", cseq=2, to_tag=alice.response(200).to.tag or "")
+    wire.play()
+    usage = ref(bob.happened(Ended)[0].usage)
+    bob.events.clear()
+
+    alice.tell(bye, "b")
+    alice.tell(invite, "b")
+    wire.play()
+
+    assert wire.methods()[-3:] == ["a BYE", "a INVITE", "b 200"]  # the 200 is the BYE's: the INVITE's was acknowledged
+    assert bob.ua.counts == {"transactions": 2, "dialogs": 0}
+    left = usage()
+    assert left is None or left.transaction.request is NO_REQUEST
 
 
 def test_a_repeated_cancel_is_answered_again_and_ends_nothing_twice() -> None:
