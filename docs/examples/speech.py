@@ -9,6 +9,7 @@ from sipflow.calls.inbound import InboundCall
 
 RATE_HZ = 16000  # what the model in pocketsphinx has learnt
 WORDS = ["yes", "no", "one", "two", "three", "four", "five"]  # a short list is understood even over a telephone
+SILENCE = bytes(RATE_HZ // 5 * 2)  # around a word, or the recogniser misses its edges
 GRAMMAR = f"#JSGF V1.0; grammar words; public <word> = {' | '.join(WORDS)};"
 
 
@@ -50,7 +51,7 @@ class Ear:
 
     def _understand(self, pcm: bytes) -> str:
         self._decoder.start_utt()
-        self._decoder.process_raw(pcm, full_utt=True)
+        self._decoder.process_raw(SILENCE + pcm + SILENCE, full_utt=True)
         self._decoder.end_utt()
         found = self._decoder.hyp()
         return found.hypstr if found is not None else ""

@@ -180,6 +180,8 @@ class Conversation:
     def received(self, kind: int, payload: bytes) -> None:
         """Take a message of the bot."""
         if self._over.done():
+            if self._socket is not None:
+                self._socket.hold(1.0)  # it is soon closed
             return
         rate_hz = RATES_HZ.get(kind)
         if rate_hz is not None:

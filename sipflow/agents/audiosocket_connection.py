@@ -11,12 +11,15 @@ from contextlib import suppress
 from typing import Protocol, cast
 
 from sipflow.agents.audiosocket_wire import Kind, Messages, encode
+from sipflow.agents.stream.throttle import Throttle
 from sipflow.errors import RemoteProtocolError
 
 _WRITE_LIMIT_BYTES = 64 << 10  # unread by the far end, beside what the kernel holds; then audio is dropped
 _LOOK_S = 0.5
 _HALF_S = 5.0  # for the other half of a message
 _CLOSE_S = 1.0  # for what was written to be read
+_TOKENS_AT_ONCE, _TOKENS_PER_S = 2000.0, 1500.0  # a message is one, and so is each KiB in it; then the far end waits
+_BYTES_PER_TOKEN = 1024
 _CLOSED = "the far end closed the connection"
 _READ_BYTES = 64 << 10  # that wait for us, beside what one read of the socket gives
 
@@ -63,6 +66,7 @@ class AudioSocket(asyncio.Protocol):
         self._end: tuple[bool, str] | None = None  # of what the far end sends: cleanly, why
         self._gone: asyncio.Future[None] = self._loop.create_future()
         self._heard_at = self._loop.time()
+        self._throttle = Throttle(_TOKENS_AT_ONCE, _TOKENS_PER_S, now=self._heard_at)
         self._full_since: float | None = None
         self.unread = 0
 
@@ -184,6 +188,9 @@ class AudioSocket(asyncio.Protocol):
                 self._all_handed_on()
                 break
             self._listener.received(*message)
+            wait_s = self._throttle.take(1 + len(message[1]) / _BYTES_PER_TOKEN, self._heard_at)
+            if wait_s > 0:
+                self.hold(wait_s)
         transport = self._transport
         if transport is None or transport.is_closing() or self._end is not None:
             return

@@ -33,7 +33,8 @@ from sipflow.calls.call import Call
 from sipflow.calls.events import Subscription
 from sipflow.calls.inbound import InboundCall
 from sipflow.calls.leg import checked_rate
-from sipflow.errors import CallEnded, LocalProtocolError, MediaError
+from sipflow.calls.outbound import OutboundCall
+from sipflow.errors import CallEnded, CallFailed, LocalProtocolError, MediaError
 from sipflow.media.reader import FrameReader
 
 _AHEAD_MS = 40  # of the bot's audio; one that is written is taken once no more waits
@@ -60,9 +61,10 @@ class SipflowParams(TransportParams):
 class SipflowTransport(BaseTransport):
     """One call as a Pipecat transport.
 
-    The call is answered when the pipeline starts, unless it is answered already. The caller's audio and digits come
-    out of `input()`; `output()` plays audio and sends digits, and drops what has not been sent at an interruption. An
-    EndFrame hangs up after the last sample, a CancelFrame at once; a caller who hangs up cancels the pipeline.
+    A call in is answered when the pipeline starts, unless it is answered already; a call out is waited for. The
+    caller's audio and digits come out of `input()`; `output()` plays audio and sends digits, and drops what has not
+    been sent at an interruption. An EndFrame hangs up after the last sample, a CancelFrame at once; a caller who hangs
+    up cancels the pipeline.
 
     Event handlers: `on_client_connected(transport, call)`, `on_client_disconnected(transport, call)`.
 
@@ -133,7 +135,7 @@ class SipflowInput(BaseInputTransport):
         checked_rate(self.sample_rate)
 
     async def start(self, frame: StartFrame) -> None:
-        """Answer the call, and begin to listen."""
+        """Answer the call, or wait until it is answered, and begin to listen."""
         await super().start(frame)
         if self._tasks:
             return
@@ -141,8 +143,10 @@ class SipflowInput(BaseInputTransport):
         try:
             if not call.answered and isinstance(call, InboundCall):
                 await call.answer()
+            elif not call.answered and isinstance(call, OutboundCall):
+                await call.wait_answered()
             audio, digits = call.frames(sample_rate_hz=self.sample_rate), call.dtmf
-        except CallEnded as error:
+        except (CallEnded, CallFailed) as error:
             await self._leave(error.reason)
             return
         await self._transport.told("on_client_connected")

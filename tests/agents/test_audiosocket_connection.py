@@ -132,6 +132,22 @@ async def test_a_flood_waits_in_the_network_and_not_in_memory() -> None:
         assert connection._messages.waiting_bytes < 1 << 20
 
 
+async def test_a_flood_of_tiny_messages_is_throttled() -> None:
+    async def script(visit: Visit) -> None:
+        while True:
+            visit.writer.write(message(0x02) * 10_000)
+            await visit.writer.drain()
+
+    heard = Heard()
+    async with connected(script) as connection:
+        connection.listen(heard)
+        began = asyncio.get_running_loop().time()
+        await asyncio.sleep(0.5)
+        took_s = asyncio.get_running_loop().time() - began
+
+    assert 2000 <= len(heard.messages) <= 2000 + 1500 * (took_s + 0.2)
+
+
 async def test_audio_that_is_not_read_is_dropped_and_counted() -> None:
     async def script(visit: Visit) -> None:
         visit.writer.transport.pause_reading()  # type: ignore[attr-defined]

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 
@@ -34,7 +35,7 @@ async def talks(call: InboundCall) -> None:
 
 
 @asynccontextmanager
-async def between(endpoint: Agent, *, fallback: bool = True, **options: object) -> AsyncIterator[tuple[Stage, Stage]]:
+async def between(endpoint: Agent, *, fallback: bool = True, **options: Any) -> AsyncIterator[tuple[Stage, Stage]]:
     """Give the stage of caller and edge, and the stage whose callee is the endpoint."""
 
     async def middle(call: InboundCall) -> object:
@@ -46,7 +47,7 @@ async def between(endpoint: Agent, *, fallback: bool = True, **options: object) 
         staged(endpoint, ports=(42000, 42200)) as far,
         staged(middle) as near,  # type: ignore[arg-type]  # what it returns is for the runner
     ):
-        near.agent.runner._agents["desk"] = (AgentSpec("desk", "test"), takes_over)  # type: ignore[assignment]
+        near.agent.runner._agents["desk"] = (AgentSpec("desk", "test"), takes_over)
         yield near, far
 
 

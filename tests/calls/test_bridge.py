@@ -165,8 +165,7 @@ async def test_the_caller_hanging_up_hangs_up_the_other_with_the_reason() -> Non
         await stages.quiet()
         (record,) = stages.far.kept.records
 
-    (parting,) = stages.partings or [None]
-    assert parting is None or parting.leg is stages.near.agent.calls[0]
+    assert [parting.leg for parting in stages.partings] == [stages.near.agent.calls[0]]
     assert record.ending is not None
     assert (record.ending.q850, "done talking" in record.ending.why) == (31, True)
 

@@ -8,7 +8,7 @@ import pytest
 from tests.house.tree import ROOT, Module, modules
 
 # These folders of tests prove a behaviour of the whole and not a module; or are what tests are made of.
-WHOLE = frozenset({"bench", "fuzz", "house", "interop", "scenario", "support", "torture"})
+WHOLE = frozenset({"bench", "examples", "fuzz", "house", "interop", "scenario", "support", "torture"})
 
 # path of a module without a test file of its own -> the reason. Keep it empty.
 WITHOUT_A_TEST: dict[str, str] = {}

@@ -273,4 +273,4 @@ async def test_the_bot_of_the_page_says_back_what_it_hears():
     await asyncio.wait_for(run(names["bot"], call), 20)
 
     assert call.answered
-    assert measure_tone(call.played[-8000:], 1000) == pytest.approx(-16.0, abs=1.0)
+    assert measure_tone(call.played[8000:24000], 1000) == pytest.approx(-16.0, abs=1.0)

@@ -13,11 +13,12 @@ from sipflow.agents.spec import AgentSpec
 from sipflow.audio.tones import measure_tone, sine
 from sipflow.errors import CallEnded, TransportError
 from sipflow.integrations import audiosocket as server_module
-from sipflow.integrations.audiosocket import AudioSocketServer
+from sipflow.integrations.audiosocket import AudioSocketServer, Handler
 from sipflow.integrations.audiosocket_call import AudioSocketCall
 from tests.agents.audiosocket_bots import DTMF, HANGUP, SLIN, Visit
 from tests.agents.audiosocket_bots import UUID as UUID_KIND
 from tests.calls.stage import staged
+from tests.integrations.elsewhere import load_snippet
 
 ID = UUID("01234567-89ab-4def-8123-456789abcdef")
 
@@ -234,3 +235,25 @@ async def test_sipflow_s_own_client_and_server_carry_a_real_call() -> None:
     assert measure_tone(heard[-16000:], 1000) == pytest.approx(-12.0, abs=1.0)
     assert max(measure_tone(tail[at : at + 1280], 1336) for at in range(0, len(tail) - 1280, 640)) > -25  # the 5
     assert ending.status == 200
+
+
+async def test_the_server_of_the_page_serves() -> None:
+    names = load_snippet("sipflow.integrations.audiosocket")
+    servers: list[AudioSocketServer] = []
+
+    def on_any_port(handler: Handler, **where: object) -> AudioSocketServer:
+        assert where == {"host": "127.0.0.1", "port": 9092}
+        servers.append(AudioSocketServer(handler, port=0))
+        return servers[0]
+
+    names["AudioSocketServer"] = on_any_port
+    serving = asyncio.ensure_future(names["main"]())  # type: ignore[operator]
+    while not servers or not servers[0].port:  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+    async with asterisk(servers[0].port) as visit:
+        await visit.hear()
+        await visit.say(DTMF, b"1")
+        async with asyncio.timeout(10):
+            await visit.hear_until(HANGUP)
+    serving.cancel()
+    await asyncio.wait({serving})
