@@ -183,7 +183,7 @@ async def test_an_endpoint_that_does_not_answer_in_time_is_480_without_a_fallbac
 @pytest.mark.parametrize(
     "options", [{"uri": "sip:x@127.0.0.1:1"}, {"uri": "sip:x@no-such-host.invalid"}, {"uri": "200", "trunk": "gone"}]
 )
-async def test_an_endpoint_that_cannot_be_reached_is_replaced_or_503(options: dict[str, object]) -> None:
+async def test_an_endpoint_that_cannot_be_reached_is_replaced_or_503(options: dict[str, Any]) -> None:
     async with between(talks, **options) as (near, _):
         call = await near.call()
         heard = await hear(call, 400)
@@ -265,7 +265,8 @@ async def test_digits_reach_the_endpoint_and_come_back() -> None:
 
 async def test_the_endpoint_is_told_what_the_configuration_says_of_the_call() -> None:
     headers = {"X-Customer": "{X-Id} of {caller}", "X-Nothing": "{X-Absent}", "X-Plain": "{{as it is}}"}
-    async with between(answer_and_wait, headers=headers, **{"from": "{caller}"}) as (near, far):
+    options: dict[str, Any] = {"headers": headers, "from": "{caller}"}
+    async with between(answer_and_wait, **options) as (near, far):
         call = await near.call(headers=(("X-Id", "77"),))
         there = far.agent.calls[0]
         told = dict(there.variables)

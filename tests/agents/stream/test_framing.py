@@ -86,6 +86,7 @@ def test_a_message_in_fragments_is_the_library_s_with_all_that_comes_between() -
         whole(Opcode.TEXT, bytes(MOST + 100)),
         b"\x81\x7f" + b"\xff" * 8,
     ],
+    ids=["masked", "too long", "endless"],
 )
 def test_what_must_not_be_goes_to_the_library_at_once_and_all_that_follows_too(bad: bytes) -> None:
     deframer = Deframer(max_message_bytes=MOST)
