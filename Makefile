@@ -7,6 +7,8 @@ PYTHON ?= $(shell for each in python3 python3.11 python3.12 python3.13 python3.1
 
 CONFIG ?= config/sipflow.yaml
 ARGS ?=
+# Most tests wait for something: more of them at a time than there are cores.
+JOBS ?= 4
 VENV := .venv
 BIN := $(VENV)/bin
 # -qq leaves errors only: on some machines pip warns at length about things nobody here can change.
@@ -82,7 +84,7 @@ $(LIVEKIT)/.installed: tests/interop/livekit.txt | $(VENV)/.developed
 	else echo "LiveKit Agents cannot be installed here: the tests that need it are skipped"; [ "$${CI:-}" != true ]; fi
 
 test: $(VENV)/.developed test-tools pipecat livekit
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
 
 scenarios: $(VENV)/.developed test-tools
 	@$(BIN)/python -m pytest tests/scenario $(ARGS)

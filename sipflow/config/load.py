@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-from sipflow.agents.handlers import wrong_reference
+from sipflow.agents.handlers import BUILT_IN, wrong_reference
 from sipflow.agents.spec import AgentSpec
 from sipflow.calls.settings import Settings as CallSettings
 from sipflow.config.agent_section import agent_spec
@@ -127,6 +127,12 @@ class _Reader:
             for name in specs:
                 if problem := wrong_reference(name, specs):
                     section.report(problem, name, "fallback")
+        known = self._trunk_names | self._names("numbers")  # a number may have a trunk of its own
+        for name, spec in specs.items():
+            trunk = spec.options.get("trunk")
+            if section is not None and spec.handler in BUILT_IN and isinstance(trunk, str) and trunk not in known:
+                why = f"there is no trunk {trunk[:80]!r}" + suggestion(trunk, self._trunk_names)
+                section.report(why, name, "trunk")
         return specs
 
     def _names(self, key: str) -> frozenset[str]:

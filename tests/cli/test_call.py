@@ -280,11 +280,11 @@ async def test_answered_and_silent_is_1() -> None:
     assert out.endswith("nothing was heard: check NAT, firewall and media.advertise at the far end\n")
 
 
-async def test_digits_that_the_far_end_cannot_take_are_told_and_end_the_call_with_3() -> None:
-    status, out, err = await called(Phone(b"200 OK"), "--digits", "1", "--seconds", "10")
+async def test_digits_are_played_as_tones_to_a_far_end_that_takes_no_events() -> None:
+    status, out, err = await called(Phone(b"200 OK"), "--digits", "1", "--seconds", "1")
 
-    assert (status, err) == (3, "")
-    assert re.search(r"^488 answered, but no digits can be sent: ", out, re.MULTILINE)
+    assert (status, err) == (1, "")  # answered, and this phone says nothing
+    assert "no digits can be sent" not in out
 
 
 async def test_words_of_a_rude_far_end_take_no_terminal_over() -> None:

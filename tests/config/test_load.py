@@ -360,3 +360,18 @@ def test_a_fallback_is_another_agent(fallback: str, why: str) -> None:
 
     assert why in str(error.value)
     assert parse(STREAMS % "echo", file="a.yaml").agents["bot"].options["fallback"] == "echo"
+
+
+def test_an_agent_calls_through_a_trunk_that_there_is() -> None:
+    text = """
+trunks: {pbx: {sip_domain: pbx.example.com}}
+agents:
+  ai: {handler: sip_endpoint, uri: "200", trunk: %s}
+  own: {handler: "my_agents:desk", trunk: whatever it means to it}
+"""
+
+    assert parse(text % "pbx", file="a.yaml").agents["ai"].options["trunk"] == "pbx"
+    with pytest.raises(ConfigError) as error:
+        parse(text % "pbk", file="a.yaml")
+
+    assert str(error.value) == "a.yaml:4: agents.ai.trunk: there is no trunk 'pbk'; did you mean pbx?"
