@@ -63,7 +63,15 @@ class ConfigError(SipflowError):
 
 
 class TransportError(SipflowError):
-    """A message could not be carried: no address, refused, reset, timed out, or TLS not trusted."""
+    """A message could not be carried: no address, refused, reset, timed out, or TLS not trusted.
+
+    Attributes:
+        final: asking again changes nothing: the far end said no, and was not just out of reach.
+    """
+
+    def __init__(self, message: str = "", *, final: bool = False) -> None:
+        super().__init__(message)
+        self.final = final
 
 
 class CallEnded(SipflowError):  # noqa: N818  (the quiet end of a call is an event first, an error second)

@@ -58,7 +58,7 @@ class Edge:
         """Close everything; the calls must be over."""
         await self.tasks.close()
         await self.endpoint.close()
-        self.desk.close()
+        await self.desk.close()
 
 
 def build(

@@ -1,5 +1,6 @@
 """Hands out media sessions: a port pair of the right address family, the common pacer, the settings."""
 
+import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from time import monotonic
@@ -82,9 +83,12 @@ class MediaDesk:
         now = monotonic()
         return [pool.counts(now=now) for pool in self._pools.values()]
 
-    def close(self) -> None:
-        """Stop the pacer, close every socket, and finish recordings; sessions must be closed before."""
+    async def close(self) -> None:
+        """Stop the pacer, close every socket, and wait until recordings are finished; sessions must be closed before.
+
+        Cancelling leaves the recordings being finished.
+        """
         self.pacer.close()
-        self._threads.shutdown(wait=True)
         for pool in self._pools.values():
             pool.close()
+        await asyncio.to_thread(self._threads.shutdown)  # a disk may be slow, and what else goes down is not to wait

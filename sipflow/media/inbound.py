@@ -16,6 +16,7 @@ from sipflow.sdp.agreement import Agreed
 
 _unpack = Struct("!BBHII").unpack_from  # RFC 3550 §5.1, as `parse_packet` reads it, without the object
 _PLAIN = 0x80
+Decoding = dict[int, tuple[AudioCodec, str]]  # by payload type, with format parameters
 _DATAGRAM_BYTES = 2048  # more than fits an Ethernet packet; the rest of a longer one is cut off
 
 
@@ -91,7 +92,7 @@ class Inbound:
         self.on_rtcp = on_rtcp
         self.on_dtls: Callable[[bytes, Address], None] | None = None
         self.unprotect: Callable[[bytes], bytes | None] | None = None
-        self._codecs: dict[int, tuple[AudioCodec, str]] = {}  # by payload type, with format parameters
+        self._codecs: Decoding = {}
         self._payload_type = self._event_type = self._noise_type = -1
         self._rtcp_mux = False
         self._events_hz = 8000
@@ -107,28 +108,31 @@ class Inbound:
         self.first_at: float | None = None
         self.last_at: float | None = None
 
-    def agree(self, agreed: Agreed) -> None:
-        """Take what was agreed: payload types, codecs, direction.
+    def decoding(self, agreed: Agreed) -> Decoding:
+        """Find the codecs that may come, by payload type, for `agree`; nothing changes yet.
 
         Raises:
             MediaError: a codec was agreed that sipflow has not.
         """
         receivable = ((agreed.receive_payload_type, agreed.codec), *agreed.receivable)
-        codecs = {
+        return {
             number: (find_codec(codec.name, codec.clock_rate_hz, codec.channels).at(self.wish_hz), codec.fmtp)
             for number, codec in reversed(receivable)
         }
+
+    def agree(self, agreed: Agreed, codecs: Decoding) -> None:
+        """Take what was agreed: payload types, codecs, direction."""
         self._rtcp_mux = agreed.rtcp_mux
         self._codecs = codecs if agreed.receives else {}
         if agreed.codec.clock_rate_hz != self._events_hz:  # RFC 4733 §2.1: events share the audio's clock
             self._events_hz = agreed.codec.clock_rate_hz
-            self._events = EventReceiver(self._events_hz)
+            self._events.retime(self._events_hz)
         events = agreed.telephone_event_receive
         self._event_type = events if agreed.receives and events is not None else -1
         noise = agreed.comfort_noise_receive
         self._noise_type = noise if agreed.receives and noise is not None else -1
         known = self._codecs.get(self._payload_type)
-        if known is None or known[0] is not self.playout.codec:
+        if known is None or known[0] != self.playout.codec:
             self._payload_type = self._next = -1  # the next packet says which codec it is
 
     def expect(self, remote: Address, *, now: float) -> None:

@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol, Self
 
 from sipflow.audio.codecs import AudioCodec, Encoder, find_codec
 from sipflow.audio.codecs.plain import PlainCodec
-from sipflow.errors import LocalProtocolError
+from sipflow.errors import LocalProtocolError, MediaError
 from sipflow.media.latch import Latch
 from sipflow.media.play_queue import Fate, PlayQueue
 from sipflow.rtp.telephone_event import EventPacket, encode_event
@@ -45,6 +45,17 @@ class StreamStart(NamedTuple):
         )
 
 
+class Encoding(NamedTuple):
+    """An encoder, and what it was made for.
+
+    Attributes:
+        key: codec, the peer's format parameters, packet time in milliseconds.
+    """
+
+    key: tuple[AudioCodec, str, int]
+    encoder: Encoder
+
+
 class Tap(Protocol):
     """Somebody who is given what is sent, such as a recording."""
 
@@ -77,6 +88,7 @@ class Outbound:
 
     __slots__ = (
         "_encode",
+        "_encoding",
         "_event_hz",
         "_event_timestamp",
         "_event_type",
@@ -84,7 +96,6 @@ class Outbound:
         "_frame_bytes",
         "_frame_ticks",
         "_gap",
-        "_key",
         "_latch",
         "_payload_type",
         "_ptime_ms",
@@ -120,7 +131,7 @@ class Outbound:
         self.taps: tuple[Tap, ...] = ()
         self.sample_rate_hz = 8000
         self.wish_hz = _WIDE_HZ
-        self._key: tuple[AudioCodec, str, int] | None = None
+        self._encoding: Encoding | None = None
         self._encode: Callable[[bytes], bytes] = bytes
         self._silence = b""  # encoded; b"" where the encoder has a memory and must be given `_quiet`
         self._quiet = b""
@@ -131,17 +142,22 @@ class Outbound:
         self._event_timestamp = 0
         self.packets = self.bytes = self.errors = 0
 
-    def agree(self, agreed: Agreed, *, sends: bool) -> None:
-        """Take what was agreed: codec, payload types, packet time; `sends` when there is somebody to send to.
+    def encoding(self, agreed: Agreed) -> Encoding:
+        """Make what encodes as was agreed, for `agree`; nothing changes yet. It is what there is if that will do.
 
         Raises:
-            MediaError: a codec was agreed that sipflow has not.
+            MediaError: a codec was agreed that sipflow has not, or that has no such packet time.
         """
         codec = find_codec(agreed.codec.name, agreed.codec.clock_rate_hz, agreed.codec.channels).at(self.wish_hz)
         key = (codec, agreed.fmtp_send, agreed.ptime_ms)
-        if key != self._key:
-            encoder: Encoder = codec.new_encoder(agreed.fmtp_send, agreed.ptime_ms)
-            self._key = key
+        now = self._encoding
+        return now if now is not None and now.key == key else Encoding(key, codec.new_encoder(*key[1:]))
+
+    def agree(self, agreed: Agreed, encoding: Encoding, *, sends: bool) -> None:
+        """Take what was agreed: codec, payload types, packet time; `sends` when there is somebody to send to."""
+        codec, encoder = encoding.key[0], encoding.encoder
+        if encoding is not self._encoding:
+            self._encoding = encoding
             self._encode = encoder.encode
             self._silence = codec.silence(agreed.ptime_ms) if isinstance(codec, PlainCodec) else b""
             self._frame_bytes = agreed.ptime_ms * encoder.sample_rate_hz // 1000 * _SAMPLE_BYTES
@@ -247,13 +263,13 @@ class Outbound:
         sequence = self._sequence
         self._sequence = sequence + 1
         packet = _pack(_PLAIN, payload_type | marker << 7, sequence & 0xFFFF, timestamp, self.ssrc) + payload
-        if self.protect is not None:
-            packet = self.protect(packet)
-            if not packet:
-                return
         try:
+            if self.protect is not None:
+                packet = self.protect(packet)
+                if not packet:
+                    return
             self._sendto(packet, target)
-        except OSError:  # no buffer space, unreachable, refused: a lost packet, and the next one may pass
+        except (OSError, MediaError):  # no buffer space, unreachable, too long for SRTP: lost, and the next may pass
             self.errors += 1
             return
         self.packets += 1

@@ -14,7 +14,7 @@ from sipflow.audio.tones import level_dbfs
 from sipflow.errors import RemoteProtocolError
 from sipflow.rtp.jitter import JitterBuffer, Missing
 
-_PACES_MS = range(10, 61)
+_PACES_MS = range(5, 121)  # of packets that come; what we send has 10 to 60
 _QUIET_DBFS = -45.0  # the noise of a quiet room on a telephone
 
 
@@ -103,7 +103,12 @@ class Playout:
             sink.end()
 
     def decode_with(self, codec: AudioCodec, fmtp: str = "") -> None:
-        """Decode with another codec from here on; what waits in the old one is heard first, at once."""
+        """Decode with another codec from here on; what waits in the old one is heard first, at once.
+
+        The same codec goes on as it was, whatever number its packets have now, or after a hold.
+        """
+        if self._running and codec == self.codec:
+            return
         self._flush()
         self._counted = self.late
         before_hz = self.sample_rate_hz

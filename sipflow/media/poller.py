@@ -4,20 +4,26 @@ import asyncio
 import select
 import socket
 from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from typing import Any
 
 Reader = Callable[[], None]
 
-WATCHED = 40  # streams; more bring packets faster than the pacer ticks, so that its ticks are when to look
+WATCHED = 40  # sockets; more bring packets faster than the pacer ticks, so that its ticks are when to look
 _WATCHED_AGAIN = 20
+_EPOLL = hasattr(select, "epoll")  # Linux
 
 
 class Poller:
     """Calls each stream's reader when a packet waits on its socket, one packet at a time.
 
-    With few streams the loop watches all their sockets through one descriptor and readers are called at once. With
-    more than WATCHED, nobody watches: the pacer calls `poll` at each of its ticks, every 2 ms, which is precise enough
-    to measure jitter by and spares a wake-up per packet. A reader takes one packet; what waits behind it is seen by
-    the next poll, so a flood on one call takes 500 packets a second at most and holds up no other.
+    With few sockets the loop watches all of them through one descriptor and readers are called at once. With more than
+    WATCHED, nobody watches: the pacer calls `poll` at each of its ticks, every 2 ms, which is precise enough to measure
+    jitter by and spares a wake-up per packet. A reader takes one packet; what waits behind it is seen by the next poll,
+    so a flood on one call takes 500 packets a second at most and holds up no other.
+
+    Where the system has no epoll, as macOS, the loop watches every socket by itself.
 
     Attributes:
         polled: whether `poll` must be called.
@@ -27,7 +33,8 @@ class Poller:
     def __init__(self) -> None:
         """Open nothing yet."""
         self._readers: dict[int, Reader] = {}
-        self._epoll: select.epoll | None = None
+        self._files: dict[socket.socket, int] = {}  # a closed socket does not know its number any more
+        self._epoll: Any = None  # select.epoll, which not every system has
         self._loop: asyncio.AbstractEventLoop | None = None
         self.polled = False
         self.failed = 0
@@ -37,28 +44,36 @@ class Poller:
 
     def add(self, sock: socket.socket, reader: Reader) -> None:
         """Call `reader` whenever `sock` has a packet. Must be called in the running loop."""
+        file = sock.fileno()
+        if file in self._readers:  # of a socket that was closed and not removed
+            self._files = {other: number for other, number in self._files.items() if number != file}
+            self._forget_file(file)
+        self._files[sock] = file
+        self._readers[file] = reader
+        if not _EPOLL:
+            self._loop = asyncio.get_running_loop()
+            self._loop.add_reader(file, partial(self._call, reader))
+            return
         if self._epoll is None:
             self._epoll = select.epoll()
-        file = sock.fileno()
         self._epoll.register(file, select.EPOLLIN)
-        self._readers[file] = reader
         if len(self._readers) > WATCHED:
             self._unwatch()
             self.polled = True
         elif not self.polled and self._loop is None:
-            self._watch(self._epoll)
+            self._watch()
 
     def remove(self, sock: socket.socket) -> None:
-        """Forget a socket; no error if it is not there."""
-        file = sock.fileno()
-        if self._readers.pop(file, None) is None or self._epoll is None:
+        """Forget a socket, closed or not; no error if it is not there."""
+        file = self._files.pop(sock, None)
+        if file is None:
             return
-        self._epoll.unregister(file)
+        self._forget_file(file)
         if not self._readers:
             self.close()
         elif self.polled and len(self._readers) <= _WATCHED_AGAIN:
             self.polled = False
-            self._watch(self._epoll)
+            self._watch()
 
     def poll(self) -> None:
         """Have every reader called whose socket has a packet."""
@@ -75,21 +90,38 @@ class Poller:
 
     def close(self) -> None:
         """Watch nothing any more. Streams that are added later begin anew."""
+        for file in list(self._readers) if not _EPOLL else ():
+            self._forget_file(file)
         self._unwatch()
         self.polled = False
         self._readers.clear()
+        self._files.clear()
         if self._epoll is not None:
             self._epoll.close()
             self._epoll = None
 
-    def _watch(self, epoll: select.epoll) -> None:
+    def _forget_file(self, file: int) -> None:
+        del self._readers[file]
+        if self._epoll is not None:
+            with suppress(OSError):  # closed already, which took it out
+                self._epoll.unregister(file)
+        elif self._loop is not None:
+            self._loop.remove_reader(file)
+
+    def _watch(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._loop.add_reader(epoll.fileno(), self.poll)
+        self._loop.add_reader(self._epoll.fileno(), self.poll)
 
     def _unwatch(self) -> None:
         if self._loop is not None and self._epoll is not None:
             self._loop.remove_reader(self._epoll.fileno())
         self._loop = None
+
+    def _call(self, reader: Reader) -> None:
+        try:
+            reader()
+        except Exception as error:  # noqa: BLE001  (counted, as with `poll`)
+            self._report(error)
 
     def _report(self, error: Exception) -> None:
         self.failed += 1

@@ -1,9 +1,12 @@
 """A call on disk, written while it runs, so that a process that is killed leaves a file that plays."""
 
 import asyncio
+import threading
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Executor
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -32,15 +35,17 @@ class Writer(Protocol):
 
 
 class WavFile:
-    """A WAV file, whose header tells the truth at most a second late."""
+    """A WAV file that plays at any moment: its header is brought up to date with every chunk."""
 
     def __init__(self, path: Path, sample_rate_hz: int) -> None:
         """Create the file, or empty it; OSError if that cannot be."""
         self._file = path.open("wb")
         self._writer = WavWriter(self._file, sample_rate_hz, _CHANNELS)
+        self._file.flush()
 
     def write(self, pcm: bytes) -> None:
         self._writer.write(pcm)
+        self._writer.finish()
 
     def close(self) -> None:
         self._writer.finish()
@@ -101,8 +106,10 @@ class Recording:
         self._tracks = tracks
         self._threads = threads
         self._loop = asyncio.get_running_loop()
+        self._lock = threading.Lock()  # of the three below, which the loop and the writing thread share
         self._waiting: deque[bytes] = deque()
         self._busy = False  # a thread is writing, or has closed the file
+        self._ending = False
         self._stopped: asyncio.Future[None] | None = None
         self._on_stop: list[Callable[[], None]] = []
 
@@ -124,9 +131,12 @@ class Recording:
         if maker is None:
             raise MediaError(f"a recording cannot be {format!r}: there are {', '.join(_WRITERS)}")
         path = Path(path)
-        loop = asyncio.get_running_loop()
+        making = asyncio.get_running_loop().run_in_executor(threads, maker, path, sample_rate_hz)
         try:
-            writer = await loop.run_in_executor(threads, maker, path, sample_rate_hz)
+            writer = await asyncio.shield(making)
+        except asyncio.CancelledError:
+            making.add_done_callback(_abandon)
+            raise
         except (OSError, ValueError) as error:  # ValueError: a NUL in the name, or FFmpeg's refusal
             raise MediaError(f"{path} cannot be recorded to: {error}") from None
         return cls(path, writer, Tracks(sample_rate_hz), threads)
@@ -143,8 +153,9 @@ class Recording:
 
     def pause(self) -> None:
         """Record nothing until `resume`; the file goes on without a gap, both voices still aligned."""
-        self.paused = True
-        self._flush()
+        if not self.paused:
+            self.paused = True
+            self._flush(last=True)
 
     def resume(self) -> None:
         """Record again."""
@@ -197,46 +208,59 @@ class Recording:
         self._stopped = self._loop.create_future()
         for callback in self._on_stop:
             callback()
-        self._flush()
-        self._write_next()
+        self._flush(last=True)
+        with self._lock:
+            self._ending = True
+            idle, self._busy = not self._busy, True
+        if idle:
+            self._loop.run_in_executor(self._threads, self._work, b"")
 
-    # Writing
+    # Writing: one thread at a time, in order. It needs no loop to go on, so what waits is written when that has ended.
 
-    def _flush(self) -> None:
-        pcm = self._tracks.take()
+    def _flush(self, *, last: bool = False) -> None:
+        """Hand over what has come; `last` before a pause or the end, when nothing follows on it."""
+        pcm = self._tracks.take(last=last)
         if not pcm or self.error:
             return
-        if len(self._waiting) >= _MOST_WAITING:
+        with self._lock:
+            idle = not self._busy
+            kept = idle or len(self._waiting) < _MOST_WAITING
+            self._busy = True
+            if kept and not idle:
+                self._waiting.append(pcm)
+        if idle:
+            self._loop.run_in_executor(self._threads, self._work, pcm)
+        elif not kept:
             self.lost_ms += len(pcm) * 1000 // (2 * _CHANNELS * self._tracks.sample_rate_hz)
-            return
-        self._waiting.append(pcm)
-        self._write_next()
 
-    def _write_next(self) -> None:
-        """Have the next chunk written by a thread, one at a time and in order; after the last, the file is closed."""
-        if self._busy:
-            return
-        if self._waiting:
-            self._busy = True
-            work = self._loop.run_in_executor(self._threads, self._writer.write, self._waiting.popleft())
-            work.add_done_callback(self._written)
-        elif self._stopped is not None:
-            self._busy = True
-            self._loop.run_in_executor(self._threads, self._writer.close).add_done_callback(self._closed)
+    def _work(self, pcm: bytes) -> None:
+        """Write all that waits, in a thread; after the last, close the file."""
+        while True:
+            if pcm and not self.error:  # a full disk does not get emptier by trying
+                self._attempt(partial(self._writer.write, pcm))
+            with self._lock:
+                pcm = self._waiting.popleft() if self._waiting else b""
+                if not pcm and not self._ending:
+                    self._busy = False
+                    return
+            if not pcm:
+                break
+        self._attempt(self._writer.close)
+        with suppress(RuntimeError):  # the loop has ended: nobody waits any more
+            self._loop.call_soon_threadsafe(self._finished)
 
-    def _written(self, done: asyncio.Future[None]) -> None:
-        self._busy = False
-        self._note(done)
-        self._write_next()
+    def _attempt(self, step: Callable[[], None]) -> None:
+        try:
+            step()
+        except Exception as error:  # noqa: BLE001  (FFmpeg has errors of its own; whatever it is, the call goes on)
+            self.error = self.error or f"{type(error).__name__}: {error}"
 
-    def _closed(self, done: asyncio.Future[None]) -> None:
-        self._note(done)
+    def _finished(self) -> None:
         if self._stopped is not None and not self._stopped.done():
             self._stopped.set_result(None)
 
-    def _note(self, done: asyncio.Future[None]) -> None:
-        """Stop writing at the first error: a full disk does not get emptier by trying."""
-        error = done.exception()
-        if error is not None:
-            self.error = self.error or f"{type(error).__name__}: {error}"
-            self._waiting.clear()
+
+def _abandon(making: "asyncio.Future[Writer]") -> None:
+    """Close a file that nobody waits for any more."""
+    if not making.cancelled() and making.exception() is None:
+        making.result().close()

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
+from sipflow.errors import MediaError
 from sipflow.media.inbound import Inbound
 from sipflow.media.latch import Address
 from sipflow.media.outbound import Outbound
@@ -55,8 +56,10 @@ class Reporting:
         self._arm()
 
     def agree(self, agreed: Agreed) -> None:
-        """Take where reports go."""
+        """Take where reports go, and in which clock the peer counts."""
         self._agreed = agreed
+        if self.reports is not None:
+            self.reports.retime(agreed.codec.clock_rate_hz)
 
     def readable(self) -> None:
         """Read one datagram that waits."""
@@ -111,24 +114,23 @@ class Reporting:
         target = self._target()
         if target is None:
             return
-        if self.protect is not None:
-            data = self.protect(data)
-        if not data:
-            return
         mux = self._agreed is not None and self._agreed.rtcp_mux
-        with suppress(OSError):  # unreachable, or no buffer space: the next report has the same counts and more
+        # Unreachable, no buffer space, or nothing that SRTP takes: the next report has the same counts and more.
+        with suppress(OSError, MediaError):
+            if self.protect is not None:
+                data = self.protect(data)
+            if not data:
+                return
             (self._rtp if mux else self._rtcp).sendto(data, target)
             self.sent += 1
 
     def _target(self) -> Address | None:
         agreed, inbound = self._agreed, self._inbound
         audio = inbound.latch.target if inbound is not None else None
-        if agreed is None or audio is None or not (agreed.sends or agreed.receives):
-            return None
+        if agreed is None or audio is None or not agreed.remote_rtcp_port:
+            return None  # on hold reports go on (RFC 3264 §5.1), but not by c=0.0.0.0 (§8.4)
         if agreed.rtcp_mux:
             return audio
-        if not agreed.remote_rtcp_port:
-            return None
         if audio == (agreed.remote_host, agreed.remote_rtp_port):
             return agreed.remote_rtcp_host, agreed.remote_rtcp_port
         return audio[0], audio[1] + 1 if audio[1] < 0xFFFF else audio[1]

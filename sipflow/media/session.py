@@ -146,7 +146,7 @@ class MediaSession:
         moved = agreed.ptime_ms != self.agreed.ptime_ms
         self._agree(agreed)
         if moved:
-            self._pace(agreed.ptime_ms)
+            self._pacer.add(self._outbound, ptime_ms=agreed.ptime_ms)  # what comes has the pace that it has
 
     def close(self) -> None:
         """Stop, end every reader, drop what is queued, give the ports back. Closing twice is no error."""
@@ -200,6 +200,8 @@ class MediaSession:
     def hear_tones(self, on_tone: Callable[[str], None] | None) -> None:
         """Tell each DTMF digit that is heard in the audio from now on; None listens no more."""
         if self._ear is not None:
+            if self._ear.on_tone is on_tone:
+                return  # a digit that is being pressed is not heard twice
             self._playout.forget(self._ear)
             self._ear = None
         if on_tone is not None and not self.closed:
@@ -238,7 +240,7 @@ class MediaSession:
         """Play samples after what is queued already. Does nothing once closed.
 
         Args:
-            pcm: signed 16-bit little-endian mono at 8 kHz, any number of samples.
+            pcm: signed 16-bit little-endian mono at the rate of `queue`, any number of samples.
             cushion_ms: for live sources, such as an echo: how much must wait before any of it is sent, at first and
                 after it ran dry, so that jitter does not break it up. 40 suits 20 ms packets. What runs ahead of the
                 cushion by more than 80 ms is dropped, oldest first.
@@ -360,14 +362,15 @@ class MediaSession:
             return None
         held_ms = self._playout.buffer.depth_ms
         one_way_ms = (self._round_trip_ms or 0.0) / 2 + held_ms + self._playout.ptime_ms
-        return opinion(self.agreed.codec.name, lost=missing / expected, one_way_ms=one_way_ms)
+        return opinion(self._playout.codec.name, lost=missing / expected, one_way_ms=one_way_ms)
 
     def _agree(self, agreed: Agreed) -> None:
         now = self._clock()
         remote = self._remote(agreed)
-        self._inbound.agree(agreed)  # refuses what we have no codec for, before anything has changed
-        self._encryption.agree(agreed, remote)
-        self._outbound.agree(agreed, sends=agreed.sends and remote is not None)
+        decoding, encoding = self._inbound.decoding(agreed), self._outbound.encoding(agreed)
+        self._encryption.agree(agreed, remote)  # up to here it may be refused, and nothing has changed
+        self._inbound.agree(agreed, decoding)
+        self._outbound.agree(agreed, encoding, sends=agreed.sends and remote is not None)
         self._reporting.agree(agreed)
         if remote is not None:
             self._inbound.expect(remote, now=now)

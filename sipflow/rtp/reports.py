@@ -78,6 +78,10 @@ class Reports:
         self.remote_fraction_lost: float | None = None
         self.remote_jitter_ms: float | None = None
 
+    def retime(self, clock_rate_hz: int) -> None:
+        """Read the peer's figures in another clock, as after a change of codec."""
+        self._rate = clock_rate_hz
+
     def receive(self, data: bytes, source: Source, *, now: float, ntp_now: int) -> bool:
         """Take one datagram of the peer's.
 

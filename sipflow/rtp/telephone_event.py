@@ -28,12 +28,16 @@ class EventReceiver:
     __slots__ = ("_duration", "_ended", "_event", "_late_ticks", "_ssrc", "_timestamp")
 
     def __init__(self, clock_rate_hz: int = 8000) -> None:
-        self._late_ticks = _LATE_S * clock_rate_hz
+        self.retime(clock_rate_hz)
         self._event = -1
         self._ssrc = -1
         self._timestamp = 0  # start of the newest event, or of its newest segment
         self._duration = 0
         self._ended = False
+
+    def retime(self, clock_rate_hz: int) -> None:
+        """Read timestamps at another rate, as after a change of codec; a digit that is being pressed goes on."""
+        self._late_ticks = _LATE_S * clock_rate_hz
 
     def receive(self, packet: RtpPacket) -> str | None:
         """Take one packet of the telephone-event payload type; give its digit if it is a new one.

@@ -56,7 +56,10 @@ class FakeSession:
         """Record what is heard and said, into a real file."""
         recording = await Recording.open(path, format=format, sample_rate_hz=self.queue.sample_rate_hz)
         recording.when_stopped(lambda: self._forget(recording))
-        self._recordings = (*self._recordings, recording)
+        if self.closed:
+            recording.end()
+        else:
+            self._recordings = (*self._recordings, recording)
         return recording
 
     def _forget(self, recording: Recording) -> None:

@@ -17,7 +17,7 @@ async def test_sessions_share_ports_and_pacer() -> None:
     assert desk.counts() == [PortCounts(lent=2, draining=0, free=2, taken=0)]
     first.close()
     second.close()
-    desk.close()
+    await desk.close()
 
 
 async def test_the_other_address_family_has_a_pool_of_its_own() -> None:
@@ -27,7 +27,7 @@ async def test_the_other_address_family_has_a_pool_of_its_own() -> None:
 
     assert session.pair.rtp.getsockname()[0] == "::"
     session.close()
-    desk.close()
+    await desk.close()
 
 
 async def test_no_free_port_is_exhaustion() -> None:
@@ -39,4 +39,4 @@ async def test_no_free_port_is_exhaustion() -> None:
         desk.open(ipv6=False)
 
     session.close()
-    desk.close()
+    await desk.close()

@@ -71,10 +71,6 @@ class Listener(Protocol):
         """
 
 
-class Refused(TransportError):  # noqa: N818  (it is what the bot did)
-    """The bot said no in a way that asking again does not change: HTTP 4xx."""
-
-
 class Connection(asyncio.Protocol):
     """One WebSocket, client side.
 
@@ -124,7 +120,7 @@ class Connection(asyncio.Protocol):
         """Wait for the handshake.
 
         Raises:
-            Refused, TransportError: it failed.
+            TransportError: it failed.
         """
         await self._open
 
@@ -406,7 +402,7 @@ class Connection(asyncio.Protocol):
         if isinstance(error, InvalidStatus):
             status = error.response.status_code
             final = 400 <= status < 500 and status not in (408, 425, 429)
-            return (Refused if final else TransportError)(f"the bot answered HTTP {status}, not a WebSocket")
+            return TransportError(f"the bot answered HTTP {status}, not a WebSocket", final=final)
         what = "no WebSocket" if isinstance(error, InvalidHandshake) else "no HTTP"
         return TransportError(f"the bot speaks {what}: {error}")
 
@@ -431,7 +427,6 @@ async def connect(
     """Open a WebSocket; nothing that the bot sends is read until `Connection.listen`.
 
     Raises:
-        Refused: the bot answered with HTTP 4xx.
         TransportError: it cannot be reached, or did not answer in time.
 
     Cancelling leaves nothing open.

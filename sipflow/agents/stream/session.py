@@ -6,7 +6,7 @@ from collections import deque
 from dataclasses import asdict, dataclass
 from enum import Enum
 
-from sipflow.agents.stream.connection import Connection, Limits, Refused, connect
+from sipflow.agents.stream.connection import Connection, Limits, connect
 from sipflow.agents.stream.dialect import FRAME_MS, Dialect, Frames
 from sipflow.agents.stream.messages import Audio, Clear, ClearMarks, Command, Hangup, Mark, Start, Unknown
 from sipflow.agents.stream.options import StreamOptions
@@ -187,7 +187,7 @@ class Session:
                 )
             except TransportError as error:
                 left_s = began + options.connect_timeout_s - self._loop.time()
-                if isinstance(error, Refused) or left_s <= RETRY_S:
+                if error.final or left_s <= RETRY_S:
                     return Outcome(How.FAILED, f"no stream to {options.host}: {error}")
                 await asyncio.sleep(RETRY_S)
             else:

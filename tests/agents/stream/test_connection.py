@@ -13,7 +13,7 @@ import pytest
 from websockets.frames import Frame, Opcode
 from websockets.typing import Subprotocol
 
-from sipflow.agents.stream.connection import Connection, Limits, Refused, connect
+from sipflow.agents.stream.connection import Connection, Limits, connect
 from sipflow.agents.stream.options import trusting
 from sipflow.errors import TransportError
 from tests.agents.stream.bots import Visit, bot
@@ -123,7 +123,7 @@ async def test_a_refusal_says_which_and_whether_asking_again_may_help(status: in
         with pytest.raises(TransportError) as error:
             await connect(found.url, timeout_s=PATIENCE_S)
 
-    assert (str(error.value), isinstance(error.value, Refused)) == (
+    assert (str(error.value), error.value.final) == (
         f"the bot answered HTTP {status}, not a WebSocket",
         final,
     )
