@@ -4,8 +4,8 @@ import importlib
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from types import ModuleType
 
-from sipflow.agents import announce, audiosocket, echo, sip_endpoint, stream
 from sipflow.agents.spec import AgentSpec, HandOver
 from sipflow.calls.inbound import InboundCall
 from sipflow.errors import AgentError
@@ -16,26 +16,39 @@ Options = Mapping[str, object]
 
 @dataclass(frozen=True, slots=True)
 class BuiltIn:
-    """A handler that ships with sipflow.
+    """A handler that ships with sipflow: a module of this room, loaded when an agent first names it.
 
     Attributes:
-        run: the agent.
-        check: raises AgentError where its options cannot work.
-        refers_to: names the agent that its options say may take over, "" for none.
+        name: of the module, and of the coroutine function in it. Its `check` raises AgentError where options cannot
+            work; its `refers_to`, if it has one, names the agent that they say may take over.
     """
 
-    run: Handler
-    check: Callable[[Options], None]
-    refers_to: Callable[[Options], str] = lambda options: ""  # noqa: ARG005  (most refer to none)
+    name: str
+
+    @property
+    def run(self) -> Handler:
+        """The agent."""
+        handler: Handler = getattr(self._module, self.name)
+        return handler
+
+    def check(self, options: Options) -> None:
+        """Refuse options that cannot work.
+
+        Raises:
+            AgentError: they cannot.
+        """
+        self._module.check(options)
+
+    def refers_to(self, options: Options) -> str:
+        """Name the agent that may take over, "" for none."""
+        return str(self._module.refers_to(options)) if hasattr(self._module, "refers_to") else ""
+
+    @property
+    def _module(self) -> ModuleType:
+        return importlib.import_module(f"sipflow.agents.{self.name}")
 
 
-BUILT_IN: dict[str, BuiltIn] = {
-    "echo": BuiltIn(echo.echo, echo.check),
-    "announce": BuiltIn(announce.announce, announce.check),
-    "stream": BuiltIn(stream.stream, stream.check, stream.refers_to),
-    "audiosocket": BuiltIn(audiosocket.audiosocket, audiosocket.check, audiosocket.refers_to),
-    "sip_endpoint": BuiltIn(sip_endpoint.sip_endpoint, sip_endpoint.check, sip_endpoint.refers_to),
-}
+BUILT_IN = {name: BuiltIn(name) for name in ("echo", "announce", "stream", "audiosocket", "sip_endpoint")}
 
 
 def load(spec: AgentSpec) -> Handler:

@@ -3,6 +3,7 @@
 import socket
 from collections.abc import Callable
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from sipflow.errors import MediaError
 from sipflow.media.dtls import DtlsHandshake, identity
@@ -10,8 +11,10 @@ from sipflow.media.inbound import Inbound
 from sipflow.media.latch import Address
 from sipflow.media.outbound import Outbound
 from sipflow.media.reporting import Reporting
-from sipflow.rtp.srtp import SrtpSession
 from sipflow.sdp.agreement import Agreed, SrtpKeys
+
+if TYPE_CHECKING:
+    from sipflow.rtp.srtp import SrtpSession
 
 
 class Encryption:
@@ -89,6 +92,8 @@ class Encryption:
         self.on_failed(why)
 
     def _use(self, keys: SrtpKeys) -> None:
+        from sipflow.rtp.srtp import SrtpSession  # libsrtp's binding, which calls in the clear need not load
+
         if self.srtp is None:
             self.srtp = SrtpSession(keys)
         else:

@@ -1,8 +1,15 @@
+import asyncio
+import time
+from pathlib import Path
+
 import pytest
+
+from sipflow.audio.wav import read_wav
 
 from sipflow.errors import PortsExhausted
 from sipflow.media.desk import MediaDesk
 from sipflow.media.ports import PortCounts
+from sipflow.media.recording import WavFile
 from sipflow.media.settings import Settings
 from tests.media.stage import free_ports
 
@@ -40,3 +47,30 @@ async def test_no_free_port_is_exhaustion() -> None:
 
     session.close()
     await desk.close()
+
+
+async def test_closing_waits_for_recordings_to_be_finished_and_holds_up_nobody_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = WavFile.write
+
+    def slowly(file: WavFile, sound: bytes) -> None:
+        time.sleep(0.05)
+        write(file, sound)
+
+    monkeypatch.setattr(WavFile, "write", slowly)
+    desk = MediaDesk(Settings(port_low=23000, port_high=23099, bind_host="127.0.0.1"))
+    session = desk.open(ipv6=False)
+    recording = await session.record(tmp_path / "a.wav")
+    for _ in range(50 * 3):
+        recording.sent(bytes(320))
+    session.close()
+    beats = 0
+    closing = asyncio.ensure_future(desk.close())
+    while not closing.done():
+        beats += 1
+        await asyncio.sleep(0.005)
+
+    assert beats > 10
+    assert len(read_wav((tmp_path / "a.wav").read_bytes()).pcm) == 50 * 3 * 320
+    await recording.stop()

@@ -1,13 +1,31 @@
 import asyncio
+import select
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
 
 import pytest
 
+from sipflow.media import poller as module
 from sipflow.media.poller import WATCHED, Poller
 from tests.media.stage import settle
+
+
+epoll = pytest.mark.skipif(not hasattr(select, "epoll"), reason="nobody polls without epoll")
+
+
+@pytest.fixture(params=["epoll", "none"], autouse=True)
+def system(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every test runs as on Linux, and as on a system without epoll."""
+    if request.param == "none":
+        if request.node.get_closest_marker("skipif") is not None:
+            pytest.skip("nobody polls without epoll")
+        monkeypatch.setattr(module, "_EPOLL", False)
+    elif not hasattr(select, "epoll"):
+        pytest.skip("this system has no epoll")
 
 
 class Ear:
@@ -47,6 +65,7 @@ async def test_a_few_streams_are_read_as_soon_as_a_packet_comes(ears: list[Ear])
         assert not poller.polled
 
 
+@epoll
 async def test_many_streams_are_read_when_polled_one_packet_each(ears: list[Ear]) -> None:
     with closing(Poller()) as poller:
         for ear in ears:
@@ -122,3 +141,54 @@ async def test_a_reader_that_fails_is_reported_and_holds_up_no_other(ears: list[
         assert ears[1].heard == [b"two"]
         assert poller.failed == 1
         assert isinstance(reported[0]["exception"], ValueError)
+
+
+async def test_a_socket_closed_before_it_was_removed_harms_nobody_who_gets_its_number() -> None:
+    first, other = Ear(), Ear()
+    with closing(Poller()) as poller:
+        poller.add(first.socket, first.read)
+        poller.add(other.socket, other.read)
+        number = first.socket.fileno()
+        first.socket.close()
+        second = Ear()
+        assert second.socket.fileno() == number
+        poller.add(second.socket, second.read)
+        poller.remove(first.socket)
+        second.send(b"one")
+        other.send(b"two")
+        await settle()
+        poller.remove(second.socket)
+        second.socket.close()
+        poller.remove(other.socket)
+
+    assert (first.heard, second.heard, other.heard) == ([], [b"one"], [b"two"])
+    assert len(poller) == 0
+    other.socket.close()
+
+
+async def test_a_socket_closed_before_it_was_removed_is_forgotten() -> None:
+    ear = Ear()
+    with closing(Poller()) as poller:
+        poller.add(ear.socket, ear.read)
+        ear.socket.close()
+        poller.remove(ear.socket)
+
+        assert len(poller) == 0
+
+
+@epoll
+async def test_what_waited_while_the_loop_stood_still_is_read_at_the_next_polls(ears: list[Ear]) -> None:
+    with closing(Poller()) as poller:
+        for ear in ears:
+            poller.add(ear.socket, ear.read)
+        for n in range(50):
+            ears[0].send(b"%d" % n)
+        for _ in range(50):
+            poller.poll()
+
+        assert ears[0].heard == [b"%d" % n for n in range(50)]
+
+
+def test_it_can_be_imported_where_there_is_no_epoll() -> None:
+    code = "import select; vars(select).pop('epoll', None); import sipflow.media.desk"
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,5 +1,8 @@
 import asyncio
+import signal
 import struct
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +14,10 @@ import pytest
 from sipflow.audio.tones import sine
 from sipflow.audio.wav import read_wav
 from sipflow.errors import MediaError
+from sipflow.media import recording as module
 from sipflow.media.recording import Recording
+from sipflow.media.tracks import Tracks
+from tests.media.stage import until
 
 
 @pytest.fixture
@@ -136,8 +142,6 @@ class Slow:
 
 
 async def test_a_disk_slower_than_speech_loses_sound_and_says_how_much(threads: ThreadPoolExecutor) -> None:
-    from sipflow.media.tracks import Tracks
-
     disk = Slow()
     recording = Recording(Path("slow.wav"), disk, Tracks(8000), threads)
     for _ in range(50 * 30):
@@ -151,8 +155,6 @@ async def test_a_disk_slower_than_speech_loses_sound_and_says_how_much(threads: 
 
 
 async def test_a_full_disk_ends_the_recording_and_not_the_call(threads: ThreadPoolExecutor) -> None:
-    from sipflow.media.tracks import Tracks
-
     disk = Slow(full=True)
     disk.going.set()
     recording = Recording(Path("full.wav"), disk, Tracks(8000), threads)
@@ -162,3 +164,98 @@ async def test_a_full_disk_ends_the_recording_and_not_the_call(threads: ThreadPo
         await recording.stop()
 
     assert disk.closed
+
+
+async def test_what_waits_is_written_although_the_loop_does_not_run(threads: ThreadPoolExecutor) -> None:
+    disk = Slow()
+    recording = Recording(Path("slow.wav"), disk, Tracks(8000), threads)
+    for _ in range(50 * 5):
+        recording.sent(pcm(1))
+    recording.end()
+    disk.going.set()
+    threads.shutdown()  # this thread, and so the loop, stands still until all work is done
+
+    assert (disk.written, disk.closed) == (50 * 5 * 640, True)
+    await recording.stop()
+
+
+async def test_sound_heard_ahead_of_a_pause_does_not_push_what_comes_after_it(
+    tmp_path: Path, threads: ThreadPoolExecutor
+) -> None:
+    recording = await Recording.open(tmp_path / "a.wav", format="wav", sample_rate_hz=8000, threads=threads)
+    for n in range(6):
+        recording.put(pcm(n))
+        if n == 2:
+            recording.pause()
+            recording.pause()
+        recording.sent(pcm(-n))
+        if n == 2:
+            recording.resume()
+    await recording.stop()
+
+    assert frames(tmp_path / "a.wav") == [(0, 0), (1, -1), (3, -3), (4, -4), (5, -5)]
+
+
+async def test_a_recording_nobody_waits_for_any_more_leaves_no_open_file(
+    tmp_path: Path, threads: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk, going = Slow(), threading.Event()
+
+    def make(path: Path, rate_hz: int) -> Slow:
+        going.wait(10)
+        return disk
+
+    monkeypatch.setitem(module._WRITERS, "wav", make)
+    opening = asyncio.ensure_future(
+        Recording.open(tmp_path / "a.wav", format="wav", sample_rate_hz=8000, threads=threads)
+    )
+    await asyncio.sleep(0)
+    opening.cancel()
+    await asyncio.wait([opening])
+    going.set()
+    await until(lambda: disk.closed)
+
+    assert opening.cancelled()
+
+
+_KILLED = """
+import asyncio, sys
+from pathlib import Path
+from sipflow.audio.tones import sine
+from sipflow.media import recording as module
+from sipflow.media.recording import Recording
+from sipflow.media.tracks import Tracks
+from tests.media.stage import until
+
+async def main():
+    recording = await Recording.open(Path(sys.argv[1]), format=sys.argv[2], sample_rate_hz=8000)
+    tone = sine(440, 20)
+    for _ in range(int(sys.argv[3])):
+        recording.put(tone)
+        recording.sent(tone)
+    while recording._busy:
+        await asyncio.sleep(0.01)
+    print("written", flush=True)
+    await asyncio.sleep(60)
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("format", ["wav", "ogg"])
+@pytest.mark.parametrize("seconds", [1, 5])
+def test_of_a_process_that_is_killed_the_file_plays_but_for_its_last_second(
+    tmp_path: Path, format: str, seconds: int
+) -> None:
+    path = tmp_path / f"a.{format}"
+    command = [sys.executable, "-c", _KILLED, str(path), format, str(50 * seconds)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"written\n"
+        process.send_signal(signal.SIGKILL)
+
+    with av.open(str(path)) as container:
+        played_s = sum(frame.samples / frame.sample_rate for frame in container.decode(audio=0))
+    assert seconds - 1 < played_s <= seconds + 0.05
+    if format == "wav":
+        assert played_s == seconds

@@ -1,8 +1,11 @@
 import asyncio
 from dataclasses import replace
 
+from sipflow.errors import MediaError
 from sipflow.rtp.rtcp import Goodbye, ReceiverReport, SenderReport, build_compound, parse_compound
-from tests.media.stage import Stage
+from sipflow.rtp.source import ReceptionReport
+from sipflow.sdp.agreement import Codec
+from tests.media.stage import START, Stage
 
 
 async def test_a_report_leaves_by_itself_when_it_is_due() -> None:
@@ -39,12 +42,45 @@ async def test_a_peer_behind_nat_gets_reports_beside_its_audio() -> None:
         assert stage.session._reporting._target() == (nat.host, nat.port + 1)
 
 
-async def test_a_stream_that_flows_nowhere_is_not_reported_on() -> None:
+async def test_reports_go_on_while_a_stream_is_on_hold() -> None:
     async with Stage() as stage:
         stage.session.update(stage.held())
         stage.session._reporting._report()
 
+        assert stage.session.statistics().rtcp_sent == 1
+
+
+async def test_nothing_is_reported_to_a_peer_that_named_no_address() -> None:
+    async with Stage() as stage:
+        for mux in (False, True):
+            nowhere = replace(stage.agreed(), remote_host="0.0.0.0", remote_rtcp_port=0, rtcp_mux=mux)  # noqa: S104
+            stage.session.update(nowhere)
+            stage.session._reporting._report()
+
         assert stage.session.statistics().rtcp_sent == 0
+
+
+async def test_a_report_that_cannot_be_encrypted_is_not_sent_and_the_ports_are_given_back() -> None:
+    def refuse(packet: bytes) -> bytes:
+        raise MediaError("no")
+
+    async with Stage() as stage:
+        stage.session._reporting._report()
+        stage.session._reporting.protect = refuse
+        stage.session.close()
+
+        assert stage.session.statistics().rtcp_sent == 1
+        assert stage.ports.counts(now=0.0).lent == 0
+
+
+async def test_after_a_change_of_codec_the_peers_jitter_is_read_in_the_new_clock() -> None:
+    async with Stage() as stage:
+        opus = Codec("opus", 48000, 2, 111)
+        stage.session.update(replace(stage.agreed(), codec=opus, send_payload_type=111, receive_payload_type=111))
+        block = ReceptionReport(START.ssrc, 0, 0, 1, 480)
+        stage.session._reporting.take(build_compound([ReceiverReport(7, (block,))]))
+
+        assert stage.session.statistics().remote_jitter_ms == 10.0
 
 
 async def test_who_never_reported_says_no_goodbye_and_who_did_says_it_once() -> None:

@@ -170,3 +170,15 @@ def test_what_is_no_digit_cannot_be_sent(digit: str) -> None:
 def test_times_and_volumes_out_of_range_are_refused(duration_ms: int, ptime_ms: int, volume: int) -> None:
     with pytest.raises(LocalProtocolError):
         encode_event("1", duration_ms=duration_ms, ptime_ms=ptime_ms, volume=volume)
+
+
+def test_a_digit_that_is_being_pressed_when_the_clock_changes_is_still_one_digit() -> None:
+    receiver = EventReceiver(8000)
+    plan = encode_event("5")
+    heard = []
+    for number, packet in enumerate(plan):
+        if number == 3:
+            receiver.retime(48000)
+        heard.append(receiver.receive(RtpPacket(101, packet.marker, number, 1000, 7, packet.payload)))
+
+    assert heard == ["5", *[None] * (len(plan) - 1)]
