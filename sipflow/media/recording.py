@@ -21,7 +21,7 @@ _CHUNK_MS = 500
 _MOST_WAITING = 40  # chunks, 20 s: a disk that is slower loses sound, and no call waits for it
 _OPUS_RATE_HZ = 48000
 _OPUS_BIT_RATE = 32_000
-_PAGE_US = "500000"  # an Ogg page at least so often
+_PAGE_US = "200000"  # an Ogg page at least so often; one or two more wait in FFmpeg
 
 
 class Writer(Protocol):
