@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable
+from itertools import takewhile
 
 from sipflow.agents.handlers import Handler, check_references, load
 from sipflow.agents.spec import AgentSpec, HandOver
@@ -21,7 +22,7 @@ class Runner:
 
     def __init__(self, tasks: Tasks, *, answer_timeout_s: float = 180.0) -> None:
         self._tasks = tasks
-        self._answer_timeout_s = answer_timeout_s
+        self._patience = _Patience(answer_timeout_s)
         self._agents: dict[str, tuple[AgentSpec, Handler]] = {}
 
     def apply(self, specs: Iterable[AgentSpec]) -> None:
@@ -45,7 +46,7 @@ class Runner:
         self._tasks.spawn(self._run(call, handler), name=f"agent {agent} of call {call.id}")
 
     async def _run(self, call: InboundCall, handler: Handler) -> None:
-        deadline = asyncio.get_running_loop().call_later(self._answer_timeout_s, _unanswered, call)
+        self._patience.begin(call)
         try:
             after = await handler(call)
             while isinstance(after, HandOver):
@@ -56,7 +57,7 @@ class Runner:
             call.log.exception("the agent raised", agent=call.record.agent)
             call.end_for(Word.AGENT_FAILED, f"the agent raised {type(error).__name__}", status=500)
         finally:
-            deadline.cancel()
+            self._patience.end(call)
             call.end("the agent is done", status=480)
 
     async def _hand_over(self, call: InboundCall, to: HandOver) -> HandOver | None:
@@ -73,6 +74,34 @@ class Runner:
         return await handler(call)
 
 
-def _unanswered(call: InboundCall) -> None:
-    if not call.answered:
-        call.end("the agent never answered", status=480)
+class _Patience:
+    """Ends calls that stay unanswered for too long.
+
+    All have the same time, so they run out in the order they came, and one timer does for all of them.
+    """
+
+    def __init__(self, timeout_s: float) -> None:
+        self._timeout_s = timeout_s
+        self._until: dict[InboundCall, float] = {}  # the oldest first
+        self._timer: asyncio.TimerHandle | None = None
+
+    def begin(self, call: InboundCall) -> None:
+        loop = asyncio.get_running_loop()
+        self._until[call] = loop.time() + self._timeout_s
+        if self._timer is None:
+            self._timer = loop.call_later(self._timeout_s, self._look, loop)
+
+    def end(self, call: InboundCall) -> None:
+        self._until.pop(call, None)
+
+    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._timer = None
+        now = loop.time()
+        due = list(takewhile(lambda call: self._until[call] <= now, self._until))
+        for call in due:
+            del self._until[call]
+            if not call.answered:
+                call.end("the agent never answered", status=480)
+        for until in self._until.values():
+            self._timer = loop.call_later(until - now, self._look, loop)
+            break

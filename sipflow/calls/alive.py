@@ -9,6 +9,8 @@ from sipflow.errors import CallEnded
 class Lifetime:
     """The life of one call. `with lifetime.scope():` lets the awaits inside raise `CallEnded` when it is over."""
 
+    __slots__ = ("_ended", "_scopes")
+
     def __init__(self) -> None:
         self._scopes: list[Scope] = []
         self._ended: CallEnded | None = None
@@ -29,6 +31,8 @@ class Lifetime:
     def end(self, by: str, why: str) -> None:
         """End every wait now; of blocks nested in one task the innermost is told."""
         self._ended = CallEnded(why, by=by)
+        if not self._scopes:
+            return
         innermost = {scope.task: scope for scope in self._scopes}
         for scope in innermost.values():
             scope.interrupt()
@@ -45,6 +49,8 @@ class Lifetime:
 
 class Scope:
     """One block of one task."""
+
+    __slots__ = ("_cancelled", "_cancelling", "_interrupted", "_lifetime", "task")
 
     def __init__(self, lifetime: Lifetime) -> None:
         self._lifetime = lifetime

@@ -40,7 +40,6 @@ class Call(Hearing, Speaking, Holding, Keeping, ABC):
         options: what the configuration gives the agent beside its handler.
         record: what will be kept of the call.
         word: our word for the ending where we know better than the status tells.
-        inbox: tells new presses of digits from further reports of known ones.
     """
 
     def __init__(self, switchboard: "Switchboard", usage: InviteUsage, record: CallRecord, headers: Headers) -> None:
@@ -55,10 +54,14 @@ class Call(Hearing, Speaking, Holding, Keeping, ABC):
         self.headers = headers
         self.options: Mapping[str, object] = {}
         self.word: Word | None = None
-        self.inbox = DigitInbox()
         usage.app = self
 
     # What it is
+
+    @cached_property
+    def inbox(self) -> DigitInbox:
+        """Tells new presses of digits from further reports of known ones."""
+        return DigitInbox()
 
     @cached_property
     def log(self) -> structlog.typing.FilteringBoundLogger:

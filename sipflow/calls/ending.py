@@ -1,7 +1,7 @@
 """How a call ended: who, why and whose fault."""
 
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class Word(StrEnum):
@@ -48,8 +48,7 @@ def q850_of(status: int) -> int:
     return _Q850.get(status, 31)
 
 
-@dataclass(frozen=True, slots=True)
-class Ending:
+class Ending(NamedTuple):
     """How a call ended.
 
     Attributes:

@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any, TypeVar
 
 from sipflow.calls.events import (
@@ -17,7 +18,6 @@ from sipflow.calls.leg import Leg
 from sipflow.errors import MediaError
 from sipflow.media.reader import FrameReader
 from sipflow.media.speech import SpeechDetector, SpeechSettings, SpeechStarted, SpeechStopped
-from sipflow.tasks import Tasks
 
 T = TypeVar("T")
 _SPEECH = SpeechSettings()
@@ -32,15 +32,17 @@ class Hearing(Leg):
             detection: `speech` is refused, and `events` has none.
     """
 
-    def __init__(self, tasks: Tasks) -> None:
-        super().__init__(tasks)
-        self.speech_settings: SpeechSettings | None = _SPEECH
-        self._digits: deque[str] = deque(maxlen=_MAX_DIGITS)
-        self._digit_waiter: asyncio.Future[None] | None = None
-        self._held_told = False
-        self._over = False
-        self._mailboxes: tuple[Mailbox[Any], ...] = ()
-        self._speech_task: asyncio.Task[None] | None = None
+    # What every call begins with stands here, not in an __init__: a call that nobody listens to never has its own.
+    speech_settings: SpeechSettings | None = _SPEECH
+    _digit_waiter: asyncio.Future[None] | None = None
+    _held_told = False
+    _over = False
+    _mailboxes: tuple[Mailbox[Any], ...] = ()
+    _speech_task: asyncio.Task[None] | None = None
+
+    @cached_property
+    def _digits(self) -> deque[str]:
+        return deque(maxlen=_MAX_DIGITS)
 
     # Audio
 
@@ -211,6 +213,8 @@ class Hearing(Leg):
     def _stop_hearing(self) -> None:
         """End every subscription; readers of audio end with the session."""
         self._over = True
+        if not self._mailboxes and self._speech_task is None:
+            return
         mailboxes, self._mailboxes = self._mailboxes, ()
         self._heed_speech()
         for mailbox in mailboxes:

@@ -1,12 +1,12 @@
 """Hold from our side: a re-INVITE that asks the far end to listen or to be silent, and one that takes it back."""
 
 import asyncio
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from sipflow.calls.leg import Leg
 from sipflow.errors import MediaError
 from sipflow.sip.usage.invite import InviteUsage
-from sipflow.tasks import Tasks
 
 if TYPE_CHECKING:
     from sipflow.calls.switchboard import Switchboard
@@ -17,11 +17,11 @@ class Holding(Leg):
 
     usage: InviteUsage
     _switchboard: "Switchboard"
+    _reoffer: asyncio.Future[int] | None = None
 
-    def __init__(self, tasks: Tasks) -> None:
-        super().__init__(tasks)
-        self._one_reoffer = asyncio.Lock()
-        self._reoffer: asyncio.Future[int] | None = None
+    @cached_property
+    def _one_reoffer(self) -> asyncio.Lock:
+        return asyncio.Lock()
 
     @property
     def holding(self) -> bool:

@@ -195,6 +195,8 @@ class InboundCall(Call):
 
     def end(self, why: str, *, headers: tuple[tuple[str, str], ...] = (), status: int = 603) -> None:
         """Refuse the call with `status` if it is not answered, else send BYE."""
+        if self.record.ending is not None:
+            return
         now = self._switchboard.now
         if self._invite.pending:
             self._switchboard.apply(self._invite.reject(status, now=now, headers=headers, why=why))

@@ -13,7 +13,7 @@ class Keeping(Leg):
         self,
         path: str | os.PathLike[str],
         *,
-        format: Format = "wav",  # noqa: A002  (what everybody calls it)
+        format: Format = "wav",
     ) -> Recording:
         """Record the call into a stereo file, caller left and agent right, from now until `stop` or the call's end.
 

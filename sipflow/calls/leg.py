@@ -17,11 +17,12 @@ class Leg:
         media: the audio stream and what was agreed about it; None where there is none.
     """
 
+    _rate_hz = RATES_HZ[0]
+    _rate_used = False
+
     def __init__(self, tasks: Tasks) -> None:
         self._tasks = tasks
         self._lifetime = Lifetime()
-        self._rate_hz = RATES_HZ[0]
-        self._rate_used = False
         self.media: LegMedia | None = None
 
     @property

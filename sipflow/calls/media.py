@@ -7,7 +7,7 @@ from sipflow.calls.encryption import LegSecrets
 from sipflow.errors import LocalProtocolError
 from sipflow.media.desk import MediaDesk
 from sipflow.media.session import MediaSession
-from sipflow.sdp.agreement import Codec
+from sipflow.sdp.agreement import Codec, Encryption
 from sipflow.sdp.attributes import INACTIVE, SENDONLY, SENDRECV, Direction
 from sipflow.sdp.offer_answer import Agreed, Capabilities, LocalMedia, answer_offer, make_offer, read_answer
 
@@ -57,7 +57,7 @@ class LegMedia:
             session_id=session_id,
             version=1,
         )
-        self._secrets = LegSecrets(capabilities)
+        self._secrets = LegSecrets(capabilities) if capabilities.srtp is not Encryption.OFF else None
         self._offered_under: Agreed | None = None  # what was agreed when our last offer was made
         self._pending: Agreed | None = None
         self._last = b""  # our description that is in force
@@ -120,7 +120,7 @@ class LegMedia:
     def _next(self, offer: bytes = b"") -> LocalMedia:
         """What is sent next is a newer version of what was sent last, by exactly one (RFC 3264 §8)."""
         local = replace(self._local, version=self._version + 1) if self._version else self._local
-        return self._secrets.provide(local, self.agreed, offer=offer)
+        return self._secrets.provide(local, self.agreed, offer=offer) if self._secrets is not None else local
 
     def take_answer(self, answer: bytes) -> None:
         """Read the answer to our offer and start, or change, the stream.

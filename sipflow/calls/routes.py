@@ -1,7 +1,8 @@
 """From an INVITE to an agent: trunk, then number, then agent; and why not, in words."""
 
+from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from sipflow.errors import RemoteProtocolError
 from sipflow.numbers.inventory import Inventory, Number
@@ -13,8 +14,7 @@ from sipflow.trunks.table import Match, TrunkTable
 from sipflow.trunks.trunk import Trunk
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+class Route(NamedTuple):
     """Where a call goes.
 
     Attributes:
@@ -28,8 +28,7 @@ class Route:
     why: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class NoRoute:
+class NoRoute(NamedTuple):
     """Why a call goes nowhere, and what to answer."""
 
     status: int
@@ -53,7 +52,7 @@ class Router:
         if trunk is None:
             return NoRoute(403, "; ".join(match.why))
         tried: list[str] = []
-        for dialled in dialled_numbers(request, trunk):
+        for dialled in _dialled(request, trunk):
             found = self.numbers.lookup(dialled, region=trunk.region, trunk=trunk.name)
             if found.number is not None:
                 return self._to_agent(trunk, found.number, match)
@@ -80,14 +79,24 @@ def dialled_numbers(request: Request, trunk: Trunk) -> list[str]:
 
     A registrar sends calls to our Contact, whose user part is the account: then the number is in the others.
     """
-    uris: list[Uri] = [request.request_uri]
+    return list(dict.fromkeys(_dialled(request, trunk)))
+
+
+def _dialled(request: Request, trunk: Trunk) -> Iterator[str]:
+    """Give what may say which number was called; most often the first is it, and nobody asks for the next."""
+    for uri in _uris(request):
+        user = _user_of(uri)
+        if user and user != trunk.username:
+            yield user
+
+
+def _uris(request: Request) -> Iterator[Uri]:
+    yield request.request_uri
     called = request.headers.get("P-Called-Party-ID")  # RFC 7315 §4.2
     if called is not None:
         with suppress(RemoteProtocolError):  # one that cannot be read says nothing; the others may
-            uris.append(NameAddr.parse(called).uri)
-    uris.append(request.to.uri)
-    users = [_user_of(uri) for uri in uris]
-    return list(dict.fromkeys(user for user in users if user and user != trunk.username))
+            yield NameAddr.parse(called).uri
+    yield request.to.uri
 
 
 def _user_of(uri: Uri) -> str:

@@ -12,7 +12,6 @@ from sipflow.errors import MediaError
 from sipflow.media.feed import Feed
 from sipflow.media.player import Source, play
 from sipflow.sip.usage.invite import InviteUsage
-from sipflow.tasks import Tasks
 
 if TYPE_CHECKING:
     from sipflow.calls.switchboard import Switchboard
@@ -23,10 +22,7 @@ class Speaking(Leg):
 
     usage: InviteUsage
     _switchboard: "Switchboard"
-
-    def __init__(self, tasks: Tasks) -> None:
-        super().__init__(tasks)
-        self._feed: Feed | None = None
+    _feed: Feed | None = None
 
     async def play(self, source: Source) -> int:
         """Play to the far end, after whatever is already queued, until the last sample has left.

@@ -161,15 +161,17 @@ class Switchboard:
 
     def on_event(self, event: object) -> None:
         """Hand an event of the user agent to the call it concerns."""
-        match event:
+        match event:  # what every call has stands first
             case sip.InviteReceived(usage, request, hop):
                 self._invited(usage, request, hop)
+            case sip.Confirmed(usage, message, body):
+                self._confirmed(usage.app, message, body)
+            case sip.Ended():
+                self._ended(event)
             case sip.Progressed(usage, response, body, reliable):
                 call = usage.app
                 if isinstance(call, OutboundCall):
                     call.progressed(response, body, reliable=reliable)
-            case sip.Confirmed(usage, message, body):
-                self._confirmed(usage.app, message, body)
             case sip.OfferReceived():
                 self._reoffered(event)
             case sip.OfferAnswered(usage, status, body):
@@ -180,8 +182,6 @@ class Switchboard:
                 call = usage.app
                 if isinstance(call, Call) and "outbox" in vars(call):
                     call.outbox.info_answered(status)
-            case sip.Ended():
-                self._ended(event)
             case sip.Finished(waiter, outcome):
                 if isinstance(waiter, asyncio.Future) and not waiter.done():
                     waiter.set_result(outcome)
@@ -375,7 +375,7 @@ class Switchboard:
             talk_s=record.talk_s,
         )
         self._records.save(record)
-        out = isinstance(call, OutboundCall) and record.trunk and ending.by != "local" and not call.answered
+        out = ending.by != "local" and not call.answered and record.trunk and isinstance(call, OutboundCall)
         if out and self.on_call_failed is not None:
             self.on_call_failed(record.trunk, ending.status)
         if not self.calls and self._empty is not None and not self._empty.done():

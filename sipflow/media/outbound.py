@@ -232,9 +232,7 @@ class Outbound:
         """Lay the packets of digits, and the pauses after them, tick by tick."""
         ptime_ms = self._ptime_ms
         for digit in digits:
-            yield from encode_event(
-                digit, duration_ms=duration_ms, ptime_ms=ptime_ms, clock_rate_hz=self._event_hz
-            )
+            yield from encode_event(digit, duration_ms=duration_ms, ptime_ms=ptime_ms, clock_rate_hz=self._event_hz)
             yield from [None] * -(-gap_ms // ptime_ms)
 
     def _tick_event(self, timestamp: int) -> None:

@@ -96,9 +96,9 @@ class Capabilities:
     offered_suites: tuple[str, ...] = SUITES[:2]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: that makes construction four times slower, and every call has several
 class LocalMedia:
-    """Our end of a stream.
+    """Our end of a stream. Nobody changes one; what differs is another.
 
     Attributes:
         address: IP literal that the peer is to send to, without brackets.
@@ -144,9 +144,9 @@ class SrtpKeys:
     line: Crypto | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen, as `LocalMedia`
 class Agreed:
-    """What both sides settled on for the audio stream.
+    """What both sides settled on for the audio stream. Nobody changes one; what differs is another.
 
     Attributes:
         codec: of our capabilities; what we send, and expect first.
@@ -188,3 +188,28 @@ class Agreed:
     fmtp_receive: str = ""
     srtp: SrtpKeys | None = None
     dtls: DtlsTerms | None = None
+
+    def moved(self, host: str, rtp_port: int) -> "Agreed":
+        """Give the same with the peer elsewhere, its RTCP next to its RTP (RFC 3550 §11) unless they share a port."""
+        return Agreed(
+            self.codec,
+            self.send_payload_type,
+            self.receive_payload_type,
+            self.ptime_ms,
+            host,
+            rtp_port,
+            host,
+            rtp_port if self.rtcp_mux else rtp_port + 1,
+            self.sends,
+            self.receives,
+            self.telephone_event_send,
+            self.telephone_event_receive,
+            self.rtcp_mux,
+            self.receivable,
+            self.telephone_event_hz,
+            self.comfort_noise_receive,
+            self.fmtp_send,
+            self.fmtp_receive,
+            self.srtp,
+            self.dtls,
+        )

@@ -10,8 +10,9 @@ from sipflow.sdp.description import SessionDescription
 from sipflow.sdp.fingerprint import DtlsTerms
 from sipflow.sdp.numbering import EVENTS_FMTP, numbered, own_audio
 from sipflow.sdp.peer import UNSPECIFIED
+from sipflow.sdp.repeated import Replies, Reply, plain
 from sipflow.sdp.securing import answer_lines, keys_of, offer_lines, offer_protocol, offered_cryptos, offers_dtls
-from sipflow.sdp.writing import Format, write_audio, write_description, write_refused
+from sipflow.sdp.writing import Format, write_audio, write_description, write_placed, write_refused, write_terms
 
 __all__ = [
     "PCMA",
@@ -25,6 +26,7 @@ __all__ = [
     "read_answer",
 ]
 
+_REPLIES = Replies()
 _TIME = re.compile(r"[0-9]{1,20} [0-9]{1,20}")
 
 
@@ -68,6 +70,19 @@ def answer_offer(
     Raises:
         RemoteProtocolError: the offer is broken (status 400), or has nothing that we can use (status 488).
     """
+    known = plain(offer, local, capabilities)
+    found = _REPLIES.recall(known) if known is not None else None
+    if found is None:
+        found = _settle(offer, local, capabilities, agreed)
+        if known is not None:
+            _REPLIES.keep(known, *found)
+    reply, settled = found
+    audio = write_placed(local, reply.terms, rtcp_mux=settled.rtcp_mux)
+    return write_description(local, reply.time, (reply.before, audio, reply.after)), settled
+
+
+def _settle(offer: bytes, local: LocalMedia, capabilities: Capabilities, agreed: Agreed | None) -> tuple[Reply, Agreed]:
+    """Work out the answer to an offer: all of it that does not stand in `local`."""
     description = SessionDescription.parse(offer)
     choice = choose(description, local, capabilities, agreed=agreed)
     number, codec = choice.payload_type, choice.codec
@@ -80,18 +95,17 @@ def answer_offer(
         formats.append(Format(noise, f"{NOISE}/{codec.clock_rate_hz}"))
     if events is not None:
         formats.append(Format(events, f"{EVENTS}/{choice.events_hz}", EVENTS_FMTP))
-    media = [write_refused(medium) for medium in description.media]
-    media[choice.place] = write_audio(
-        local,
+    terms = write_terms(
         description.media[choice.place].protocol,
         formats,
         ptime_ms=settled.ptime_ms,
         direction=direction_of(sends=settled.sends, receives=settled.receives),
-        rtcp_mux=settled.rtcp_mux,
         security=answer_lines(choice.protection, local),
     )
+    media = [write_refused(medium) for medium in description.media]
+    before, after = "".join(media[: choice.place]), "".join(media[choice.place + 1 :])
     time = description.session.first("t") or ""  # RFC 3264 §6: the answer repeats the offer's t=
-    return write_description(local, time if _TIME.fullmatch(time) else "0 0", media), settled
+    return Reply(time if _TIME.fullmatch(time) else "0 0", before, terms, after), settled
 
 
 def read_answer(

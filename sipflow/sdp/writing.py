@@ -41,12 +41,32 @@ def write_audio(
     rtcp_mux: bool,
     security: Iterable[str] = (),
 ) -> str:
-    """Write our audio stream; payload types with a fixed meaning get an a=rtpmap too, which harms nobody.
+    """Write our audio stream, see `write_terms`."""
+    terms = write_terms(protocol, formats, ptime_ms=ptime_ms, direction=direction, security=security)
+    return write_placed(local, terms, rtcp_mux=rtcp_mux)
 
-    `security` are whole lines without their ends, such as "a=crypto:...".
+
+def write_placed(local: LocalMedia, terms: str, *, rtcp_mux: bool) -> str:
+    """Write an audio stream of known terms at our ports."""
+    rtcp = "a=rtcp-mux" if rtcp_mux else f"a=rtcp:{local.rtcp_port}"  # RFC 5761 §5.1.1, RFC 3605 §2.1
+    return f"m=audio {local.rtp_port} {terms}{rtcp}\r\n"
+
+
+def write_terms(
+    protocol: str,
+    formats: list[Format],
+    *,
+    ptime_ms: int,
+    direction: Direction,
+    security: Iterable[str] = (),
+) -> str:
+    """Write what stands behind the port of our audio stream, up to its RTCP.
+
+    Payload types with a fixed meaning get an a=rtpmap too, which harms nobody. `security` are whole lines without their
+    ends, such as "a=crypto:...".
     """
     numbers = " ".join([str(entry.payload_type) for entry in formats])
-    lines = [f"m=audio {local.rtp_port} {protocol} {numbers}"]
+    lines = [f"{protocol} {numbers}"]
     for number, rtpmap, fmtp in formats:
         lines.append(f"a=rtpmap:{number} {rtpmap}")
         if fmtp:
@@ -54,7 +74,6 @@ def write_audio(
     lines.append(f"a=ptime:{ptime_ms}")
     lines.append(f"a={direction.value}")
     lines.extend(security)
-    lines.append("a=rtcp-mux" if rtcp_mux else f"a=rtcp:{local.rtcp_port}")  # RFC 5761 §5.1.1, RFC 3605 §2.1
     return "\r\n".join(lines) + "\r\n"
 
 

@@ -53,6 +53,26 @@ async def test_agent_that_never_answers_loses_the_call_with_480() -> None:
     )
 
 
+async def test_every_call_has_its_own_time_to_be_answered_in() -> None:
+    async def agent(call: InboundCall) -> None:
+        await call.read_digit(timeout=60)
+
+    async with staged(agent) as stage:
+        impatient(stage, 0.2)
+        first = asyncio.create_task(failure(stage))
+        await asyncio.sleep(0.1)
+        second = asyncio.create_task(failure(stage))
+        statuses = await asyncio.gather(first, second)
+        await stage.quiet()
+
+    first_s, second_s = sorted(
+        (end - record.started_at).total_seconds() for record in stage.kept.records if (end := record.ended_at)
+    )
+    assert statuses == [480, 480]
+    assert first_s >= 0.19
+    assert second_s < 5.0
+
+
 async def test_agent_that_answered_in_time_keeps_the_call() -> None:
     async with staged() as stage:
         impatient(stage, 0.1)

@@ -136,8 +136,10 @@ class Talkers:
             talker.sock.sendto(packet, talker.peer)
 
     def _listen(self, poller: select.epoll, by_file: dict[int, socket.socket], *, until: float) -> None:
-        while (left := until - time.monotonic()) > 0:
-            for file, _ in poller.poll(left):
+        while (
+            time.monotonic() < until
+        ):  # never asleep: to be woken for each packet would cost its sender more than sending
+            for file, _ in poller.poll(0):
                 self._hear(by_file[file])
 
     def _hear(self, sock: socket.socket) -> None:
@@ -180,7 +182,14 @@ class Talkers:
 
     def _invite(self, talker: Talker) -> bytes:
         host, port = talker.sock.getsockname()
-        lines = ("v=0", f"o=- 1 1 IN IP4 {host}", "s=-", f"c=IN IP4 {host}", "t=0 0", f"m=audio {port} RTP/AVP 0 101")
+        lines: tuple[str, ...] = (
+            "v=0",
+            f"o=- 1 1 IN IP4 {host}",
+            "s=-",
+            f"c=IN IP4 {host}",
+            "t=0 0",
+            f"m=audio {port} RTP/AVP 0 101",
+        )
         lines += ("a=rtpmap:101 telephone-event/8000",)  # without it tones are listened for in the audio
         body = "".join(f"{line}\r\n" for line in lines)
         return self._request("INVITE", talker, 1, body)

@@ -22,7 +22,7 @@ BOTH = Capabilities(codecs=(PCMU, PCMA))
 async def desk() -> AsyncIterator[MediaDesk]:
     made = MediaDesk(Settings(port_low=42000, port_high=42020, bind_host=OURS, drain_s=0.0))
     yield made
-    made.close()
+    await made.close()
 
 
 def leg(desk: MediaDesk, address: str = OURS) -> LegMedia:

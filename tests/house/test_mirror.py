@@ -15,6 +15,7 @@ WITHOUT_A_TEST: dict[str, str] = {}
 
 # path of a test file in a mirrored folder that is about no single module -> the reason.
 WITHOUT_A_MODULE = {
+    "tests/media/test_delay.py": "how long sound takes through the room as a whole, which it promises",
     "tests/sip/test_ten_thousand_calls.py": "two whole user agents over a lossy wire: it proves the room as a whole",
 }
 

@@ -15,7 +15,7 @@ from sipflow.media.outbound import StreamStart
 from sipflow.media.pacer import Pacer
 from sipflow.media.ports import PortPool
 from sipflow.media.reader import FrameReader
-from sipflow.media.schedule import Paced
+from sipflow.media.schedule import Paced, Schedule
 from sipflow.media.session import MediaSession
 from sipflow.media.settings import Settings
 from sipflow.rtp.packet import RtpPacket, header, parse_packet
@@ -96,6 +96,36 @@ class HandPacer(Pacer):
                 stream.tick(self.now)
 
 
+class FinePacer(HandPacer):
+    """Ticks when the real schedules say so, in steps of a millisecond of simulated time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._begun, self._steps = self.now, 0
+        self._sending, self._hearing = Schedule(origin=self.now), Schedule(origin=self.now)
+
+    def add(self, stream: Paced, *, ptime_ms: int = 20) -> None:
+        self._sending.add(stream, ptime_ms, now=self.now)
+
+    def hear(self, stream: Paced, *, ptime_ms: int = 20, after: float | None = None) -> None:
+        self._hearing.add(stream, ptime_ms, now=self.now, after=after)
+
+    def remove(self, stream: Paced) -> None:
+        self._sending.remove(stream)
+        self._hearing.remove(stream)
+
+    def step(self, times: int = 1, *, stall_ms: int = 0) -> None:
+        """Let milliseconds pass; with `stall_ms` the first one comes so much later, as if the loop had stood still."""
+        self._steps += stall_ms
+        for _ in range(times):
+            self._steps += 1
+            self.now = self._begun + self._steps / 1000
+            self.poller.poll()
+            for schedule in (self._hearing, self._sending):
+                for due in schedule.due(now=self.now + 1e-6):
+                    self._tick_phase(due, schedule)
+
+
 class Peer:
     """A far end: sends what it is told, and remembers what comes."""
 
@@ -139,9 +169,10 @@ class Stage:
         host: str = HOST,
         on_digit: Callable[[str], None] | None = None,
         on_silent: Callable[[float], None] | None = None,
+        pacer: HandPacer | None = None,
     ) -> None:
         self.settings = settings or Settings()
-        self.pacer = HandPacer()
+        self.pacer = HandPacer() if pacer is None else pacer
         self.ports = PortPool(_LOW, _HIGH, bind_host=host, drain_s=0.0)
         self.peer = Peer(host)
         self.peers = [self.peer]

@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 
 from sipflow.audio.wav import read_wav
-
 from sipflow.errors import PortsExhausted
 from sipflow.media.desk import MediaDesk
 from sipflow.media.ports import PortCounts

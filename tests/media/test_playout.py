@@ -116,3 +116,22 @@ def test_noise_that_cannot_be_read_is_counted() -> None:
     stream.rest(b"")
 
     assert stream.broken == 1
+
+
+def test_packets_shorter_and_longer_than_any_we_send_have_a_pace_too() -> None:
+    for ptime_ms in (5, 80):
+        stream = playout()
+        paces: list[int] = []
+        stream.on_pace = paces.append
+        say(stream, *range(1, 12), size=8 * ptime_ms, ptime_s=ptime_ms / 1000)
+
+        assert paces == [ptime_ms]
+
+
+def test_the_same_codec_under_another_number_goes_on_as_it_was() -> None:
+    stream = playout()
+    say(stream, 1, 2, 3)
+    buffer, decoder = stream.buffer, stream._decoder
+    stream.decode_with(PCMU_CODEC)
+
+    assert (stream.buffer, stream._decoder) == (buffer, decoder)

@@ -13,7 +13,6 @@ from sipflow.media import poller as module
 from sipflow.media.poller import WATCHED, Poller
 from tests.media.stage import settle
 
-
 epoll = pytest.mark.skipif(not hasattr(select, "epoll"), reason="nobody polls without epoll")
 
 

@@ -53,7 +53,7 @@ async def test_reports_go_on_while_a_stream_is_on_hold() -> None:
 async def test_nothing_is_reported_to_a_peer_that_named_no_address() -> None:
     async with Stage() as stage:
         for mux in (False, True):
-            nowhere = replace(stage.agreed(), remote_host="0.0.0.0", remote_rtcp_port=0, rtcp_mux=mux)  # noqa: S104
+            nowhere = replace(stage.agreed(), remote_host="0.0.0.0", remote_rtcp_port=0, rtcp_mux=mux)
             stage.session.update(nowhere)
             stage.session._reporting._report()
 

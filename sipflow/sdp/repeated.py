@@ -1,0 +1,106 @@
+"""Offers that say what one before them said, but for where the audio goes: the calls of a trunk are all alike.
+
+What an answer says hangs on little of an offer that differs from call to call: not on its o= line, and on the peer's
+address and port only as far as they are copied. So what is left when those are taken out stands for all such offers.
+Only plain offers are taken apart; every other one goes the long way.
+"""
+
+import re
+from typing import NamedTuple
+
+from sipflow.sdp.agreement import Agreed, Capabilities, Encryption, LocalMedia
+from sipflow.sdp.attributes import SENDRECV
+from sipflow.sdp.peer import UNSPECIFIED, read_host
+
+# An offer without keys, with one medium and one c= line in front of it (RFC 8866 §5). A NUL, or a line end that is no
+# CRLF, may be in what the last group takes: that is kept as it is, and was judged when it came first.
+_PLAIN = re.compile(
+    rb"v=0\r\no=[^\r\n\0]*+\r\n((?:[abeikprstuz]=[^\r\n\0]*+\r\n)*+)"
+    rb"c=IN IP4 ([0-9.]{7,15})\r\n((?:[abikrtz]=[^\r\n\0]*+\r\n)*+)"
+    rb"m=audio ([1-9][0-9]{0,4}) (.*+)",
+    re.DOTALL,
+)
+_ODD = re.compile(rb"\n(?:[mc]=|a=rtcp(?!-))")  # another medium, another address, another port for RTCP
+_LONGEST = 1024  # bytes: with fewer no limit on lines or attributes can be met, which the parts taken out count towards
+_MOST = 256  # shapes remembered: peers have a handful, and a flood of odd offers must not fill the memory
+
+Key = tuple[int, bytes, bytes, bytes]
+
+
+class Reply(NamedTuple):
+    """What an answer says, whoever's call it is.
+
+    Attributes:
+        time: of its t= line.
+        before, after: the media around the audio, refused.
+        terms: of the audio, as `write_terms` gives them.
+    """
+
+    time: str
+    before: str
+    terms: str
+    after: str
+
+
+class Offer(NamedTuple):
+    """A plain offer, taken apart.
+
+    Attributes:
+        key: what its answer hangs on.
+        capabilities: ours; `key` knows them by their identity, because comparing them costs more than all the rest.
+        host, port: where the peer wants its audio, an IPv4 address that can be sent to.
+    """
+
+    key: Key
+    capabilities: Capabilities
+    host: str
+    port: int
+
+
+def plain(offer: bytes, local: LocalMedia, capabilities: Capabilities) -> Offer | None:
+    """Take an offer apart; None for one whose answer hangs on more than its shape."""
+    if (
+        len(offer) > _LONGEST
+        or capabilities.srtp is not Encryption.OFF
+        or local.direction is not SENDRECV
+        or ":" in local.address
+    ):
+        return None
+    match = _PLAIN.match(offer)
+    if match is None:
+        return None
+    session, address, behind, digits, audio = match.groups()
+    port, host = int(digits), read_host(address.decode())
+    if port > 65534 or host is None or host in UNSPECIFIED:
+        return None
+    if b"\na=rtcp:" in audio:  # RFC 3605: one that says what holds without it is as good as none
+        audio = audio.replace(b"\na=rtcp:%d\r\n" % (port + 1), b"\n", 1)
+        audio = audio.replace(b"\na=rtcp:%d IN IP4 %s\r\n" % (port + 1, address), b"\n", 1)
+    if _ODD.search(audio) is not None:
+        return None
+    return Offer((id(capabilities), session, behind, audio), capabilities, host, port)
+
+
+class Replies:
+    """The replies to the plain offers of late."""
+
+    __slots__ = ("_known",)
+
+    def __init__(self) -> None:
+        self._known: dict[Key, tuple[Capabilities, Reply, Agreed]] = {}
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def recall(self, offer: Offer) -> tuple[Reply, Agreed] | None:
+        """Give the reply to an offer of this shape, and what is settled with it, if there was one before."""
+        known = self._known.get(offer.key)
+        if known is None:
+            return None
+        return known[1], known[2].moved(offer.host, offer.port)
+
+    def keep(self, offer: Offer, reply: Reply, agreed: Agreed) -> None:
+        """Remember a reply; the capabilities with it, so that no others can come to have their identity."""
+        if len(self._known) >= _MOST:
+            self._known.clear()
+        self._known[offer.key] = (offer.capabilities, reply, agreed)
