@@ -141,6 +141,12 @@ class Inbound:
         self.latch.expect(remote, now=now)
         self._next = self._told = -1
 
+    def end(self) -> None:
+        """Tell nobody anything any more; what knew us can be forgotten without collecting garbage."""
+        self._on_digit = self.unprotect = self.on_dtls = None
+        self._on_first = _ignore_time
+        self.on_rtcp = _ignore_data
+
     def readable(self) -> None:
         """Read one packet that waits.
 
@@ -257,3 +263,11 @@ class Inbound:
             self._on_first(now)
         self._ssrc = ssrc
         self.playout.restart()
+
+
+def _ignore_time(_now: float) -> None:
+    """Nobody listens any more."""
+
+
+def _ignore_data(_data: bytes) -> None:
+    """Nobody listens any more."""

@@ -91,6 +91,7 @@ class Reporting:
         if self.reports is not None and self._inbound is not None and self.sent:
             self._send(self.reports.goodbye(self._inbound.source, self._progress(), now=self._clock(), ntp_now=_ntp()))
         self._loop = None
+        self._inbound = self._outbound = None  # or else they and we keep each other, until somebody collects garbage
 
     def _report(self) -> None:
         if self.reports is None or self._inbound is None:

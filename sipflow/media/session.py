@@ -160,10 +160,13 @@ class MediaSession:
         self._loop = None
         if self._watch is not None:
             self._watch.cancel()
+            self._watch = None
         self._reporting.end()
         self._encryption.close()
         self._outbound.end()
         self._playout.end()
+        self._inbound.end()
+        self._playout.on_pace = _ignore
         self._ports.give_back(self.pair, now=monotonic())
 
     def frames(self) -> FrameReader:
@@ -419,6 +422,10 @@ class MediaSession:
             silent_s = 0.0
         if self._loop is not None:
             self._watch = self._loop.call_later(timeout_s - silent_s, self._look)
+
+
+def _ignore(_ptime_ms: int) -> None:
+    """Nobody listens any more."""
 
 
 def _settling(future: asyncio.Future[bool]) -> Fate:

@@ -1,5 +1,7 @@
 import asyncio
+import gc
 import time
+import weakref
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from itertools import pairwise
@@ -457,3 +459,21 @@ async def test_another_source_and_another_address_are_heard_under_the_same_keys(
             expected = [heard(n & 0x7F).pcm for n in range(first + 1, last + 1)]
             assert len([pcm for pcm in expected if pcm in said]) >= len(expected) - 1
         assert None not in sent
+
+
+async def test_a_closed_session_is_forgotten_without_collecting_garbage() -> None:
+    stage = Stage()
+    stage.session.start(stage.agreed())
+    stage.say(1, 2)
+    stage.tick()
+    stage.session.close()
+    await settle()
+    left = weakref.ref(stage.session)
+    gc.disable()
+    try:
+        del stage.session
+        assert left() is None
+    finally:
+        gc.enable()
+        stage.ports.close()
+        stage.peer.close()
