@@ -19,6 +19,7 @@ from sipflow.calls.media import LegMedia
 from sipflow.calls.speaking import Speaking
 from sipflow.errors import LocalProtocolError
 from sipflow.media.play_queue import PlayQueue
+from sipflow.media.playing import Playing
 from sipflow.media.reader import FrameQueue, FrameReader
 from sipflow.tasks import Tasks
 
@@ -159,7 +160,7 @@ class SocketMedia:
         self.session = session
 
 
-class SocketSession:
+class SocketSession(Playing):
     """The audio of one connection; has what calls use of a `MediaSession`.
 
     Attributes:
@@ -211,35 +212,6 @@ class SocketSession:
         if self.closed:
             reader.close()
         return reader
-
-    @property
-    def queued_ms(self) -> int:
-        """How long what is queued will play, in milliseconds."""
-        return self.queue.queued_ms
-
-    @property
-    def played_ms(self) -> int:
-        """How many milliseconds of what was ever enqueued have been sent."""
-        return self.queue.played_ms
-
-    @property
-    def clears(self) -> int:
-        """How often the queue was cleared."""
-        return self.queue.clears
-
-    def clear(self) -> int:
-        """Drop what is queued, and give how many milliseconds of its run had been sent."""
-        return self.queue.clear()
-
-    def mark(self, *, before_ms: int = 0) -> asyncio.Future[bool]:
-        """Give a future for the moment when what is queued now has been sent but for its last `before_ms`."""
-        future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self.queue.mark(lambda sent: None if future.done() else future.set_result(sent), before_ms=before_ms)
-        return future
-
-    async def drained(self) -> bool:
-        """Wait until the last sample queued now has been sent; False when it was cleared or the session closed."""
-        return await self.mark()
 
     def close(self) -> None:
         """End every reader and mark."""

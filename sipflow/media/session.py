@@ -14,7 +14,8 @@ from sipflow.media.inbound import Inbound
 from sipflow.media.latch import Address, Latch
 from sipflow.media.outbound import Outbound, StreamStart
 from sipflow.media.pacer import Pacer
-from sipflow.media.play_queue import Fate, PlayQueue
+from sipflow.media.play_queue import PlayQueue
+from sipflow.media.playing import Playing, settling
 from sipflow.media.playout import Playout, Sink
 from sipflow.media.ports import PortPair, PortPool
 from sipflow.media.reader import FrameQueue, FrameReader
@@ -29,7 +30,7 @@ from sipflow.sdp.agreement import Agreed
 _UNSPECIFIED = frozenset({"0.0.0.0", "::"})  # noqa: S104  (recognised, not bound)
 
 
-class MediaSession:
+class MediaSession(Playing):
     """Receives and sends the audio of one call, 16-bit mono samples on this side, RTP on the other.
 
     It is made with a lent port pair, before there is an offer to write; `start` begins when something was agreed,
@@ -255,42 +256,6 @@ class MediaSession:
         if not self.closed:
             self.queue.enqueue(pcm, cushion_ms=cushion_ms, continues=continues)
 
-    @property
-    def queued_ms(self) -> int:
-        """How long what is queued will play, in milliseconds."""
-        return self.queue.queued_ms
-
-    @property
-    def played_ms(self) -> int:
-        """How many milliseconds of what was ever enqueued have been sent."""
-        return self.queue.played_ms
-
-    @property
-    def clears(self) -> int:
-        """How often the queue was cleared: tells a source that the rest of it is not wanted."""
-        return self.queue.clears
-
-    def clear(self) -> int:
-        """Drop what is queued, and give how many milliseconds of it had been sent, exactly.
-
-        *It* is everything enqueued since the queue was last empty, as far as `continues` does not say otherwise.
-        The packet after this one is silent.
-        """
-        return self.queue.clear()
-
-    def mark(self, *, before_ms: int = 0) -> asyncio.Future[bool]:
-        """Give a future for the moment when what is queued now has been sent but for its last `before_ms`.
-
-        Its result is True when the audio was sent, False when it was cleared or the session closed.
-        """
-        future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self.queue.mark(_settling(future), before_ms=before_ms)
-        return future
-
-    async def drained(self) -> bool:
-        """Wait until the last sample queued now has been sent; False when it was cleared or the session closed."""
-        return await self.mark()
-
     def send_digits(self, digits: str, *, duration_ms: int = 100, gap_ms: int = 100) -> asyncio.Future[bool]:
         """Send digits as telephone-events (RFC 4733); what is playing pauses meanwhile.
 
@@ -309,7 +274,7 @@ class MediaSession:
         if self.closed:
             future.set_result(False)
         else:
-            self._outbound.send_digits(digits, _settling(future), duration_ms=duration_ms, gap_ms=gap_ms)
+            self._outbound.send_digits(digits, settling(future), duration_ms=duration_ms, gap_ms=gap_ms)
         return future
 
     def silent_s(self, *, now: float) -> float:
@@ -426,13 +391,3 @@ class MediaSession:
 
 def _ignore(_ptime_ms: int) -> None:
     """Nobody listens any more."""
-
-
-def _settling(future: asyncio.Future[bool]) -> Fate:
-    """Give a callback that sets a future's result, unless its waiter has gone."""
-
-    def settle(played: bool) -> None:
-        if not future.done():
-            future.set_result(played)
-
-    return settle

@@ -6,6 +6,7 @@ from dataclasses import replace
 from sipflow.audio.frame import SAMPLE_BYTES
 from sipflow.errors import LocalProtocolError
 from sipflow.media.play_queue import PlayQueue
+from sipflow.media.playing import Playing
 from sipflow.media.playout import Sink
 from sipflow.media.reader import FrameQueue, FrameReader
 from sipflow.media.recording import Format, Recording
@@ -16,7 +17,7 @@ _QUEUE_FRAMES = 50  # as every session has
 _DIGITS = frozenset("0123456789*#ABCD")
 
 
-class FakeSession:
+class FakeSession(Playing):
     """Has what calls use of a `MediaSession`, over the real play queue and the real readers.
 
     Attributes:
@@ -86,35 +87,6 @@ class FakeSession:
     def waited_for(self) -> bool:
         """Whether somebody waits for audio to come or to be sent."""
         return bool(self.queue.marks) or any(reader.waited_for for reader in self._readers)
-
-    @property
-    def queued_ms(self) -> int:
-        """How long what is queued will play, in milliseconds."""
-        return self.queue.queued_ms
-
-    @property
-    def played_ms(self) -> int:
-        """How many milliseconds of what was ever enqueued have been sent."""
-        return self.queue.played_ms
-
-    @property
-    def clears(self) -> int:
-        """How often the queue was cleared."""
-        return self.queue.clears
-
-    def clear(self) -> int:
-        """Drop what is queued, and give how many milliseconds of its run had been sent."""
-        return self.queue.clear()
-
-    def mark(self, *, before_ms: int = 0) -> asyncio.Future[bool]:
-        """Give a future for the moment when what is queued now has been sent but for its last `before_ms`."""
-        future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self.queue.mark(lambda sent: None if future.done() else future.set_result(sent), before_ms=before_ms)
-        return future
-
-    async def drained(self) -> bool:
-        """Wait until the last sample queued now has been sent; False when it was cleared or the session closed."""
-        return await self.mark()
 
     def send_digits(self, digits: str, *, duration_ms: int = 100, gap_ms: int = 100) -> asyncio.Future[bool]:
         """Keep the digits, and say at once that they were sent."""

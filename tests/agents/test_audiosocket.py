@@ -279,6 +279,8 @@ async def test_a_caller_that_hangs_up_is_told_to_the_bot() -> None:
             while not found.visits or found.visits[0].heard[-1] != (HANGUP, b""):  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
 
+    assert [kind for kind, _ in found.visits[0].heard].count(HANGUP) == 1
+
 
 async def test_a_bot_that_never_reads_ends_the_call_and_costs_no_memory() -> None:
     async def script(visit: Visit) -> None:

@@ -154,6 +154,7 @@ async def test_cancelling_the_wait_does_not_break_the_next_hold() -> None:
         await asyncio.sleep(0.1)
         await ours.take_off_hold()
         await until(theirs, False)
+        assert (ours.holding, theirs.held) == (False, False)
         await ours.hangup()
         await stage.quiet()
 

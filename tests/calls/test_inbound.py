@@ -161,6 +161,9 @@ async def test_audio_ends_quietly_with_the_call() -> None:
         call = await stage.call()
         await call.hangup()
         await asyncio.wait_for(finished.wait(), 10)
+        await stage.quiet()
+
+    assert [record.ending.word for record in stage.kept.records if record.ending] == ["hung_up"]
 
 
 async def test_answering_twice_is_the_agents_error() -> None:

@@ -171,6 +171,7 @@ async def test_cancelling_while_it_connects_leaves_nothing_open() -> None:
         task.cancel()
         async with asyncio.timeout(PATIENCE_S):
             await left.wait()
+        assert task.cancelled()
 
 
 async def test_a_bot_behind_tls_is_trusted_by_its_authority_alone(tmp_path: Path) -> None:
