@@ -7,14 +7,45 @@ from sipflow.sip.body import ACCEPT, SDP, sdp_of
 from sipflow.sip.headers.content import accepts
 from sipflow.sip.message import Request
 from sipflow.sip.uri import OtherUri
+from sipflow.sip.validate import KNOWN_METHODS
 
-SUPPORTED_METHODS = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE", "PRACK")
-KNOWN_METHODS = frozenset({*SUPPORTED_METHODS, "REGISTER", "SUBSCRIBE", "NOTIFY", "PUBLISH", "MESSAGE", "REFER"})
-ALLOW = ", ".join(SUPPORTED_METHODS)
-SUPPORTED_EXTENSIONS = frozenset({"100rel"})
-SUPPORTED = ", ".join(sorted(SUPPORTED_EXTENSIONS))
+_ALWAYS = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE", "PRACK", "NOTIFY")
 _BODY_METHODS = frozenset({"INVITE", "UPDATE"})
 _LONGEST_WHY = 200  # characters; a datagram must hold it beside everything else
+
+
+class Abilities:
+    """What we take, and what we say that we can: both from what is switched on, so that the one is the other.
+
+    Attributes:
+        methods: that we serve.
+        extensions: option tags that a request may require.
+        allow: value of Allow.
+        supported: value of Supported.
+    """
+
+    __slots__ = ("_without", "allow", "extensions", "methods", "supported")
+
+    def __init__(
+        self, *, timers: bool = True, refer: bool = False, replaces: bool = False, message: bool = False
+    ) -> None:
+        """Switch on session timers, REFER and MESSAGE of peers, and INVITEs that replace a call."""
+        self.methods = (*_ALWAYS, *(("REFER",) if refer else ()), *(("MESSAGE",) if message else ()))
+        self.allow = ", ".join(self.methods)
+        tags = {"100rel": True, "timer": timers, "replaces": replaces, "norefersub": refer, "tdialog": refer}
+        self.extensions = frozenset({tag for tag, on in tags.items() if on})
+        self._without: dict[tuple[str, ...], str] = {}
+        self.supported = self.supported_without()
+
+    def supported_without(self, *tags: str) -> str:
+        """Value of Supported for a call in which some of it is switched off; "" where nothing is left."""
+        text = self._without.get(tags)
+        if text is None:
+            text = self._without[tags] = ", ".join(sorted(self.extensions.difference(tags)))
+        return text
+
+
+ABLE = Abilities()
 
 
 class Refusal(NamedTuple):
@@ -25,24 +56,24 @@ class Refusal(NamedTuple):
     headers: tuple[tuple[str, str], ...] = ()
 
 
-def refuse(request: Request) -> Refusal | None:
+def refuse(request: Request, able: Abilities = ABLE) -> Refusal | None:
     """Say why a well-formed request cannot be served, or None if it can. Never raises, whatever a peer wrote."""
     method = request.method
-    if method not in SUPPORTED_METHODS:
+    if method not in able.methods:
         status = 405 if method in KNOWN_METHODS else 501  # §8.2.1, §21.5.2
-        return Refusal(status, f"{method} is not served here", (("Allow", ALLOW),))
+        return Refusal(status, f"{method} is not served here", (("Allow", able.allow),))
     if isinstance(request.request_uri, OtherUri):
         return Refusal(416, f"Request-URI scheme {request.request_uri.scheme} is not sip, sips or tel")  # §8.2.2.1
     try:
-        return _refuse_extensions(request) or _refuse_body(request)
+        return _refuse_extensions(request, able) or _refuse_body(request)
     except RemoteProtocolError as error:  # a quote of Require or Accept is not closed, say
         return Refusal(error.status, str(error))
 
 
-def _refuse_extensions(request: Request) -> Refusal | None:
+def _refuse_extensions(request: Request, able: Abilities) -> Refusal | None:
     if "require" not in request.headers or request.method in ("CANCEL", "ACK"):
         return None
-    unknown = [tag for tag in request.headers.values("Require") if tag.lower() not in SUPPORTED_EXTENSIONS]
+    unknown = [tag for tag in request.headers.values("Require") if tag.lower() not in able.extensions]
     if not unknown:
         return None
     tags = ", ".join(unknown)

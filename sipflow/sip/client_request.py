@@ -6,6 +6,7 @@ Below it are transactions (one per target and per answered challenge); above it 
 from collections.abc import Callable
 from typing import Protocol
 
+from sipflow.errors import LocalProtocolError
 from sipflow.sip.digest import DigestClient
 from sipflow.sip.hop import Hop
 from sipflow.sip.message import Request, Response
@@ -143,6 +144,17 @@ class ClientRequest:
         self._given_up = True
         if self.transaction is not None:
             self._context.layer.discard(self.transaction)
+
+    def again(self, *, now: float) -> list[Output]:
+        """Send once more where it went last, with the next CSeq: what it says has changed (RFC 4028 §7.3).
+
+        Raises:
+            LocalProtocolError: it was never sent.
+        """
+        if self.hop is None:
+            raise LocalProtocolError("what was never sent cannot be sent again")
+        self._cseq = self._next_cseq()
+        return self._send(self.hop, now, home=self._udp_fallback)
 
     def resolved(self, hops: tuple[Hop, ...], *, now: float) -> list[Output]:
         """Take the hops of the destination, best first."""

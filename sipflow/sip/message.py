@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from sipflow.errors import LocalProtocolError, RemoteProtocolError
 from sipflow.sip.grammar import TOKEN
-from sipflow.sip.headers.lines import ECHO, Headers, Written, refuse_unencodable, write_pair
+from sipflow.sip.headers.lines import ECHO, Headers, Written, refuse_controls, refuse_unencodable, write_pair
 from sipflow.sip.headers.typed import TypedHeaders
 from sipflow.sip.status import reason_phrase
 from sipflow.sip.uri import Uri, parse_uri
@@ -113,8 +113,8 @@ Message = Request | Response
 
 @lru_cache(maxsize=256)  # a few statuses with their own phrases are all that is sent
 def _status_line(status: int, reason: str) -> str:
-    if "\r" in reason or "\n" in reason or "\0" in reason:
-        raise LocalProtocolError(f"CR, LF or NUL in a reason phrase: {reason[:80]!r}")
+    if not reason.isprintable():
+        refuse_controls(reason, "a reason phrase")
     if not reason.isascii():
         refuse_unencodable(reason)
     return f"SIP/2.0 {status} {reason}"

@@ -6,6 +6,7 @@ from sipflow.sip.digest import Account
 from sipflow.sip.headers.address import NameAddr
 from sipflow.sip.hop import Hop
 from sipflow.sip.message import Response
+from sipflow.sip.session_timer import SessionSettings
 from sipflow.sip.uri import SipUri
 
 
@@ -22,12 +23,14 @@ class RequestPlan:
         headers: further lines, in order.
         contact_user, contact_params: user part and URI parameters of our Contact.
         contact_header_params: text after the `>` of our Contact, such as `;expires=300`.
-        with_contact: whether there is a Contact at all.
+        with_contact: whether there is a Contact at all; in a MESSAGE there is none (RFC 3428 §4).
         accounts: what may answer a challenge.
         allow_md5: whether a challenge that knows only MD5 is answered.
         advertise: "host" or "host:port" that stands in Via and Contact instead of our own address.
         routes: Route header values, outermost first.
         reliable: whether an INVITE says that we acknowledge provisional responses (RFC 3262).
+        session: session timers of this call (RFC 4028); None for what the user agent is set to.
+        max_forwards: how many proxies it may pass; one less than what came, where it is sent on (RFC 3261 §16.6).
     """
 
     method: str
@@ -49,6 +52,8 @@ class RequestPlan:
     advertise: str = ""
     routes: tuple[str, ...] = ()
     reliable: bool = True
+    session: SessionSettings | None = None
+    max_forwards: int = 70
 
 
 @dataclass(frozen=True, slots=True)

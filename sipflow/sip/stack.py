@@ -8,27 +8,30 @@ from ipaddress import ip_address
 from itertools import count
 
 from sipflow.sip.addressing import DEFAULT_PORTS, Addressing
-from sipflow.sip.admission import ALLOW, SUPPORTED
+from sipflow.sip.admission import Abilities
 from sipflow.sip.alarms import Alarms
 from sipflow.sip.body import ACCEPT, SDP
 from sipflow.sip.client_request import ClientRequest
 from sipflow.sip.dialog import Dialog, DialogId
 from sipflow.sip.digest import Account, DigestClient
-from sipflow.sip.headers.lines import write_lines
+from sipflow.sip.headers.lines import Written, write_lines
 from sipflow.sip.hop import Hop
 from sipflow.sip.ids import Ids
 from sipflow.sip.message import Request, Response, make_response
 from sipflow.sip.outputs import Output, Resolve, Transmit
 from sipflow.sip.plan import RequestPlan
+from sipflow.sip.session_timer import TIMER, SessionSettings
+from sipflow.sip.subscription import Subscription, Subscriptions
 from sipflow.sip.timers import DEFAULT_TIMERS, Timers
 from sipflow.sip.transaction.layer import ClientTransaction, ServerTransaction, TransactionLayer
 from sipflow.sip.uri import SipUri
 from sipflow.sip.usage.invite import InviteUsage
+from sipflow.sip.usage.prack import RELIABLE
 from sipflow.sip.usage.uac import UacInvite
 
 _TCP_REFUSED_S = 60.0  # how long a peer that took no TCP is sent big requests by UDP; short, for it must not stick
 _MAX_REMEMBERED = 4096  # accounts with live nonces, and peers that refuse TCP: one per trunk is normal
-_ABILITIES = (("Allow", ALLOW), ("Supported", SUPPORTED))
+_ANSWERED_ABLY = frozenset({"INVITE", "OPTIONS", "UPDATE"})
 _IDENTITY = ("Via", "From", "Call-ID", "CSeq")  # what the repetitions of a request have in common
 Lines = Sequence[tuple[str, str]]
 
@@ -42,12 +45,21 @@ class Settings:
         addressing: what we advertise.
         timers: RFC 3261 table 4.
         max_transactions: beyond this, requests are refused with 503 without any state.
+        session: session timers (RFC 4028).
+        refer: whether a REFER is handed up, as `ReferReceived`; otherwise it is refused with 405.
+        message: whether a MESSAGE is handed up, as `MessageReceived`; otherwise it is refused with 405.
+        replaces: whether an INVITE may take the place of a call of ours (RFC 3891), as `InviteReceived.replaces`;
+            otherwise one that names a call of ours is refused with 603.
     """
 
     user_agent: str = "sipflow"
     addressing: Addressing = field(default_factory=Addressing)
     timers: Timers = DEFAULT_TIMERS
     max_transactions: int = 50_000
+    session: SessionSettings = field(default_factory=SessionSettings)
+    refer: bool = False
+    message: bool = False
+    replaces: bool = False
 
 
 class Stack:
@@ -58,6 +70,8 @@ class Stack:
         ids: the only randomness.
         dialogs: INVITE usages by dialog.
         callers: calls of ours that are over but may still be answered by a late fork, by Call-ID and From tag.
+        subscriptions: REFERs, ours and the peers', whose end is not told yet.
+        able: what we take and say that we can.
         listen_ports: our listening port per transport; a transport without one is missing.
     """
 
@@ -68,18 +82,31 @@ class Stack:
         self.layer = TransactionLayer(timers=settings.timers, max_transactions=settings.max_transactions)
         self.dialogs: dict[DialogId, InviteUsage] = {}
         self.callers: dict[tuple[str, str | None], UacInvite] = {}
+        self.subscriptions = Subscriptions(self)
+        self.able = Abilities(
+            timers=settings.session.on,
+            refer=settings.refer,
+            replaces=settings.replaces,
+            message=settings.message,
+        )
         self.listen_ports: dict[str, int] = {}
         self._tag_prefix = ids.tag()[: -len(ids.token())]  # the node's, as in every id of ours
         self._tag_key = ids.token(16).encode()
         signature = (("Server", settings.user_agent),) if settings.user_agent else ()
         self._signature = write_lines(signature)  # under each response
-        self._abilities = write_lines((*signature, *_ABILITIES))  # instead, under some
-        self._alarms: Alarms[InviteUsage] = Alarms()
+        self._abilities = self._able_lines(signature, self.able.supported)  # instead, under some
+        self._timeless = self._able_lines(signature, self.able.supported_without(TIMER))  # where timers are off
+        self._alarms: Alarms[InviteUsage | Subscription] = Alarms()
         self._contacts: dict[tuple[Hop, str, str, bool], tuple[str, str]] = {}  # lines, as `contact` makes them
         self._order = count()
         self._waiting: dict[int, ClientRequest | _WaitingAck] = {}
         self._digests: OrderedDict[tuple[tuple[Account, ...], str, bool], DigestClient] = OrderedDict()
         self._tcp_refused: OrderedDict[tuple[str, int], float] = OrderedDict()
+
+    def _able_lines(self, signature: Lines, supported: str) -> Written:
+        return write_lines(
+            (*signature, ("Allow", self.able.allow), *((("Supported", supported),) if supported else ()))
+        )
 
     # Usages
 
@@ -92,7 +119,7 @@ class Stack:
         if usage.dialog is not None:
             self.dialogs.pop(usage.dialog.id, None)
 
-    def schedule(self, usage: InviteUsage) -> None:
+    def schedule(self, usage: InviteUsage | Subscription) -> None:
         """Take over the deadline that the usage has now."""
         self._alarms.note(usage)
 
@@ -123,6 +150,7 @@ class Stack:
             "callers": len(self.callers),
             "alarms": len(self._alarms),
             "look_ups": len(self._waiting),
+            "subscriptions": len(self.subscriptions),
         }
 
     def below(self, limit: int) -> int:
@@ -195,30 +223,41 @@ class Stack:
             line = self._contacts[key] = ("Contact", f"<{uri}>")
         return line
 
-    def plan_request(self, plan: RequestPlan, hop: Hop, cseq: int) -> Request:
-        """Build a request outside a dialog for one hop, without Via (RFC 3261 §8.1.1)."""
+    def plan_request(self, plan: RequestPlan, hop: Hop, cseq: int, *, session: Lines = ()) -> Request:
+        """Build a request outside a dialog for one hop, without Via (RFC 3261 §8.1.1).
+
+        `session` is what an INVITE says of its session timer; without it, it knows none.
+        """
         request = Request(plan.method, str(plan.uri))
         headers = request.headers
         for route in plan.routes:
             headers.add("Route", route)
-        headers.add("Max-Forwards", "70")
+        headers.add("Max-Forwards", str(plan.max_forwards))
         headers.add("From", str(plan.from_))
         headers.add("To", str(plan.to))
         headers.add("Call-ID", plan.call_id)
         headers.add("CSeq", f"{cseq} {plan.method}")
-        if plan.with_contact:
+        if plan.with_contact and plan.method != "MESSAGE":
             uri = self.settings.addressing.contact_uri(
                 hop, plan.contact_user, plan.contact_params, plan.advertise, secure=plan.uri.scheme == "sips"
             )
             headers.add("Contact", f"<{uri}>{plan.contact_header_params}")
         for name, value in plan.headers:
             headers.add(name, value)
+        if plan.method in ("INVITE", "REFER"):
+            headers.add("Allow", self.able.allow)  # §13.2.1
         if plan.method == "INVITE":
-            headers.add("Allow", ALLOW)  # §13.2.1
-            if plan.reliable:
-                headers.add("Supported", SUPPORTED)  # RFC 3262 §4
+            supported = self.supported(reliable=plan.reliable, timers=bool(session))
+            if supported:
+                headers.add("Supported", supported)  # RFC 3262 §4, RFC 4028 §7.1
+            for name, value in session:
+                headers.add(name, value)
         self.complete(request, plan.body, plan.content_type)
         return request
+
+    def supported(self, *, reliable: bool = True, timers: bool = True) -> str:
+        """What we say that we support in a call that may have one or the other switched off; "" for nothing."""
+        return self.able.supported_without(*(() if reliable else (RELIABLE,)), *(() if timers else (TIMER,)))
 
     def complete(self, request: Request, body: bytes, content_type: str) -> None:
         """Add who we are, and the body."""
@@ -279,9 +318,14 @@ class Stack:
         headers: Lines = (),
         body: bytes = b"",
         content_type: str = "",
+        timers: bool = True,
     ) -> Response:
-        """Build a response (§8.2.6); a 2xx to INVITE or OPTIONS says what we allow and support (§13.3.1.4)."""
-        able = 200 <= status < 300 and request.method in ("INVITE", "OPTIONS")
+        """Build a response (§8.2.6); some 2xx say what we allow and support (§13.3.1.4, RFC 3311 §4).
+
+        With `timers` off, session timers are not among it.
+        """
+        able = 200 <= status < 300 and request.method in _ANSWERED_ABLY
+        written = self._signature if not able else self._abilities if timers else self._timeless
         return make_response(
             request,
             status,
@@ -290,7 +334,7 @@ class Stack:
             headers=headers,
             body=body,
             content_type=content_type or None,
-            written=self._abilities if able else self._signature,
+            written=written,
         )
 
     def respond(

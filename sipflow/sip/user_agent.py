@@ -5,19 +5,30 @@ says who gets what.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from enum import Enum, auto
 
 from sipflow.errors import RemoteProtocolError
 from sipflow.sip.admission import Refusal, refuse, warning
-from sipflow.sip.client_request import ClientRequest
+from sipflow.sip.client_request import ClientRequest, OnFinal
 from sipflow.sip.dialog import dialog_id_of
 from sipflow.sip.hop import Hop
 from sipflow.sip.ids import Ids
 from sipflow.sip.message import Request, Response
-from sipflow.sip.outputs import Finished, InviteReceived, Output, Refused, RequestReceived, Transmit
+from sipflow.sip.outputs import (
+    Finished,
+    InviteReceived,
+    MessageReceived,
+    Output,
+    Refused,
+    RequestReceived,
+    Transmit,
+)
 from sipflow.sip.parser import Malformed, Parsed
 from sipflow.sip.plan import Outcome, RequestPlan
+from sipflow.sip.session_timer import is_too_small
 from sipflow.sip.stack import Lines, Settings, Stack
+from sipflow.sip.takeover import replaced_by
 from sipflow.sip.transaction.layer import ClientTransaction, ServerTransaction
 from sipflow.sip.transaction.outputs import (
     Ack,
@@ -28,8 +39,11 @@ from sipflow.sip.transaction.outputs import (
     NewResponse,
     StrayResponse,
 )
+from sipflow.sip.transaction.overload import Guard
 from sipflow.sip.transaction.return_path import note_source, response_hops
-from sipflow.sip.usage.invite import InviteUsage, ignore_provisional
+from sipflow.sip.usage.in_dialog import ignore_provisional
+from sipflow.sip.usage.invite import InviteUsage
+from sipflow.sip.usage.referral import PATIENCE_S, Referral, refer_lines
 from sipflow.sip.usage.uac import UacInvite
 from sipflow.sip.usage.uas import UasInvite
 from sipflow.sip.validate import check_request, check_response
@@ -58,10 +72,12 @@ class UserAgent:
         ids: the source of tags, branches and Call-IDs.
         gate: asked about every request outside a dialog before anything but its syntax is looked at. It gets None
             for a message too broken to be a request, and then only says whether to be silent.
+        guard: asked before that, and before there is a transaction; None lets all pass.
     """
 
-    def __init__(self, settings: Settings, ids: Ids, *, gate: Gate = admit_all) -> None:
+    def __init__(self, settings: Settings, ids: Ids, *, gate: Gate = admit_all, guard: Guard | None = None) -> None:
         self._stack = Stack(settings, ids)
+        self._stack.layer.guard = guard
         self._gate = gate
 
     @property
@@ -143,6 +159,46 @@ class UserAgent:
 
     def request(self, plan: RequestPlan, key: object, *, now: float) -> list[Output]:
         """Send any other request outside a dialog; its end comes as `Finished(key, outcome)`."""
+
+        def finished(outcome: Outcome, now: float) -> list[Output]:  # noqa: ARG001  (a final handler's shape)
+            return [Finished(key, outcome)]
+
+        return self._client(plan, finished).start(now=now)
+
+    def refer(
+        self,
+        plan: RequestPlan,
+        refer_to: str,
+        *,
+        now: float,
+        referred_by: str = "",
+        subscribes: bool = True,
+        patience_s: float = PATIENCE_S,
+    ) -> tuple[Referral, list[Output]]:
+        """Send a REFER outside a dialog (RFC 3515); what becomes of it comes as `ReferProgressed` and `ReferEnded`.
+
+        Args:
+            plan: the request, with Target-Dialog among its headers if it is about a call.
+            refer_to: whom the far end is to call; from `write_refer_to`.
+            now: monotonic seconds.
+            referred_by: who wants that, as an address (RFC 3892).
+            subscribes: whether we want to hear what comes of it (RFC 4488).
+            patience_s: how long we wait to hear the end.
+
+        Raises:
+            LocalProtocolError: CR, LF or NUL in what was to be sent; nothing has been sent.
+        """
+        plan = replace(plan, headers=(*plan.headers, *refer_lines(refer_to, referred_by, subscribes=subscribes)))
+        referral = Referral(
+            self._stack,
+            lambda on_final: self._client(plan, on_final),
+            call_id=plan.call_id,
+            local_tag=plan.from_.tag or "",
+            patience_s=patience_s,
+        )
+        return referral, referral.start(now=now)
+
+    def _client(self, plan: RequestPlan, on_final: OnFinal) -> ClientRequest:
         stack = self._stack
         cseq = [plan.cseq - 1]
 
@@ -150,25 +206,21 @@ class UserAgent:
             cseq[0] += 1
             return cseq[0]
 
-        def finished(outcome: Outcome, now: float) -> list[Output]:  # noqa: ARG001  (a final handler's shape)
-            return [Finished(key, outcome)]
-
-        client = ClientRequest(
+        return ClientRequest(
             stack,
             destination=plan.destination,
             build=lambda hop, number: stack.plan_request(plan, hop, number),
             next_cseq=next_cseq,
             on_provisional=ignore_provisional,
-            on_final=finished,
+            on_final=on_final,
             digest=stack.digest(plan.accounts, plan.destination, allow_md5=plan.allow_md5),
             advertise=plan.advertise,
         )
-        return client.start(now=now)
 
     def respond(
         self, transaction: ServerTransaction, status: int, reason: str = "", *, now: float, headers: Lines = ()
     ) -> list[Output]:
-        """Answer a `RequestReceived`."""
+        """Answer a `RequestReceived`, or a `MessageReceived` outside a call."""
         return self._stack.respond(transaction, status, reason, headers=headers, now=now)
 
     # Requests
@@ -228,7 +280,7 @@ class UserAgent:
             return self._turn_away(transaction, new.hop, verdict)
         if verdict is None and new.merged:
             verdict = Refusal(482, "the same request came by another path already")  # §8.2.2.2
-        verdict = verdict or refuse(request)
+        verdict = verdict or refuse(request, self._stack.able)
         if verdict is not None:
             return self._refuse(transaction, new.hop, verdict, now)
         return self._serve(request, transaction, new.hop, now)
@@ -253,30 +305,49 @@ class UserAgent:
                 return self._invited(request, transaction, hop, now)
             case "OPTIONS":
                 return self._stack.respond_options(transaction, now=now)
-            case "BYE" | "INFO" | "UPDATE" | "PRACK":
+            case "BYE" | "INFO" | "UPDATE" | "PRACK" | "NOTIFY":
                 return self._refuse(transaction, hop, Refusal(481, "it names no dialog (no To tag)"), now)
+            case "MESSAGE":
+                return [MessageReceived(None, transaction, request, hop)]
+            case "REFER":
+                return self._stack.subscriptions.referred(request, transaction, hop, None, now=now)
             case _:
                 return [RequestReceived(transaction, request, hop)]
 
     def _invited(self, request: Request, transaction: ServerTransaction, hop: Hop, now: float) -> list[Output]:
+        keys, replaced = request.headers._keys, None
+        if "replaces" in keys:
+            found = replaced_by(request, self._stack.dialogs, allowed=self._stack.settings.replaces)
+            if isinstance(found, Refusal):
+                return self._refuse(transaction, hop, found, now)
+            replaced = found
+        session = self._stack.settings.session
+        if "session-expires" in keys and session.on and is_too_small(request, session):
+            why = f"the session would have to be refreshed more often than every {session.min_s} s"
+            return self._refuse(transaction, hop, Refusal(422, why, (("Min-SE", str(session.min_s)),)), now)
         try:
             usage = UasInvite(self._stack, transaction, request, hop, now=now)
         except RemoteProtocolError as error:
             return self._refuse(transaction, hop, Refusal(error.status, str(error)), now)
         transaction.owner = usage
         outputs = self._stack.trying(transaction, now=now)
-        outputs.append(InviteReceived(usage, request, hop))
+        outputs.append(InviteReceived(usage, request, hop, replaced))
         return outputs
 
     def _in_dialog(self, request: Request, transaction: ServerTransaction, hop: Hop, now: float) -> list[Output]:
         usage = self._stack.dialogs.get(dialog_id_of(request))
+        subscriptions = self._stack.subscriptions
         if usage is None:
+            if subscriptions.knows(request):
+                return subscriptions.receive_alone(request, transaction, now=now)
             if self._gate(None, hop) is Silence.SILENCE:
                 self._stack.layer.discard(transaction)
                 return []
             return self._turn_away(transaction, hop, Refusal(481, "no call of ours has this Call-ID and tags"))
-        refusal = refuse(request)
+        refusal = refuse(request, self._stack.able)
         if refusal is not None:
+            if request.method == "SUBSCRIBE" and subscriptions.knows(request):
+                return subscriptions.receive_alone(request, transaction, now=now)
             return self._refuse(transaction, hop, refusal, now)
         return usage.receive(request, transaction, now=now)
 

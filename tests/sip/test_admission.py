@@ -2,7 +2,7 @@
 
 import pytest
 
-from sipflow.sip.admission import ALLOW, Refusal, one_line, refuse, warning
+from sipflow.sip.admission import ABLE, Abilities, Refusal, one_line, refuse, warning
 from sipflow.sip.message import Request
 from tests.support.peer import Lines
 
@@ -16,14 +16,41 @@ def request(method: str = "INVITE", headers: Lines = (), *, body: bytes = b"", u
     return made
 
 
-@pytest.mark.parametrize("method", ["INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE"])
+@pytest.mark.parametrize("method", ["INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE", "PRACK", "NOTIFY"])
 def test_what_we_serve_passes(method: str) -> None:
     assert refuse(request(method)) is None
 
 
 def test_known_methods_are_not_allowed_and_unknown_ones_not_implemented() -> None:
-    assert refuse(request("REFER")) == Refusal(405, "REFER is not served here", (("Allow", ALLOW),))
-    assert refuse(request("FROB")) == Refusal(501, "FROB is not served here", (("Allow", ALLOW),))
+    assert refuse(request("REFER")) == Refusal(405, "REFER is not served here", (("Allow", ABLE.allow),))
+    assert refuse(request("FROB")) == Refusal(501, "FROB is not served here", (("Allow", ABLE.allow),))
+
+
+def test_what_is_switched_on_is_served_supported_and_said() -> None:
+    able = Abilities(refer=True, replaces=True, message=True)
+
+    assert able.allow == "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK, NOTIFY, REFER, MESSAGE"
+    assert able.supported == "100rel, norefersub, replaces, tdialog, timer"
+    for method in ("REFER", "MESSAGE"):
+        assert refuse(request(method), able) is None
+    assert refuse(request("REFER", (("Require", able.supported),)), able) is None
+
+
+def test_what_is_switched_off_is_neither_served_nor_said() -> None:
+    able = Abilities(timers=False)
+
+    assert (able.allow, able.supported) == ("INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK, NOTIFY", "100rel")
+    for method in ("REFER", "MESSAGE"):
+        assert refuse(request(method), able) == Refusal(405, f"{method} is not served here", (("Allow", able.allow),))
+    for tag in ("timer", "replaces", "norefersub", "tdialog"):
+        refusal = refuse(request(headers=(("Require", tag),)), able)
+        assert refusal is not None
+        assert (refusal.status, refusal.headers) == (420, (("Unsupported", tag),))
+
+
+def test_a_call_in_which_some_is_off_says_the_rest() -> None:
+    assert Abilities().supported_without("timer") == "100rel"
+    assert Abilities().supported_without("100rel", "timer") == ""
 
 
 @pytest.mark.parametrize("uri", ["sip:b", "SIPS:b", "tel:+1"])
@@ -40,7 +67,7 @@ def test_another_scheme_is_not() -> None:
     [
         ((("Require", "100rel, precondition"),), "precondition"),
         ((("Require", "a, b"), ("Require", "c")), "a, b, c"),
-        ((("require", " timer "),), "timer"),
+        ((("require", " gruu "),), "gruu"),
     ],
 )
 def test_a_required_extension_is_named_in_unsupported(lines: Lines, unsupported: str) -> None:

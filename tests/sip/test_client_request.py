@@ -12,6 +12,7 @@ from sipflow.sip.hop import Hop
 from sipflow.sip.message import Request
 from sipflow.sip.outputs import Confirmed, Ended, Finished
 from sipflow.sip.plan import Outcome
+from sipflow.sip.usage.invite import ignore_outcome
 from tests.support.calls import SDP, answered, calling, plan_to, uri
 from tests.support.peer import Peer
 from tests.support.wire import Node, Wire
@@ -495,3 +496,27 @@ def test_whoever_asks_for_a_broken_request_hears_of_it_at_once(changes: dict[str
 
     with pytest.raises(LocalProtocolError):
         alice.ua.request(replace(plan_to("b", body=b""), **changes), "key", now=0.0)
+
+
+# Asking again, with other words
+
+
+def test_what_was_never_sent_cannot_be_sent_again() -> None:
+    wire, _, _, usage = answered()
+    request = usage.client_request("OPTIONS", on_final=ignore_outcome)
+    with pytest.raises(LocalProtocolError):
+        request.again(now=wire.now)
+
+
+def test_what_was_sent_goes_to_the_same_place_again_with_the_next_cseq() -> None:
+    wire, alice, bob, usage = answered()
+    request = usage.client_request("OPTIONS", on_final=ignore_outcome)
+    alice.perform(request.start(now=wire.now))
+    alice.perform(request.again(now=wire.now))
+    wire.play()
+
+    assert [str(one.cseq) for one in wire.messages("a OPTIONS")] == ["2 OPTIONS", "3 OPTIONS"]
+    assert len({one.branch for one in wire.messages("a OPTIONS")}) == 2
+    request.abandon()
+    bob.reply(bob.request("OPTIONS"), 200)
+    wire.play(40.0)

@@ -3,6 +3,7 @@
 import pytest
 
 from sipflow.sip import outputs
+from sipflow.sip.headers.reason import Reason
 from sipflow.sip.message import Response
 
 
@@ -10,7 +11,7 @@ from sipflow.sip.message import Response
     ("name", "fields"),
     [
         ("Resolve", ("key", "uri")),
-        ("InviteReceived", ("usage", "request", "hop")),
+        ("InviteReceived", ("usage", "request", "hop", "replaces")),
         ("RequestReceived", ("transaction", "request", "hop")),
         ("Refused", ("request", "hop", "status", "why")),
         ("Progressed", ("usage", "response", "body", "reliable")),
@@ -19,8 +20,14 @@ from sipflow.sip.message import Response
         ("OfferReceived", ("usage", "transaction", "request", "body")),
         ("OfferAnswered", ("usage", "status", "body")),
         ("InfoReceived", ("usage", "request")),
-        ("InfoAnswered", ("usage", "status")),
-        ("Ended", ("usage", "by", "status", "why", "cause", "message")),
+        ("UpdateAnswered", ("usage", "status")),
+        ("InfoAnswered", ("usage", "status", "response")),
+        ("MessageReceived", ("usage", "transaction", "request", "hop")),
+        ("MessageAnswered", ("usage", "status")),
+        ("ReferReceived", ("referred", "usage", "request", "hop", "refer_to", "referred_by")),
+        ("ReferProgressed", ("referral", "status", "reason")),
+        ("ReferEnded", ("referral", "outcome", "status", "why")),
+        ("Ended", ("usage", "by", "status", "why", "cause", "message", "lost")),
         ("Finished", ("key", "outcome")),
     ],
 )
@@ -32,5 +39,16 @@ def test_the_fields_of_an_event_keep_their_order(name: str, fields: tuple[str, .
 def test_what_an_event_may_lack_is_empty() -> None:
     usage = object()
 
-    assert outputs.Ended(usage, "system", 408, "why")[4:] == (None, None)  # type: ignore[arg-type]
+    assert outputs.Ended(usage, "system", 408, "why")[4:] == (None, None, False)  # type: ignore[arg-type]
+    assert outputs.Ended(usage, "system", 408, "why").causes == []  # type: ignore[arg-type]
+    assert outputs.InviteReceived(usage, usage, usage).replaces is None  # type: ignore[arg-type]
     assert outputs.Progressed(usage, Response(180)).body == b""  # type: ignore[arg-type]
+
+
+def test_every_reason_of_the_message_that_ended_a_call_can_be_read() -> None:
+    response = Response(480)
+    response.headers.add("Reason", 'SIP;cause=480;text="gone", Q.850;cause=20')
+    response.headers.add("Reason", "Q.850;cause=")
+    ended = outputs.Ended(object(), "remote", 480, "why", None, response)  # type: ignore[arg-type]
+
+    assert ended.causes == [Reason("SIP", 480, "gone"), Reason("Q.850", 20)]

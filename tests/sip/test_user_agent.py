@@ -3,11 +3,11 @@
 import pytest
 
 from sipflow.errors import RemoteProtocolError
-from sipflow.sip.admission import ALLOW, Refusal
+from sipflow.sip.admission import ABLE, Refusal
 from sipflow.sip.hop import Hop
 from sipflow.sip.ids import Ids
 from sipflow.sip.message import Request, Response
-from sipflow.sip.outputs import Ended, InviteReceived, Refused, Transmit
+from sipflow.sip.outputs import Ended, Finished, InviteReceived, MessageReceived, Refused, Transmit
 from sipflow.sip.parser import KeepAlive, parse_datagram
 from sipflow.sip.stack import Settings
 from sipflow.sip.transaction.outputs import Expired, Failed
@@ -147,7 +147,7 @@ def test_a_gate_that_stumbles_over_a_header_of_the_peers_refuses_with_its_status
 @pytest.mark.parametrize(
     ("method", "status"),
     [
-        *[(method, 405) for method in ("REGISTER", "MESSAGE", "SUBSCRIBE", "NOTIFY", "PUBLISH", "REFER")],
+        *[(method, 405) for method in ("REGISTER", "MESSAGE", "SUBSCRIBE", "PUBLISH", "REFER")],
         ("FROB", 501),
         ("invite", 501),  # methods are case-sensitive
     ],
@@ -156,11 +156,11 @@ def test_a_method_that_is_not_served_is_refused_with_those_that_are(method: str,
     wire, alice, bob = asked(method)
 
     assert wire.methods() == [f"a {method}", f"b {status}"]
-    assert alice.response(status).headers.get("Allow") == ALLOW
+    assert alice.response(status).headers.get("Allow") == ABLE.allow
     assert bob.the(Refused)[2:] == (status, f"{method} is not served here")
 
 
-@pytest.mark.parametrize("method", ["BYE", "INFO", "UPDATE", "PRACK"])
+@pytest.mark.parametrize("method", ["BYE", "INFO", "UPDATE", "PRACK", "NOTIFY"])
 def test_what_belongs_into_a_call_is_refused_481_outside(method: str) -> None:
     wire, _, _ = asked(method)
 
@@ -170,7 +170,7 @@ def test_what_belongs_into_a_call_is_refused_481_outside(method: str) -> None:
 @pytest.mark.parametrize(
     ("headers", "status", "named"),
     [
-        ((("Require", "100rel, timer"),), 420, ("Unsupported", "timer")),
+        ((("Require", "100rel, gruu"),), 420, ("Unsupported", "gruu")),
         ((("Content-Type", "text/plain"),), 415, ("Accept", "application/sdp, multipart/mixed")),
         ((("Content-Encoding", "gzip"),), 415, ("Accept-Encoding", "identity")),
         ((("Accept", "text/plain"),), 406, ("Warning", '399 sipflow "the caller accepts only text/plain"')),
@@ -257,8 +257,8 @@ def test_options_is_the_heart_beat_of_a_trunk() -> None:
         "Accept: application/sdp, multipart/mixed",
         "Accept-Encoding: identity",
         "Server: sipflow",
-        f"Allow: {ALLOW}",
-        "Supported: 100rel",
+        f"Allow: {ABLE.allow}",
+        "Supported: 100rel, timer",
         "Content-Length: 0",
     ]
     assert bob.events == []
@@ -508,3 +508,39 @@ def test_ids_carry_the_prefix_of_their_node() -> None:
 @pytest.mark.parametrize("seed", range(60))
 def test_a_mad_peer_and_a_moody_app_leave_nothing_behind_and_every_call_ends_once(seed: int) -> None:
     play_chaos(seed)
+
+
+# What is switched on
+
+
+def test_allow_and_supported_tell_what_is_switched_on_wherever_they_stand() -> None:
+    settings = Settings(refer=True, message=True, replaces=True)
+    wire, alice, bob = asked("OPTIONS", settings=settings)
+    bob.place(plan_to("a", call_id="call-2"))
+    wire.play()
+
+    for message in (alice.response(200), alice.request("INVITE")):
+        assert (message.headers.get("Allow") or "").endswith("NOTIFY, REFER, MESSAGE")
+        assert message.headers.get("Supported") == "100rel, norefersub, replaces, tdialog, timer"
+
+
+def test_a_text_outside_a_call_is_handed_up_and_answered_by_who_owns_it() -> None:
+    wire, alice, bob = asked("MESSAGE", settings=Settings(message=True), body=b"hello")
+    event = bob.the(MessageReceived)
+    assert (event.usage, event.request.body, event.hop.host) == (None, b"hello", "a")
+    bob.perform(bob.ua.respond(event.transaction, 202, now=wire.now))
+    wire.play()
+
+    assert wire.methods() == ["a MESSAGE", "b 202"]
+    assert "Contact" not in alice.response(202).headers
+
+
+def test_a_text_of_ours_outside_a_call_has_no_contact_and_its_end_is_told() -> None:
+    wire = Wire()
+    alice, bob = wire.node("a"), Peer(wire, "b")
+    bob.answers["MESSAGE"] = 200
+    alice.perform(alice.ua.request(plan_to("b", method="MESSAGE", body=b"hello"), "key", now=wire.now))
+    wire.play()
+
+    assert "Contact" not in bob.request("MESSAGE").headers
+    assert (alice.the(Finished).key, alice.the(Finished).outcome.status) == ("key", 200)

@@ -10,16 +10,34 @@ from sipflow.errors import LocalProtocolError, ProtocolError
 from sipflow.sip.digest import Account
 from sipflow.sip.hop import Hop
 from sipflow.sip.message import Request, Response
-from sipflow.sip.outputs import Confirmed, Ended, Event, InfoAnswered, InfoReceived, OfferAnswered, OfferReceived
+from sipflow.sip.outputs import (
+    Confirmed,
+    Ended,
+    Event,
+    InfoAnswered,
+    InfoReceived,
+    MessageAnswered,
+    MessageReceived,
+    OfferAnswered,
+    OfferReceived,
+    ReferEnded,
+    ReferReceived,
+    UpdateAnswered,
+)
+from sipflow.sip.session_timer import SessionSettings
+from sipflow.sip.stack import Settings
 from sipflow.sip.usage.invite import InviteUsage
+from sipflow.sip.usage.referral import Referral
+from sipflow.sip.usage.referred import Referred
 from sipflow.sip.usage.uac import UacInvite
 from sipflow.sip.usage.uas import UasInvite
 from tests.support.calls import SDP, plan_to
 from tests.support.peer import Lines, Peer
 from tests.support.wire import Node, Wire
 
-METHODS = ("INVITE", "INVITE", "ACK", "BYE", "CANCEL", "UPDATE", "INFO", "OPTIONS", "PRACK", "REFER", "FROB")
-STATUSES = (100, 180, 183, 199, 200, 200, 202, 301, 401, 407, 408, 481, 486, 487, 491, 500, 503, 603)
+METHODS = ("INVITE", "INVITE", "ACK", "BYE", "CANCEL", "UPDATE", "INFO", "OPTIONS", "PRACK", "REFER", "REFER", "NOTIFY",
+           "NOTIFY", "SUBSCRIBE", "MESSAGE", "FROB")  # fmt: skip
+STATUSES = (100, 180, 183, 199, 200, 200, 202, 301, 401, 407, 408, 422, 481, 486, 487, 491, 500, 503, 603)
 CONTACTS = ("<sip:x@x>", "<tel:+1>", "*", "", "<sips:x@x>", "<sip:x@0.0.0.0>", "<sip:x@x;transport=tcp?H=1>")
 CHALLENGES = [(name, f'Digest realm="r", nonce="n{n}"{more}') for name in ("WWW-Authenticate", "Proxy-Authenticate")
               for n in (1, 2) for more in ("", ", stale=true", ', qop="auth-int"')]  # fmt: skip
@@ -39,9 +57,31 @@ LINES: Sequence[Lines] = (
     *[(("Require", "100rel"), ("RSeq", str(number))) for number in (1, 2, 3)],
     (("RAck", "1 1 INVITE"),),
     (("RAck", "x"),),
-)
+    *[(("Supported", "timer"), ("Session-Expires", value)) for value in ("90;refresher=uac", "95", "1", "x", "9" * 9)],
+    (("Session-Expires", "90;refresher=uas"), ("Allow", "UPDATE, INVITE")),
+    (("Min-SE", "300"),),
+    (("Min-SE", "4294967295"), ("Supported", "timer")),
+    *[(("Refer-To", "<sip:carol@c?Replaces=a%3Bto-tag%3D1%3Bfrom-tag%3D2>"), ("Refer-Sub", sub))
+      for sub in ("true", "false")],
+    (("Refer-To", "<sip:%00@c?%0d=1>"),),
+    *[(("Event", event), ("Subscription-State", state)) for event in ("refer", "refer;id=2", '"')
+      for state in ("active;expires=5", "terminated;reason=x", ";")],
+    (("Event", "refer"), ("Expires", "0")),
+    *[(("Replaces", f"{call};to-tag=t1;from-tag=t1"),) for call in ("call-1", "ours-1", "?")],
+    (("Target-Dialog", "call-1;local-tag=t1;remote-tag=x"), ("Refer-To", "<sip:c>")),
+)  # fmt: skip
+FRAGMENTS = (b"SIP/2.0 100 Trying", b"SIP/2.0 200 OK", b"SIP/2.0 486 Busy", b"SIP/2.0 9", b"")
 NOISE = (b'"', b",", b"<", b">", b";", b"\r\n", b" ", b"%00", b"\x00", b"z" * 300)
-AFTER_THE_END = (Confirmed, OfferReceived, OfferAnswered, InfoReceived, InfoAnswered)
+AFTER_THE_END = (
+    Confirmed,
+    OfferReceived,
+    OfferAnswered,
+    UpdateAnswered,
+    InfoReceived,
+    InfoAnswered,
+    MessageReceived,
+    MessageAnswered,
+)
 
 
 class Madman(Peer):
@@ -82,6 +122,10 @@ class Madman(Peer):
     def _within(self, method: str, dialog: tuple[str, str, str], cseq: int) -> None:
         call_id, ours, theirs = dialog
         body, headers = self.dice.choice((b"", SDP)), self.dice.choice(LINES)
+        wanted = {"NOTIFY": "Event", "SUBSCRIBE": "Event", "REFER": "Refer-To"}.get(method)
+        if wanted is not None and self.dice.random() < 0.8:
+            headers = self.dice.choice([lines for lines in LINES if wanted in dict(lines)])
+            body = self.dice.choice(FRAGMENTS) if method == "NOTIFY" else b""
         self.ask(method, "n", call_id=call_id, from_tag=ours, to_tag=theirs, cseq=cseq, body=body, headers=headers)
 
     def speak(self) -> None:
@@ -91,7 +135,9 @@ class Madman(Peer):
         with suppress(ProtocolError):
             if self.dialogs and dice.random() < 0.5:
                 self.cseq += 1
-                self._within(dice.choice(METHODS), dice.choice(self.dialogs[-4:]), self.cseq)
+                asked = any(one.method == "REFER" for one in requests)
+                method = "NOTIFY" if asked and dice.random() < 0.4 else dice.choice(METHODS)
+                self._within(method, dice.choice(self.dialogs[-4:]), self.cseq)
             elif requests and dice.random() < 0.5:
                 body, contact = dice.choice((b"", SDP)), dice.choice((None, *CONTACTS))
                 tag, lines = dice.choice(("t1", "t1", "t2", None)), dice.choice(LINES)
@@ -128,11 +174,23 @@ class Whim:
     def __init__(self, wire: Wire, dice: Random) -> None:
         self.dice = dice
         self.offers: list[OfferReceived] = []
-        self.node: Node = wire.node("n", self.hear)
+        self.referred: list[Referred] = []
+        self.referrals: list[Referral] = []
+        settings = Settings(
+            session=SessionSettings(expires_s=dice.choice((90, 1800)), refresher=dice.choice(("auto", "us", "them"))),
+            refer=dice.random() < 0.8,
+            message=dice.random() < 0.8,
+            replaces=dice.random() < 0.8,
+        )
+        self.node: Node = wire.node("n", self.hear, settings=settings)
 
     def hear(self, _node: Node, event: Event) -> None:
         if isinstance(event, OfferReceived):
             self.offers.append(event)
+        elif isinstance(event, ReferReceived):
+            self.referred.append(event.referred)
+        elif isinstance(event, MessageReceived) and event.usage is None and self.dice.random() < 0.8:
+            self.node.perform(self.node.ua.respond(event.transaction, 200, now=self.node.wire.now))
 
     def act(self) -> None:
         """Do one thing."""
@@ -142,6 +200,8 @@ class Whim:
                 self._place()
             elif self.offers and self.dice.random() < 0.3:
                 self._decide(self.dice.choice(self.offers[-2:]))
+            elif self.referred and self.dice.random() < 0.3:
+                self.node.perform(self.dice.choice(self._verdicts(self.referred[-1]))())
             else:
                 self.node.perform(self.dice.choice(self._deeds(self.dice.choice(calls)))())
 
@@ -160,11 +220,36 @@ class Whim:
             else usage.refuse_offer(offer.transaction, 488, "no", now=now)
         )
 
+    def _verdicts(self, referred: Referred) -> list[Callable[[], Any]]:
+        now = self.node.wire.now
+        return [
+            lambda: referred.accept(now=now, expires_s=self.dice.choice((3, 180))),
+            lambda: referred.accept(now=now),
+            lambda: referred.refuse(now=now),
+            lambda: referred.progress(180, now=now),
+            lambda: referred.finish(200, now=now),
+        ]
+
+    def _refer(self, usage: InviteUsage | None) -> Any:
+        now, patience_s = self.node.wire.now, self.dice.choice((2.0, 60.0))
+        if usage is not None:
+            subscribes = self.dice.random() < 0.8
+            referral, outputs = usage.refer("<sip:c>", now=now, subscribes=subscribes, patience_s=patience_s)
+        else:
+            plan = plan_to("p", method="REFER", body=b"", call_id=f"refer-{self.dice.randrange(10**6)}")
+            referral, outputs = self.node.ua.refer(plan, "<sip:c>", now=now, patience_s=patience_s)
+        self.referrals.append(referral)
+        return outputs
+
     def _deeds(self, usage: InviteUsage) -> list[Callable[[], Any]]:
         now = self.node.wire.now
         deeds: list[Callable[[], Any]] = [
             lambda: usage.offer(lambda: SDP, now=now),
+            lambda: usage.offer(lambda: SDP, now=now, method="UPDATE"),
             lambda: usage.info(b"1", "a/b", now=now),
+            lambda: usage.message(b"1", "a/b", now=now),
+            lambda: usage.update(now=now),
+            lambda: self._refer(self.dice.choice((usage, usage, None))),
             lambda: usage.bye(now=now) if self.dice.random() < 0.3 else [],
         ]
         if isinstance(usage, UacInvite):
@@ -195,4 +280,6 @@ def play_chaos(seed: int, *, steps: int = 60) -> Node:
         if isinstance(event, Ended):
             over.add(event.usage)
     assert over == set(whim.node.calls)
+    ended = [event.referral for event in whim.node.events if isinstance(event, ReferEnded)]
+    assert sorted(map(id, ended)) == sorted(map(id, whim.referrals))
     return whim.node

@@ -1,5 +1,6 @@
 """The header section of a message: an ordered list of lines, kept as they came."""
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -12,6 +13,10 @@ _LISTS = frozenset({"via", "contact", "route", "record-route", "path", "service-
 Written = tuple[tuple[str, str], ...]  # key and whole line of each header, ready for `Headers`
 ECHO = ":echo"  # what responses repeat of a request, kept among the parsed values; no header has such a name
 _PLURALS = {"via": "vias", "contact": "contacts", "route": "routes", "record-route": "record_routes"}
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]")
+_LINE_END = re.compile(r"[\r\n\0]")
+_NAMED = frozenset({"from", "to", "contact", "route", "record-route", "refer-to", "referred-by"})
+_QUOTED_PAIR = re.compile(r"\\[\x01-\x09\x0b\x0c\x0e-\x7f]")
 
 
 def unfold(line: str) -> str:
@@ -27,13 +32,14 @@ def write_line(name: str, value: str) -> str:
     """Write one header line of ours.
 
     Raises:
-        LocalProtocolError: the name is no token, or the value holds CR, LF, NUL or text that UTF-8 cannot carry:
-            whoever built it was about to inject a header.
+        LocalProtocolError: the name is no token, or the value holds CR, LF, NUL, another control character or text
+            that UTF-8 cannot carry: whoever built it was about to inject a header, or to move somebody's cursor.
     """
     if header_key(name) is None:
         raise LocalProtocolError(f"not a header name: {name[:80]!r}")
-    if "\r" in value or "\n" in value or "\0" in value:
-        raise LocalProtocolError(f"CR, LF or NUL in a {name} header: {value[:80]!r}")
+    if not value.isprintable():
+        # Names that a peer gave himself stand in every request of his call, and may hold quoted pairs (§25.1).
+        refuse_controls(_QUOTED_PAIR.sub("", value) if name.lower() in _NAMED else value, f"a {name} header")
     if not value.isascii():
         refuse_unencodable(value)
     return f"{name}: {value}"
@@ -56,6 +62,19 @@ def write_pair(pair: tuple[str, str]) -> tuple[str, str]:
     """
     name, value = pair
     return _key(name), write_line(name, value)
+
+
+def holds_controls(text: str) -> bool:
+    """Whether text holds a control character other than a tab, C1's among them (RFC 3261 §25.1: TEXT-UTF8-TRIM)."""
+    return _CONTROL.search(text) is not None
+
+
+def refuse_controls(text: str, where: str) -> None:
+    """Raise LocalProtocolError if text holds a control character other than a tab."""
+    found = _CONTROL.search(text)
+    if found is not None:
+        what = "CR, LF or NUL" if _LINE_END.search(text) else "a control character"
+        raise LocalProtocolError(f"{what} in {where}: {text[:80]!r}")
 
 
 def refuse_unencodable(text: str) -> None:
@@ -221,6 +240,14 @@ class Headers:
         """Yield each line's name as written and its value, unfolded and stripped."""
         for line in self._lines:
             yield line[: line.index(":")].rstrip(" \t"), unfold(line)
+
+    def beginning(self, letters: frozenset[str]) -> list[tuple[str, str]]:
+        """Return name and value, as iterating does, of the lines whose name begins with one of these small letters."""
+        return [
+            (line[: line.index(":")].rstrip(" \t"), unfold(line))
+            for key, line in zip(self._keys, self._lines, strict=True)
+            if key[:1] in letters
+        ]
 
     def __len__(self) -> int:
         return len(self._lines)

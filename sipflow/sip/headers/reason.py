@@ -1,14 +1,16 @@
 """Reason: why a request was sent or a call ended (RFC 3326)."""
 
 import re
+from contextlib import suppress
 from typing import NamedTuple
 
 from sipflow.errors import RemoteProtocolError
-from sipflow.sip.grammar import TOKEN, find_param, parse_params, quote
+from sipflow.sip.grammar import TOKEN, find_param, parse_params, quote, split_list
+from sipflow.sip.headers.lines import Headers
 from sipflow.sip.headers.scalars import parse_number
 
 _CAUSE_LIMIT = 1000  # SIP status or Q.850 cause: three digits
-_NOT_WRITABLE = re.compile(r"[\x00-\x1f\x7f]+")
+_NOT_WRITABLE = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 
 
 class Reason(NamedTuple):
@@ -45,3 +47,12 @@ class Reason(NamedTuple):
         cause = "" if self.cause is None else f";cause={self.cause}"
         text = f";text={quote(_NOT_WRITABLE.sub(' ', self.text))}" if self.text else ""
         return f"{self.protocol}{cause}{text}"
+
+
+def reasons_in(headers: Headers) -> list[Reason]:
+    """Read every Reason of a message, in order; one that cannot be read is as good as none."""
+    found: list[Reason] = []
+    for line in headers.all("Reason"):
+        with suppress(RemoteProtocolError):
+            found += [Reason.parse(value) for value in split_list(line)]
+    return found

@@ -22,7 +22,7 @@ from sipflow.sip.transaction.outputs import (
     TimedOut,
     Transmit,
 )
-from sipflow.sip.transaction.overload import acknowledges_refusal, refuse_statelessly
+from sipflow.sip.transaction.overload import Guard, acknowledges_refusal, refuse_statelessly
 from sipflow.sip.transaction.records import ClientTransaction, Record, ServerTransaction
 from sipflow.sip.transaction.return_path import note_source, response_hops
 from sipflow.sip.transaction.table import Table
@@ -40,6 +40,9 @@ class TransactionLayer:
         max_transactions: above it a new request is answered 503 without any state. Requests inside a dialog, and
             CANCELs of INVITEs that we hold, may use an eighth more, so that calls can end while new ones are refused.
         retry_after_s: what that 503 says.
+
+    Attributes:
+        guard: asked about each new request outside a dialog before it gets a transaction; None lets all pass.
     """
 
     def __init__(
@@ -49,6 +52,7 @@ class TransactionLayer:
         self._max_new = max_transactions
         self._max_all = max_transactions + max_transactions // 8
         self._retry_after_s = retry_after_s
+        self.guard: Guard | None = None
         self._table = Table()
         self._deadlines = Deadlines()
 
@@ -129,6 +133,11 @@ class TransactionLayer:
         """Make a transaction for a new request, or say how it is refused for want of room."""
         note_source(request, hop)
         answer_to, fallback = response_hops(request.via, hop)
+        if self.guard is not None and invite is None and request.to.tag is None:
+            busy = self.guard(request, hop)
+            if busy is not None:
+                refusal = refuse_statelessly(request, busy.retry_after_s, busy.why) if busy.retry_after_s else b""
+                return [Transmit(refusal, answer_to, None)] if refusal else []
         live = len(self._table)
         if live >= self._max_new and (live >= self._max_all or (invite is None and request.to.tag is None)):
             return [Transmit(refuse_statelessly(request, self._retry_after_s), answer_to, None)]

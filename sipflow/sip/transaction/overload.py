@@ -1,11 +1,30 @@
 """Refusing a request without keeping anything of it (RFC 3261 §8.2.7)."""
 
+from collections.abc import Callable
 from hashlib import blake2b
+from typing import NamedTuple
 
 from sipflow.errors import RemoteProtocolError
+from sipflow.sip.hop import Hop
 from sipflow.sip.message import Request, make_response
 
 _TAG_PREFIX = "busy-"
+
+
+class Busy(NamedTuple):
+    """That a request gets no transaction.
+
+    Attributes:
+        retry_after_s: what the 503 says, at least 1; 0 answers nothing at all.
+        why: in plain words without quotes, for the Warning.
+    """
+
+    retry_after_s: int
+    why: str
+
+
+Guard = Callable[[Request, Hop], Busy | None]
+"""Asked about each new request outside a dialog, and about no repetition; must not raise. None lets it pass."""
 
 
 def _tag(request: Request) -> str:
@@ -14,9 +33,9 @@ def _tag(request: Request) -> str:
     return _TAG_PREFIX + blake2b(identity.encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()
 
 
-def refuse_statelessly(request: Request, retry_after_s: int) -> bytes:
+def refuse_statelessly(request: Request, retry_after_s: int, why: str = "too many transactions") -> bytes:
     """Build the 503 for a request that gets no transaction, saying when to come back (§21.5.4)."""
-    lines = (("Retry-After", str(retry_after_s)), ("Warning", '399 sipflow "too many transactions"'))
+    lines = (("Retry-After", str(retry_after_s)), ("Warning", f'399 sipflow "{why}"'))
     return bytes(make_response(request, 503, to_tag=_tag(request), headers=lines))
 
 

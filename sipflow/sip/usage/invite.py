@@ -4,28 +4,40 @@ from collections.abc import Callable, Sequence
 from math import inf
 from typing import TYPE_CHECKING
 
-from sipflow.errors import LocalProtocolError, RemoteProtocolError
-from sipflow.sip.admission import ALLOW
+from sipflow.errors import LocalProtocolError
+from sipflow.sip.admission import one_line
 from sipflow.sip.body import sdp_of
 from sipflow.sip.client_request import ClientRequest, OnFinal
 from sipflow.sip.dialog import Dialog
 from sipflow.sip.digest import DigestClient
 from sipflow.sip.headers.lines import write_line
-from sipflow.sip.headers.reason import Reason
-from sipflow.sip.hop import Hop
+from sipflow.sip.headers.reason import Reason, reasons_in
 from sipflow.sip.message import Request, Response
-from sipflow.sip.outputs import Confirmed, Ended, InfoAnswered, InfoReceived, OfferAnswered, Output
+from sipflow.sip.outputs import (
+    Confirmed,
+    Ended,
+    InfoAnswered,
+    InfoReceived,
+    MessageAnswered,
+    MessageReceived,
+    OfferAnswered,
+    Output,
+    UpdateAnswered,
+)
 from sipflow.sip.plan import Outcome
+from sipflow.sip.session_timer import SessionSettings, SessionTimer, concerns_timers, settle_again, settle_as_uas
 from sipflow.sip.transaction.layer import ServerTransaction
+from sipflow.sip.usage.in_dialog import request_in
 from sipflow.sip.usage.modification import Modification
 from sipflow.sip.usage.pending_ack import PendingAck
+from sipflow.sip.usage.referral import PATIENCE_S, Referral, refer_lines
+from sipflow.sip.usage.refresher import Refresher
 from sipflow.sip.usage.state import ANSWERED, CALLING, CONFIRMED, ENDED, ENDING, State, earliest
 
 if TYPE_CHECKING:
     from sipflow.sip.stack import Stack
 
 Lines = Sequence[tuple[str, str]]
-_WITH_CONTACT = frozenset({"INVITE", "UPDATE", "OPTIONS", "SUBSCRIBE", "NOTIFY", "REFER"})  # RFC 3261 table 2
 _INFO_PACKAGES: frozenset[str] = frozenset()  # RFC 6086: none; INFO without a package is taken as in RFC 2976
 _GONE = (408, 481)  # §12.2.1.2: what says that the far end has no such dialog any more
 
@@ -39,10 +51,20 @@ class InviteUsage:
         state: see `State`.
         app: for whoever owns the call above; never read here.
         made_call_id: whether the Call-ID is ours, which decides glare (§14.1).
+        described: our session description that was sent last.
+        describe: gives our session description as it is now, for a refresh by re-INVITE, whose answer then comes as
+            `OfferAnswered`; None sends `described` again, and takes the answer for the one that was there before.
+        peer_allow: the Allow that the far end sent last, None where it never sent one.
         alarm, alarm_at: for `Alarms`.
     """
 
     made_call_id = False
+    # What most calls never set costs them nothing here.
+    described = b""
+    describe: Callable[[], bytes] | None = None
+    peer_allow: str | None = None
+    _refresher: Refresher | None = None
+    _session: SessionSettings | None = None
 
     def __init__(self, stack: "Stack", call_id: str, *, advertise: str, digest: DigestClient | None) -> None:
         self._stack = stack
@@ -64,6 +86,8 @@ class InviteUsage:
         """When to call `handle_timer`; None if nothing is pending."""
         pending, modification = self._pending_ack, self._modification
         at = pending.deadline if pending is not None else None
+        if self._refresher is not None:
+            at = earliest(at, self._refresher.deadline)
         return at if modification is None else earliest(at, modification.deadline)
 
     @property
@@ -88,6 +112,21 @@ class InviteUsage:
         return self._pending_ack is not None and self._pending_ack.offering
 
     @property
+    def negotiating(self) -> bool:
+        """Whether an offer of either side inside the call is open, or waits for its turn."""
+        return self.awaiting_ack or (self._modification is not None and not self._modification.idle)
+
+    @property
+    def calling(self) -> bool:
+        """Whether our first INVITE has had no final response yet."""
+        return False
+
+    @property
+    def may_update(self) -> bool:
+        """Whether we may offer in an UPDATE before the call is answered (RFC 3311 §5.1)."""
+        return False
+
+    @property
     def answering(self) -> bool:
         """Whether the offer of the peer's first INVITE has had no answer of ours yet that is sure to arrive."""
         return False
@@ -107,6 +146,8 @@ class InviteUsage:
             return self._receive_bye(request, transaction, now)
         if request.method == "PRACK":
             return self._receive_prack(request, transaction, now)
+        if request.method == "NOTIFY":  # RFC 5057 §3: what was asked before the BYE goes on after it
+            return self._stack.subscriptions.receive(request, transaction, now=now)
         if self.over:
             return self.reply(transaction, 481, now=now)  # RFC 5407 §3.2: our BYE is on its way
         match request.method:
@@ -114,6 +155,11 @@ class InviteUsage:
                 return self._modifying.receive(request, transaction, now=now)
             case "INFO":
                 return self._receive_info(request, transaction, now)
+            case "MESSAGE":
+                outputs = self.reply(transaction, 200, now=now)
+                return [*outputs, MessageReceived(self, transaction, request, transaction.hop)]
+            case "REFER":
+                return self._stack.subscriptions.referred(request, transaction, transaction.hop, self, now=now)
             case _:  # OPTIONS: the stack refused every method that it does not know before it came here
                 return self._stack.respond_options(transaction, now=now)
 
@@ -158,19 +204,74 @@ class InviteUsage:
         """Refuse new media; the call goes on with the old (§14.2)."""
         return self._modifying.refuse(transaction, status, why, now=now)
 
-    def offer(self, make_body: Callable[[], bytes], *, now: float) -> list[Output]:
-        """Offer new media in a re-INVITE (§14.1); the end comes as `OfferAnswered`.
+    def offer(
+        self,
+        make_body: Callable[[], bytes],
+        *,
+        now: float,
+        method: str = "",
+        on_end: Callable[[Outcome, float], list[Output]] | None = None,
+    ) -> list[Output]:
+        """Offer new media (§14.1, RFC 3311 §5.1); the end comes as `OfferAnswered`.
 
-        While it is the peer's turn the offer waits, and glare (491) is tried again, both by itself.
+        In a call that is up it goes in a re-INVITE, before the answer in an UPDATE. While it is the peer's turn the
+        offer waits, and glare (491) is tried again, both by itself.
 
         Args:
             make_body: gives the SDP; asked at each attempt, for what the peer offers in between counts.
             now: monotonic seconds.
+            method: "UPDATE" for an UPDATE in a call that is up, too.
+            on_end: told the end, instead of the event.
 
         Raises:
-            LocalProtocolError: the call is not up, or an offer of ours is still open.
+            LocalProtocolError: an offer of ours is still open, the call has not come so far, or UPDATE is needed and
+                the far end does not take it.
         """
-        return self._modifying.offer(make_body, now=now)
+        return self._modifying.offer(make_body, now=now, method=method, on_end=on_end)
+
+    def allows(self, method: str) -> bool:
+        """Whether the far end has said that it takes `method`."""
+        return method in [token.strip(" \t").upper() for token in (self.peer_allow or "").split(",")]
+
+    # The session timer (RFC 4028)
+
+    @property
+    def session(self) -> SessionSettings:
+        """What holds for this call's session timer."""
+        return self._session or self._stack.settings.session
+
+    @property
+    def supported(self) -> str:
+        """What we say that we support in this call."""
+        return self._stack.supported(timers=self.session.on)
+
+    def _session_lines(self) -> Lines:
+        return self._refresher.timer.request_lines() if self._refresher is not None else ()
+
+    def settle_session(self, request: Request, *, now: float) -> Lines:
+        """Give the lines of our 2xx to an INVITE or UPDATE about its session timer, which starts now (§9)."""
+        if not self.session.on or (self._refresher is None and not concerns_timers(request)):
+            return ()
+        timer = self._refresher.timer if self._refresher is not None else None
+        settled = settle_as_uas(request, self.session, timer, now=now)
+        if settled.timer is not None:
+            self._run_session(settled.timer)
+        return settled.lines
+
+    def session_confirmed(self, response: Response, *, now: float) -> None:
+        """Begin the session anew: the far end has accepted a re-INVITE or UPDATE of ours (§7.2)."""
+        if self._refresher is not None:
+            settle_again(self._refresher.timer, response, now=now)
+            self._stack.schedule(self)
+
+    def raise_session(self, response: Response) -> bool:
+        """Take the Min-SE of a 422 (§7.3); False where there is nothing to be gained from asking again."""
+        return self._refresher is not None and self._refresher.timer.raise_to(response)
+
+    def _run_session(self, timer: SessionTimer) -> None:
+        if self._refresher is None:
+            self._refresher = Refresher(self._stack, self, timer)
+        self._stack.schedule(self)
 
     # ACK
 
@@ -196,6 +297,8 @@ class InviteUsage:
     def handle_timer(self, *, now: float) -> list[Output]:
         """Repeat a 2xx, or hang up when its ACK never came (§13.3.1.4); offer again after glare."""
         outputs = self._modification.handle_timer(now=now) if self._modification is not None else []
+        if self._refresher is not None:
+            outputs += self._refresher.handle_timer(now=now)
         pending = self._pending_ack
         if pending is None:
             return outputs
@@ -250,24 +353,117 @@ class InviteUsage:
         if outcome.status not in _GONE or self.over or self.state is not CONFIRMED:
             return []
         why = f"the far end lost the call ({outcome.status} {outcome.reason})"
-        return [*self._send_bye((), now), *self._finish("system", outcome.status, why, outcome.response)]
+        return self._lose(outcome.status, why, outcome.response, now)
 
-    def info(self, body: bytes, content_type: str, *, now: float) -> list[Output]:
+    def session_expired(self, interval_s: int, *, now: float) -> list[Output]:
+        """Hang up since no refresh of the session came or got through (RFC 4028 §10)."""
+        return self._lose(408, f"nobody refreshed the session: nothing was heard in {interval_s} s", None, now)
+
+    def _lose(self, status: int, why: str, response: Response | None, now: float) -> list[Output]:
+        reason = Reason("SIP", status, one_line(why))
+        outputs = self._send_bye((("Reason", str(reason)),), now)
+        return outputs + self._finish("system", status, why, response, lost=True)
+
+    def info(self, body: bytes, content_type: str, *, now: float, headers: Lines = ()) -> list[Output]:
         """Send an INFO (RFC 6086), such as a DTMF digit; its end comes as `InfoAnswered`.
 
+        Args:
+            body: of any type, perhaps empty.
+            content_type: its type.
+            now: monotonic seconds.
+            headers: further lines, such as Info-Package.
+
         Raises:
-            LocalProtocolError: there is no dialog yet, or the call is over.
+            LocalProtocolError: there is no dialog yet, the call is over, or CR, LF or NUL in `headers`.
         """
-        if self.over:
-            raise LocalProtocolError("the call is over")
-        return self.send("INFO", body=body, content_type=content_type, on_final=self._info_answered, now=now)
+        return self._say("INFO", self._info_answered, now, body=body, content_type=content_type, headers=headers)
 
     def _info_answered(self, outcome: Outcome, now: float) -> list[Output]:
         if self.over:
             return []
-        # A far end that knows no INFO may leave it unanswered: only its own 481 ends the call.
-        lost = self.lost_if_gone(outcome, now=now) if outcome.status == 481 else []
-        return [InfoAnswered(self, outcome.status), *lost]
+        return [InfoAnswered(self, outcome.status, outcome.response), *self._lost_if_481(outcome, now)]
+
+    def message(self, body: bytes, content_type: str, *, now: float, headers: Lines = ()) -> list[Output]:
+        """Send a MESSAGE (RFC 3428); its end comes as `MessageAnswered`.
+
+        Raises:
+            LocalProtocolError: there is no dialog yet, the call is over, or CR, LF or NUL in `headers`.
+        """
+        return self._say("MESSAGE", self._message_answered, now, body=body, content_type=content_type, headers=headers)
+
+    def _message_answered(self, outcome: Outcome, now: float) -> list[Output]:
+        return [] if self.over else [MessageAnswered(self, outcome.status), *self._lost_if_481(outcome, now)]
+
+    def update(self, *, now: float, headers: Lines = ()) -> list[Output]:
+        """Send an UPDATE that offers nothing (RFC 3311), such as for a new P-Asserted-Identity, also while it rings.
+
+        Its end comes as `UpdateAnswered`.
+
+        Raises:
+            LocalProtocolError: there is no dialog yet, the call is over, the far end takes no UPDATE, or CR, LF or NUL
+                in `headers`.
+        """
+        if not self.allows("UPDATE"):
+            raise LocalProtocolError("the far end does not say that it takes UPDATE (RFC 3311 §4)")
+        return self._say("UPDATE", self._update_answered, now, headers=headers)
+
+    def _update_answered(self, outcome: Outcome, now: float) -> list[Output]:
+        if self.over:
+            return []
+        response = outcome.response
+        if response is not None and response.status < 300 and self.dialog is not None:
+            self.dialog.refresh_target(response, "UPDATE")
+            self.session_confirmed(response, now=now)
+        return [UpdateAnswered(self, outcome.status), *self._lost_if_481(outcome, now)]
+
+    def refer(
+        self,
+        refer_to: str,
+        *,
+        now: float,
+        referred_by: str = "",
+        subscribes: bool = True,
+        headers: Lines = (),
+        patience_s: float = PATIENCE_S,
+    ) -> tuple[Referral, list[Output]]:
+        """Ask the far end to call somebody (RFC 3515); see `ReferProgressed` and `ReferEnded` for what becomes of it.
+
+        The call goes on; a BYE of either side ends the call and not the referral (RFC 5057 §3).
+
+        Args:
+            refer_to: whom; from `write_refer_to`, with `replaces_for` the dialog of an attended transfer.
+            now: monotonic seconds.
+            referred_by: who wants that, as an address (RFC 3892).
+            subscribes: whether we want to hear what comes of it (RFC 4488).
+            headers: further lines.
+            patience_s: how long we wait to hear the end.
+
+        Raises:
+            LocalProtocolError: there is no dialog yet, the call is over, or CR, LF or NUL in what was to be sent.
+        """
+        if self.over:
+            raise LocalProtocolError("the call is over")
+        dialog, lines = self.established, (*headers, *refer_lines(refer_to, referred_by, subscribes=subscribes))
+        referral = Referral(
+            self._stack,
+            lambda on_final: self.client_request("REFER", on_final=on_final, headers=lines),
+            call_id=dialog.call_id,
+            local_tag=dialog.local_tag,
+            usage=self,
+            patience_s=patience_s,
+        )
+        return referral, referral.start(now=now)
+
+    def _say(
+        self, method: str, on_final: OnFinal, now: float, *, headers: Lines, body: bytes = b"", content_type: str = ""
+    ) -> list[Output]:
+        if self.over:
+            raise LocalProtocolError("the call is over")
+        return self.send(method, on_final=on_final, now=now, headers=headers, body=body, content_type=content_type)
+
+    def _lost_if_481(self, outcome: Outcome, now: float) -> list[Output]:
+        """A far end may leave unanswered what it does not know: only its own 481 ends the call."""
+        return self.lost_if_gone(outcome, now=now) if outcome.status == 481 else []
 
     def acknowledge(self, invite: Request, *, now: float) -> list[Output]:
         """Acknowledge a 2xx to `invite` (§13.2.2.4)."""
@@ -306,32 +502,18 @@ class InviteUsage:
         Raises:
             LocalProtocolError: there is no dialog yet.
         """
-        dialog = dialog or self.established
-
-        def build(hop: Hop, cseq: int) -> Request:
-            request = dialog.request(method, cseq=cseq)
-            if method in _WITH_CONTACT:
-                request.headers.add(*self._stack.contact(dialog, hop, self._advertise))
-            if method == "INVITE":
-                request.headers.add("Allow", ALLOW)  # §14.1, §13.2.1
-            for name, value in headers:
-                request.headers.add(name, value)
-            self._stack.complete(request, body, content_type)
-            return request
-
-        return ClientRequest(
+        refreshes = method in ("INVITE", "UPDATE")
+        return request_in(
             self._stack,
-            destination=self._stack.destination(dialog),
-            hops=self._stack.known_hops(dialog),
-            build=build,
-            next_cseq=dialog.next_cseq,
-            on_provisional=ignore_provisional,
+            dialog or self.established,
+            method,
             on_final=on_final,
-            digest=self._digest,
+            headers=(*headers, *self._session_lines()) if refreshes else headers,
+            body=body,
+            content_type=content_type,
             advertise=self._advertise,
-            flow=dialog.flow,
-            fail_over=False,
-            look_up_after=True,
+            digest=self._digest,
+            supported=self.supported if refreshes else "",
         )
 
     # The end
@@ -340,22 +522,28 @@ class InviteUsage:
         """End the INVITEs that are open when the dialog goes (§15.1.2: 487 for the peer's)."""
         return self._modification.close(now=now) if self._modification is not None else []
 
-    def _finish(self, by: str, status: int, why: str, message: Request | Response | None = None) -> list[Output]:
+    def _finish(
+        self, by: str, status: int, why: str, message: Request | Response | None = None, *, lost: bool = False
+    ) -> list[Output]:
         """Leave every table (a dialog whose BYE is under way stays until it is answered) and say so once."""
         self._pending_ack = None
         self._bye_wanted = None
+        if self._refresher is not None:
+            self._refresher = None
         if self.state is not ENDING:
             self.state = ENDED
             self._stack.forget(self)
         if self.alarm or self._modification is not None:
             self._stack.schedule(self)
-        return self._tell_end(by, status, why, message)
+        return self._tell_end(by, status, why, message, lost=lost)
 
-    def _tell_end(self, by: str, status: int, why: str, message: Request | Response | None = None) -> list[Output]:
+    def _tell_end(
+        self, by: str, status: int, why: str, message: Request | Response | None = None, *, lost: bool = False
+    ) -> list[Output]:
         if self.over:
             return []
         self.over = True
-        return [Ended(self, by, status, why, reason_of(message), message)]
+        return [Ended(self, by, status, why, reason_of(message), message, lost)]
 
     def contact_line(self) -> tuple[str, str]:
         """Our Contact in this dialog."""
@@ -371,16 +559,8 @@ class InviteUsage:
 
 def reason_of(message: Request | Response | None) -> Reason | None:
     """The first Reason of a message that can be read; a broken one is as good as none."""
-    try:
-        values = message.headers.values("Reason") if message is not None else []
-        return Reason.parse(values[0]) if values else None
-    except RemoteProtocolError:
-        return None
-
-
-def ignore_provisional(response: Response, hop: Hop, now: float) -> list[Output]:  # noqa: ARG001
-    """For requests whose progress interests nobody."""
-    return []
+    reasons = reasons_in(message.headers) if message is not None else []
+    return reasons[0] if reasons else None
 
 
 def ignore_outcome(outcome: Outcome, now: float) -> list[Output]:  # noqa: ARG001

@@ -10,9 +10,10 @@ from sipflow.sip.digest import DigestClient
 from sipflow.sip.headers.lines import write_line
 from sipflow.sip.headers.rack import RAck
 from sipflow.sip.hop import Hop
-from sipflow.sip.message import Response, make_cancel
+from sipflow.sip.message import Request, Response, make_cancel
 from sipflow.sip.outputs import Confirmed, EarlyOffer, Output, Progressed
 from sipflow.sip.plan import Outcome, RequestPlan
+from sipflow.sip.session_timer import Asking
 from sipflow.sip.usage.invite import InviteUsage, Lines, ignore_outcome
 from sipflow.sip.usage.prack import EarlyDialog, reliable_number
 from sipflow.sip.usage.state import CALLING, CONFIRMED, EARLY, ENDING, earliest
@@ -46,12 +47,14 @@ class UacInvite(InviteUsage):
         self._forget_at: float | None = None
         self._early: dict[str, EarlyDialog] = {}
         self._answered_by: DialogId | None = None
+        self._session = plan.session
+        self._asking = Asking(self.session) if self.session.on else None
         self._hung_up: set[DialogId] = set()
         self._invite = ClientRequest(
             stack,
             destination=plan.destination,
             hops=hops,
-            build=lambda hop, cseq: stack.plan_request(plan, hop, cseq),
+            build=self._build,
             next_cseq=self._next_cseq,
             on_provisional=self._provisional,
             on_final=self._final,
@@ -66,8 +69,36 @@ class UacInvite(InviteUsage):
         return self._invite.hop
 
     @property
+    def heard(self) -> bool:
+        """Whether the target it was last sent to has said anything, if only 100."""
+        return self._invite.proceeding or self.state is not CALLING or self.over
+
+    @property
+    def next_cseq(self) -> int:
+        """The CSeq of an INVITE that follows this one with the same Call-ID (§8.1.3.4)."""
+        return self._cseq + 1
+
+    @property
+    def calling(self) -> bool:
+        return self.state in _UNANSWERED
+
+    @property
     def offering(self) -> bool:
-        return self.state in _UNANSWERED or super().offering  # §14.2: an INVITE of ours is in progress
+        return (self.state in _UNANSWERED and not self._settled) or super().offering
+
+    @property
+    def may_update(self) -> bool:
+        return self.state is EARLY and self._settled and not self._cancelling
+
+    @property
+    def _settled(self) -> bool:
+        """Whether an offer and its answer have passed in the early dialog that is shown (RFC 3262 §5)."""
+        early = self._early.get(self.dialog.remote_tag) if self.dialog is not None else None
+        return early is not None and early.settled
+
+    @property
+    def supported(self) -> str:
+        return self._stack.supported(reliable=self.plan.reliable, timers=self._asking is not None)
 
     @property
     def deadline(self) -> float | None:
@@ -78,6 +109,10 @@ class UacInvite(InviteUsage):
     def _next_cseq(self) -> int:
         self._cseq += 1
         return self._cseq
+
+    def _build(self, hop: Hop, cseq: int) -> Request:
+        session = self._asking.request_lines() if self._asking is not None else ()
+        return self._stack.plan_request(self.plan, hop, cseq, session=session)
 
     def start(self, *, now: float) -> list[Output]:
         """Send the INVITE, or ask for its hops first.
@@ -152,6 +187,8 @@ class UacInvite(InviteUsage):
         if response.status == 100:
             return []
         self.state = EARLY
+        if "allow" in response.headers:
+            self.peer_allow = response.headers.get("Allow")
         early = self._take_early_dialog(response)
         number = reliable_number(response)
         sdp = sdp_of(response)
@@ -170,6 +207,7 @@ class UacInvite(InviteUsage):
         if early is None or early.settled or self.state not in _UNANSWERED:
             return []
         early.settled = True
+        self.described = body
         return self._acknowledge_early(early, response, body, now)
 
     def _acknowledge_early(self, early: EarlyDialog, response: Response, body: bytes, now: float) -> list[Output]:
@@ -215,9 +253,22 @@ class UacInvite(InviteUsage):
         self._give_up_at = None
         if response is not None and response.status < 300:
             return self._answered(response, now)
+        if outcome.status == 422 and response is not None and self._asks_again(response):
+            return self._invite.again(now=now)
         self._await_late_forks(now)
         if self.state not in _UNANSWERED:
             return []
+        if self._modification is not None:
+            return self._modification.close(now=now) + self._refused(outcome)
+        return self._refused(outcome)
+
+    def _asks_again(self, response: Response) -> bool:
+        """Whether a 422 leads to another INVITE, for as long a session as it asks for (RFC 4028 §7.3)."""
+        unanswered = self.state in _UNANSWERED and not self._cancelling
+        return unanswered and self._asking is not None and self._asking.raise_to(response)
+
+    def _refused(self, outcome: Outcome) -> list[Output]:
+        response = outcome.response
         if self._cancelling and (response is None or response.status in _CHALLENGES):
             return self._finish("local", 487, f"we gave up ({outcome.reason})", response)
         by = "local" if self._cancelling else "remote" if response is not None else "system"
@@ -256,6 +307,12 @@ class UacInvite(InviteUsage):
         self.state = CONFIRMED
         self._answered_by = dialog.id
         self._stack.remember(self)
+        if not self.described:
+            self.described = self.plan.body
+        self.peer_allow = response.headers.get("Allow") or self.peer_allow
+        timer = self._asking.settle(response, now=now) if self._asking is not None else None
+        if timer is not None:
+            self._run_session(timer)
         if self._cancelling:  # §9.1: the CANCEL came too late
             return self.bye(now=now, headers=self._cancel_lines, why="we gave up as the far end answered")
         return [Confirmed(self, response, sdp_of(response))]

@@ -13,6 +13,7 @@ from sipflow.sip.headers.reason import Reason
 from sipflow.sip.hop import Hop
 from sipflow.sip.message import Request, Response
 from sipflow.sip.outputs import OfferAnswered, Output
+from sipflow.sip.session_timer import SessionSettings
 from sipflow.sip.transaction.layer import ServerTransaction
 from sipflow.sip.usage.invite import InviteUsage, Lines
 from sipflow.sip.usage.prack import ReliableResponses, requires_reliable, supports_reliable
@@ -64,6 +65,7 @@ class UasInvite(InviteUsage):
         digest: DigestClient | None = None,
         accounts: tuple[Account, ...] = (),
         allow_md5: bool = True,
+        session: SessionSettings | None = None,
     ) -> None:
         """Learn, before anything but 100 is sent, how the trunk that owns the call names us and authenticates us.
 
@@ -72,8 +74,11 @@ class UasInvite(InviteUsage):
             digest: what answers challenges to our BYE and re-INVITE.
             accounts: the same, where the stack is to keep the memory of nonces.
             allow_md5: whether these accounts answer a challenge that knows only MD5.
+            session: session timers of this call; None for what the user agent is set to.
         """
         self._advertise = advertise
+        if session is not None:
+            self._session = session
         self._digest = digest or self._stack.digest(accounts, self.established.next_hop_uri(), allow_md5=allow_md5)
 
     @property
@@ -95,6 +100,16 @@ class UasInvite(InviteUsage):
     @property
     def answering(self) -> bool:
         return self.pending and not self._settled
+
+    @property
+    def may_update(self) -> bool:
+        reliable = self._reliable
+        return self.pending and self._settled and reliable is not None and reliable.unacknowledged is None
+
+    def allows(self, method: str) -> bool:
+        if self.peer_allow is None:
+            self.peer_allow = self.request.headers.get("Allow") or ""
+        return super().allows(method)
 
     @property
     def offering(self) -> bool:
@@ -171,6 +186,8 @@ class UasInvite(InviteUsage):
         if body and not reliably and not self.offer_in:
             raise LocalProtocolError("an offer must go in a reliable response, and the caller knows none (RFC 3262 §5)")
         lines = (self.contact_line(), *headers)
+        if body:
+            self.described = body
         response = self._response(status, body, lines)
         outputs = self._send_reliably(response, now) if reliably else self._send_provisional(response, now)
         self._provisional = self._response(status, b"", lines) if reliably else response
@@ -251,7 +268,10 @@ class UasInvite(InviteUsage):
     def _answer_now(self, body: bytes, headers: Lines, now: float) -> list[Output]:
         if self._reliable is not None and self._reliable.described:
             body = b""
-        response = self._response(200, body, (self.contact_line(), *headers))
+        if body:
+            self.described = body
+        lines = (self.contact_line(), *headers, *self.settle_session(self.request, now=now))
+        response = self._response(200, body, lines)
         outputs: list[Output] = list(self._stack.layer.respond(self.transaction, response, now=now))
         if self._reliable is not None:
             self._reliable.stop()
@@ -299,13 +319,16 @@ class UasInvite(InviteUsage):
         self._answer_wanted = None
         if self._reliable is not None and self._reliable.unacknowledged is not None:
             self._forget_at = now + self._stack.timers.timeout
-        return list(self._stack.layer.respond(self.transaction, response, now=now))
+        outputs: list[Output] = list(self._stack.layer.respond(self.transaction, response, now=now))
+        return outputs + super()._close_invites(now) if self._modification is not None else outputs
 
-    def _finish(self, by: str, status: int, why: str, message: Request | Response | None = None) -> list[Output]:
+    def _finish(
+        self, by: str, status: int, why: str, message: Request | Response | None = None, *, lost: bool = False
+    ) -> list[Output]:
         if self._reliable is not None:
             self._reliable.stop()
             self._offer_open = False
-        outputs = super()._finish(by, status, why, message)
+        outputs = super()._finish(by, status, why, message, lost=lost)
         self.transaction.response_tag = self.established.local_tag  # §9.2: of a CANCEL that comes too late, as well
         self.transaction.forget_request()
         if self._forget_at is not None:
@@ -316,7 +339,14 @@ class UasInvite(InviteUsage):
     def _response(self, status: int, body: bytes, headers: Lines, reason: str = "") -> Response:
         tag = self.established.local_tag
         return self._stack.response(
-            self.request, status, reason, to_tag=tag, headers=headers, body=body, content_type=SDP if body else ""
+            self.request,
+            status,
+            reason,
+            to_tag=tag,
+            headers=headers,
+            body=body,
+            content_type=SDP if body else "",
+            timers=self._session is None or self._session.on,
         )
 
 

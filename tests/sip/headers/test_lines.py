@@ -1,7 +1,7 @@
 import pytest
 
 from sipflow.errors import LocalProtocolError, RemoteProtocolError
-from sipflow.sip.headers.lines import Headers
+from sipflow.sip.headers.lines import Headers, write_line
 
 
 def headers(*lines: tuple[str, str]) -> Headers:
@@ -125,3 +125,24 @@ def test_octets_of_a_peer_that_are_no_utf8_may_be_repeated() -> None:
     text = b"caf\xe9".decode("utf-8", "surrogateescape")
 
     assert headers(("X-Name", text)).get("X-Name") == text
+
+
+def test_lines_whose_name_begins_with_a_letter_are_found_in_order_and_as_written() -> None:
+    headers = Headers()
+    for name, value in (("Via", "a"), ("x-Lead", "1"), ("From", "b"), ("X-EI", " S.1; "), ("Diversion", "c")):
+        headers.add(name, value)
+
+    assert headers.beginning(frozenset("xd")) == [("x-Lead", "1"), ("X-EI", "S.1;"), ("Diversion", "c")]
+    assert headers.beginning(frozenset()) == []
+
+
+@pytest.mark.parametrize("value", ["a\x1b[2Jb", "a\x07", "\x7f", "\x9b2J"])
+def test_no_line_of_ours_moves_a_cursor(value: str) -> None:
+    with pytest.raises(LocalProtocolError, match="a control character in a X-A header"):
+        write_line("X-A", value)
+
+
+def test_a_quoted_pair_in_the_name_of_a_far_end_is_written_as_it_came() -> None:
+    assert write_line("To", '"a\\\x07b" <sip:a@b>') == 'To: "a\\\x07b" <sip:a@b>'
+    with pytest.raises(LocalProtocolError, match="a control character in a To header"):
+        write_line("To", '"a\x07b" <sip:a@b>')

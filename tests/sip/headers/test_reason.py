@@ -3,7 +3,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sipflow.errors import RemoteProtocolError
-from sipflow.sip.headers.reason import Reason
+from sipflow.sip.headers.lines import Headers
+from sipflow.sip.headers.reason import Reason, reasons_in
 
 
 @pytest.mark.parametrize(
@@ -34,3 +35,12 @@ def test_a_text_that_quotes_a_peer_cannot_inject_a_header() -> None:
 @given(st.text(st.characters(exclude_categories=["Cc", "Cs"])))
 def test_every_text_comes_back_as_it_was(text: str) -> None:
     assert Reason.parse(str(Reason("SIP", 486, text))) == Reason("SIP", 486, text)
+
+
+def test_every_reason_of_a_message_is_read_and_a_broken_one_left_out() -> None:
+    headers = Headers()
+    for value in ("SIP;cause=200, Q.850;cause=16", ";;", '"', "preemption"):
+        headers.add("Reason", value)
+
+    assert reasons_in(headers) == [Reason("SIP", 200), Reason("Q.850", 16), Reason("preemption")]
+    assert reasons_in(Headers()) == []

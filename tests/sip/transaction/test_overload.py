@@ -1,11 +1,12 @@
 import pytest
 
-from sipflow.sip.message import Response
+from sipflow.sip.hop import Hop
+from sipflow.sip.message import Request, Response
 from sipflow.sip.parser import parse_datagram
 from sipflow.sip.transaction.layer import TransactionLayer
 from sipflow.sip.transaction.machine import State
 from sipflow.sip.transaction.outputs import Ack, Transmit
-from sipflow.sip.transaction.overload import acknowledges_refusal, refuse_statelessly
+from sipflow.sip.transaction.overload import Busy, acknowledges_refusal, refuse_statelessly
 from tests.sip.transaction.playing import UDP, accept, place, request, response
 
 
@@ -99,3 +100,43 @@ def test_what_is_known_is_served_above_the_limit_and_our_own_requests_go_out() -
 
     assert layer.receive_request(request("OPTIONS"), UDP, now=0.2) == [Transmit(bytes(ok), UDP, transaction)]
     assert place(layer, request("BYE", branch="z9hG4bK-ours")).state is State.TRYING
+
+
+def test_a_guard_puts_off_new_requests_before_they_cost_a_transaction() -> None:
+    layer, asked = TransactionLayer(), []
+
+    def guard(request: Request, hop: Hop) -> Busy | None:
+        asked.append((request.method, hop))
+        return Busy(30, "too many")
+
+    layer.guard = guard
+    outputs = layer.receive_request(request(), UDP, now=0.0)
+
+    (output,) = outputs
+    assert isinstance(output, Transmit)
+    answer = parse_datagram(output.data)
+    assert isinstance(answer, Response)
+    assert (answer.status, answer.headers.get("Retry-After"), answer.headers.get("Warning")) == (
+        503,
+        "30",
+        '399 sipflow "too many"',
+    )
+    assert (len(layer), asked) == (0, [("INVITE", UDP)])
+
+
+def test_a_guard_may_have_nothing_said_at_all() -> None:
+    layer = TransactionLayer()
+    layer.guard = lambda _request, _hop: Busy(0, "")
+
+    assert (layer.receive_request(request(), UDP, now=0.0), len(layer)) == ([], 0)
+
+
+def test_a_guard_is_not_asked_about_repetitions_cancels_and_requests_in_a_call() -> None:
+    layer, asked = TransactionLayer(), []
+    layer.guard = lambda request, _hop: asked.append(request.method)
+    layer.receive_request(request(), UDP, now=0.0)
+    layer.receive_request(request(), UDP, now=0.5)
+    layer.receive_request(request("CANCEL"), UDP, now=0.6)
+    layer.receive_request(request("BYE", to_tag="bob", branch="z9hG4bK-bye"), UDP, now=0.7)
+
+    assert asked == ["INVITE"]

@@ -8,8 +8,10 @@ from sipflow.errors import LocalProtocolError
 from sipflow.sip.digest import Account
 from sipflow.sip.headers.reason import Reason
 from sipflow.sip.message import Response
-from sipflow.sip.outputs import Confirmed, Ended, InfoReceived
-from sipflow.sip.usage.invite import InviteUsage, ignore_outcome, ignore_provisional, reason_of
+from sipflow.sip.outputs import Confirmed, Ended, InfoAnswered, InfoReceived, MessageAnswered, MessageReceived
+from sipflow.sip.stack import Settings
+from sipflow.sip.usage.in_dialog import ignore_provisional
+from sipflow.sip.usage.invite import InviteUsage, ignore_outcome, reason_of
 from sipflow.sip.usage.state import State
 from tests.support.calls import SDP, answered, calling, offered, plan_to, taken
 from tests.support.peer import Peer
@@ -308,11 +310,11 @@ def test_an_options_inside_the_call_says_what_we_can() -> None:
     assert [(name, answer.headers.get(name)) for name in ("Accept", "Accept-Encoding", "Allow")] == [
         ("Accept", "application/sdp, multipart/mixed"),
         ("Accept-Encoding", "identity"),
-        ("Allow", "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK"),
+        ("Allow", "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK, NOTIFY"),
     ]
 
 
-@pytest.mark.parametrize(("method", "status"), [("REFER", 405), ("MESSAGE", 405), ("NOTIFY", 405), ("FROB", 501)])
+@pytest.mark.parametrize(("method", "status"), [("REFER", 405), ("MESSAGE", 405), ("SUBSCRIBE", 405), ("FROB", 501)])
 def test_a_method_that_we_do_not_serve_is_refused_inside_the_call_and_the_call_goes_on(
     method: str, status: int
 ) -> None:
@@ -321,7 +323,8 @@ def test_a_method_that_we_do_not_serve_is_refused_inside_the_call_and_the_call_g
     alice.ask(method, "b", cseq=2, to_tag=to_tag(alice))
     wire.play()
 
-    assert alice.response(status).headers.get("Allow") == "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK"
+    allowed = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK, NOTIFY"
+    assert alice.response(status).headers.get("Allow") == allowed
     assert bob.called.state is State.CONFIRMED
 
 
@@ -375,3 +378,108 @@ def test_a_usage_without_dialog_says_so() -> None:
     assert usage.bye(now=0.0) == []
     assert usage.answering is False
     assert usage.deadline is None
+
+
+# What is said inside a call: INFO, MESSAGE, headers of the BYE
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type"),
+    [(b"Signal=1\r\n", "application/dtmf-relay"), (b"{}", "application/json"), (b"\x00\xff", "application/x-thing")],
+)
+def test_an_info_of_any_type_goes_both_ways(body: bytes, content_type: str) -> None:
+    wire, alice, bob, usage = both_up()
+    alice.perform(usage.info(body, content_type, now=wire.now, headers=(("X-Seq", "7"),)))
+    bob.perform(bob.called.info(body, content_type, now=wire.now))
+    wire.play()
+
+    for node in (alice, bob):
+        request = node.the(InfoReceived).request
+        assert (request.body, request.headers.get("Content-Type")) == (body, content_type)
+        assert node.the(InfoAnswered).status == 200
+    assert bob.the(InfoReceived).request.headers.get("X-Seq") == "7"
+
+
+def test_the_body_of_the_answer_to_an_info_can_be_read() -> None:
+    wire, alice, bob, usage = answered()
+    alice.perform(usage.info(b"?", "text/plain", now=wire.now))
+    wire.play()
+    bob.reply(bob.request("INFO"), 200, body=b"!")
+    wire.play()
+
+    response = alice.the(InfoAnswered).response
+    assert response is not None
+    assert response.body == b"!"
+
+
+def texting() -> tuple[Wire, Node, Node, Any]:
+    """Two user agents of ours, which take texts, in a call."""
+    wire = Wire()
+    alice, bob = (wire.node(host, settings=Settings(message=True)) for host in "ab")
+    usage = alice.place(plan_to("b"))
+    wire.play()
+    bob.answer(SDP)
+    wire.play(0.05)
+    return wire, alice, bob, usage
+
+
+def test_a_text_inside_the_call_is_answered_and_handed_up() -> None:
+    wire, alice, bob, usage = texting()
+    alice.perform(usage.message("grüße".encode(), "text/plain;charset=utf-8", now=wire.now))
+    wire.play()
+
+    event = bob.the(MessageReceived)
+    assert (event.usage, event.request.body.decode()) == (bob.called, "grüße")
+    assert "Contact" not in event.request.headers  # RFC 3428 §4
+    assert alice.the(MessageAnswered) == MessageAnswered(usage, 200)
+    assert wire.methods()[4:] == ["a MESSAGE", "b 200"]
+
+
+@pytest.mark.parametrize("status", [405, 481, None])
+def test_a_text_that_is_not_taken_is_told_and_only_481_ends_the_call(status: int | None) -> None:
+    wire, alice, bob, usage = answered()
+    alice.perform(usage.message(b"hello", "text/plain", now=wire.now))
+    wire.play()
+    if status is not None:
+        bob.reply(bob.request("MESSAGE"), status)
+    wire.play(33.0)
+
+    assert alice.the(MessageAnswered).status == (status or 408)
+    assert len(alice.happened(Ended)) == (status == 481)
+
+
+def test_nothing_is_said_inside_a_call_that_is_over() -> None:
+    wire, alice, _, usage = answered()
+    alice.bye(usage)
+    for say in (usage.message, usage.info):
+        with pytest.raises(LocalProtocolError):
+            say(b"x", "text/plain", now=wire.now)
+
+
+def test_custom_headers_and_reasons_of_a_bye_arrive_in_both_directions() -> None:
+    lines = (("X-Outcome", "booked; id=7"), ("Reason", 'SIP;cause=200;text="done"'), ("Reason", "Q.850;cause=16"))
+    for caller in (True, False):
+        wire, alice, bob, usage = both_up()
+        if caller:
+            alice.bye(usage, headers=lines)
+        else:
+            bob.bye(headers=lines)
+        wire.play()
+
+        ended = (bob if caller else alice).the(Ended)
+        assert ended.message is not None
+        assert ended.message.headers.get("X-Outcome") == "booked; id=7"
+        assert ended.cause == Reason("SIP", 200, "done")
+        assert ended.causes == [Reason("SIP", 200, "done"), Reason("Q.850", 16)]
+
+
+@pytest.mark.parametrize("status", [408, 481])
+def test_the_bye_of_a_call_that_the_far_end_has_lost_says_why(status: int) -> None:
+    wire, alice, bob, usage = answered()
+    alice.perform(usage.offer(lambda: SDP, now=wire.now))
+    wire.play()
+    bob.reply(bob.request("INVITE"), status)
+    wire.play()
+
+    assert (wire.request("a BYE").headers.get("Reason") or "").startswith(f"SIP;cause={status};text=")
+    assert alice.the(Ended).lost

@@ -224,7 +224,7 @@ def test_a_bye_of_either_side_ends_an_open_reinvite_with_487_rfc3261_15_1_2(ours
     ("headers", "status"),
     [
         ((("Content-Type", "text/plain"),), 415),
-        ((("Require", "timer"),), 420),
+        ((("Require", "gruu"),), 420),
         ((("Accept", "text/plain"),), 406),
         ((("Content-Encoding", "gzip"),), 415),
     ],
@@ -325,7 +325,8 @@ def test_our_reinvite_is_a_request_of_the_dialog_with_contact_and_allow() -> Non
         "Call-ID: call-1",
         "CSeq: 2 INVITE",
         "Contact: <sip:alice@a:5060>",
-        "Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK",
+        "Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK, NOTIFY",
+        "Supported: 100rel, timer",
         "User-Agent: sipflow",
         "Content-Type: application/sdp",
         f"Content-Length: {len(NEW)}",
@@ -573,3 +574,26 @@ def test_the_late_end_of_a_reinvite_is_acknowledged_and_told_to_nobody(status: i
 
     assert wire.methods()[-2:] == [f"b {status}", "a ACK"]
     assert alice.happened(OfferAnswered) == []
+
+
+# 500 with Retry-After: the far end is busy with an offer (RFC 3261 §14.2)
+
+
+def test_our_offer_is_made_again_when_the_far_end_asks_for_a_moment() -> None:
+    wire, alice, bob, reinvite = offering()
+    bob.reply(reinvite, 500, headers=(("Retry-After", "3"),))
+    bob.answers["INVITE"] = 200
+    wire.play(3.2)
+
+    moments = [at for at, word in wire.timeline() if word == "a INVITE"]
+    assert round(moments[2] - moments[1]) == 3
+    assert [event.status for event in alice.happened(OfferAnswered)] == [200]
+
+
+@pytest.mark.parametrize("wait", ["11", "soon", "99999999999"])
+def test_but_not_when_it_asks_for_more(wait: str) -> None:
+    wire, alice, bob, reinvite = offering()
+    bob.reply(reinvite, 500, headers=(("Retry-After", wait),))
+    wire.play(20.0)
+
+    assert [event.status for event in alice.happened(OfferAnswered)] == [500]

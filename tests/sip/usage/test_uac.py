@@ -37,8 +37,9 @@ def test_an_invite_carries_what_rfc3261_8_1_1_and_13_2_1_ask_for() -> None:
         "CSeq: 1 INVITE",
         "Contact: <sip:alice@a:5060>",
         "X-Call: 7",
-        "Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK",
-        "Supported: 100rel",
+        "Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK, NOTIFY",
+        "Supported: 100rel, timer",
+        "Session-Expires: 1800",
         "User-Agent: sipflow",
         "Content-Type: application/sdp",
         f"Content-Length: {len(SDP)}",
@@ -87,6 +88,15 @@ def test_a_2xx_repeated_after_our_bye_is_still_acknowledged() -> None:
 
     assert wire.methods() == ["a INVITE", "b 200", "a ACK", "a BYE", "b 200", "a ACK"]
     bob.reply(bob.request("BYE"), 200)
+
+
+def test_a_target_is_heard_from_its_100_on_and_a_further_invite_has_the_next_cseq_rfc3261_8_1_3_4() -> None:
+    wire, _alice, bob, usage = calling()
+    invite, before = bob.request("INVITE"), usage.heard
+    bob.reply(invite, 100, tag=None)
+    wire.play()
+
+    assert (before, usage.heard, usage.next_cseq) == (False, True, invite.cseq.number + 1)
 
 
 def test_progress_is_told_but_for_100() -> None:

@@ -50,8 +50,8 @@ def test_a_200_says_who_we_are_where_we_are_and_what_we_allow() -> None:
         "CSeq: 1 INVITE",
         "Contact: <sip:b@b:5060>",
         "Server: sipflow",
-        "Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK",
-        "Supported: 100rel",
+        "Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK, NOTIFY",
+        "Supported: 100rel, timer",
         "Content-Type: application/sdp",
         f"Content-Length: {len(SDP)}",
     ]
