@@ -3,6 +3,7 @@
 import socket
 from collections.abc import Callable
 from struct import Struct
+from typing import Protocol
 
 from sipflow.audio.codecs import AudioCodec, find_codec
 from sipflow.errors import RemoteProtocolError
@@ -20,6 +21,16 @@ Decoding = dict[int, tuple[AudioCodec, str]]  # by payload type, with format par
 _DATAGRAM_BYTES = 2048  # more than fits an Ethernet packet; the rest of a longer one is cut off
 
 
+class Onward(Protocol):
+    """Somebody who takes packets as they come, before they are played out: another call's stream."""
+
+    def packet(self, payload_type: int, sequence: int, timestamp: int, payload: bytes, marker: bool) -> None:
+        """Take one packet of the peer's, authentic and counted. Must not wait."""
+
+    def restart(self) -> None:
+        """Learn that another stream begins: other sequence numbers, other timestamps."""
+
+
 class Inbound:
     """The receiving half of a session, as far as the jitter buffer.
 
@@ -33,6 +44,8 @@ class Inbound:
         first_at, last_at: when packets of the peer came; None until the first.
         bytes, malformed, unexpected, digits: counters of `MediaStatistics`.
         wish_hz: the rate that a codec of several rates should give; heard by the next `agree`.
+        onward: given each packet as it comes; then it is played out only if somebody listens. None for nobody.
+        captured: given each datagram, opened, and where it came from; None where nobody wants them.
         on_rtcp: told each RTCP datagram that came on the RTP port where that was agreed (RFC 5761).
         on_dtls: told each datagram of a handshake, and where it came from; None where none was agreed.
         unprotect: opens a datagram; None where nothing is encrypted. It gives None for what is not authentic.
@@ -57,6 +70,7 @@ class Inbound:
         "_ssrc",
         "_told",
         "bytes",
+        "captured",
         "digits",
         "first_at",
         "last_at",
@@ -64,6 +78,7 @@ class Inbound:
         "malformed",
         "on_dtls",
         "on_rtcp",
+        "onward",
         "playout",
         "source",
         "unexpected",
@@ -90,6 +105,8 @@ class Inbound:
         self._on_digit = on_digit
         self._on_first = on_first
         self.on_rtcp = on_rtcp
+        self.captured: Callable[[bytes, Address], None] | None = None
+        self.onward: Onward | None = None
         self.on_dtls: Callable[[bytes, Address], None] | None = None
         self.unprotect: Callable[[bytes], bytes | None] | None = None
         self._codecs: Decoding = {}
@@ -144,6 +161,7 @@ class Inbound:
     def end(self) -> None:
         """Tell nobody anything any more; what knew us can be forgotten without collecting garbage."""
         self._on_digit = self.unprotect = self.on_dtls = None
+        self.onward = None
         self._on_first = _ignore_time
         self.on_rtcp = _ignore_data
 
@@ -162,6 +180,8 @@ class Inbound:
             if opened is None:
                 return
             data = opened
+        if self.captured is not None:
+            self.captured(data, whence)
         if len(data) > HEADER_BYTES:
             first, second, sequence, timestamp, ssrc = _unpack(data)
             if (
@@ -175,6 +195,10 @@ class Inbound:
                 self.last_at = now
                 self.bytes += len(data) - HEADER_BYTES
                 self._count(sequence, timestamp, now, ssrc)
+                if self.onward is not None:
+                    self.onward.packet(second, sequence, timestamp, data[HEADER_BYTES:], False)
+                    if not self.playout.sinks:
+                        return
                 self._put(sequence, timestamp, data[HEADER_BYTES:], now)
                 return
         self._take(data, whence, now)
@@ -218,6 +242,8 @@ class Inbound:
 
     def _pass_on(self, packet: RtpPacket, now: float) -> None:
         """Put a packet in its place: audio into the jitter buffer, digits to whom they concern."""
+        if self.onward is not None:
+            self.onward.packet(packet.payload_type, packet.sequence, packet.timestamp, packet.payload, packet.marker)
         if packet.payload_type in (self._event_type, self._noise_type):
             self._put(packet.sequence, packet.timestamp, b"", now)  # its place in the sequence carries no audio
             if packet.payload_type == self._event_type:
@@ -263,6 +289,8 @@ class Inbound:
             self._on_first(now)
         self._ssrc = ssrc
         self.playout.restart()
+        if self.onward is not None:
+            self.onward.restart()
 
 
 def _ignore_time(_now: float) -> None:

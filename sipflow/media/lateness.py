@@ -44,6 +44,11 @@ class Lateness:
         inside = sum(self._buckets[: min(round(late_ms / BUCKET_MS), _BUCKETS)])
         return inside / self.count if self.count else 1.0
 
+    @property
+    def total_ms(self) -> float:
+        """How late all events were together, about: each counts as the middle of its step."""
+        return sum((number + 0.5) * BUCKET_MS * events for number, events in enumerate(self._buckets) if events)
+
     def reset(self) -> None:
         """Forget everything counted, so that a measurement can begin."""
         self._buckets[:] = [0] * (_BUCKETS + 1)

@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol, Self
 from sipflow.audio.codecs import AudioCodec, Encoder, find_codec
 from sipflow.audio.codecs.plain import PlainCodec
 from sipflow.errors import LocalProtocolError, MediaError
-from sipflow.media.latch import Latch
+from sipflow.media.latch import Address, Latch
 from sipflow.media.play_queue import Fate, PlayQueue
 from sipflow.rtp.telephone_event import EventPacket, encode_event
 from sipflow.sdp.agreement import Agreed
@@ -19,6 +19,10 @@ _SAMPLE_BYTES = 2
 _WIDE_HZ = 16000  # what speech needs, and what most recognisers and voices work at
 _PLAIN = 0x80
 _pack = Struct("!BBHII").pack  # RFC 3550 §5.1, as `rtp.packet.header` writes it, without the call
+
+
+Relayed = Callable[[int, int, int, bytes, bool], None]
+"""Takes a packet of another stream: payload type as this peer knows it, sequence, timestamp, payload, marker."""
 
 
 class StreamStart(NamedTuple):
@@ -84,6 +88,9 @@ class Outbound:
         packets, bytes, errors: `packets_sent`, `bytes_sent` and `send_errors` of `MediaStatistics`.
         protect: encrypts a packet before it leaves; b"" keeps it here. None where nothing is encrypted.
         taps: who is given what is sent.
+        muted: whether silence is sent in the place of what is played; that passes all the same.
+        captured: is given every packet before it is encrypted, and where it goes; None where nobody wants them.
+        relaying: whether `relay` gives what is sent, whenever there is nothing of our own to send.
     """
 
     __slots__ = (
@@ -100,16 +107,23 @@ class Outbound:
         "_payload_type",
         "_ptime_ms",
         "_quiet",
+        "_relayed_to",
+        "_resync",
         "_send_silence",
         "_sends",
         "_sendto",
         "_sequence",
+        "_sequence_offset",
         "_silence",
+        "_timestamp_offset",
         "bytes",
+        "captured",
         "errors",
+        "muted",
         "packets",
         "protect",
         "queue",
+        "relaying",
         "sample_rate_hz",
         "ssrc",
         "taps",
@@ -128,6 +142,7 @@ class Outbound:
         self._gap = True
         self._sends = False
         self.protect: Callable[[bytes], bytes] | None = None
+        self.captured: Callable[[bytes, Address], None] | None = None
         self.taps: tuple[Tap, ...] = ()
         self.sample_rate_hz = 8000
         self.wish_hz = _WIDE_HZ
@@ -140,6 +155,11 @@ class Outbound:
         self._event_hz = 8000
         self._events: deque[tuple[EventPacket | None, Fate | None]] = deque()  # one per tick; None is a pause
         self._event_timestamp = 0
+        self.muted = False
+        self.relaying = False
+        self._resync = False  # the next relayed packet follows what was sent before it, whatever its own numbers say
+        self._sequence_offset = self._timestamp_offset = 0  # from a relayed packet's numbers to ours
+        self._relayed_to: int | None = None  # where the timestamps of the last relayed packet end
         self.packets = self.bytes = self.errors = 0
 
     def encoding(self, agreed: Agreed) -> Encoding:
@@ -178,6 +198,11 @@ class Outbound:
 
     def tick(self, at: float) -> None:  # noqa: ARG002  (what is due is sent, however late)
         """Send the packet that is due now."""
+        if self.relaying:
+            if not self._own_turn:
+                self.timestamp = self.timestamp + self._frame_ticks & 0xFFFFFFFF
+                return
+            self._take_over()
         timestamp = self.timestamp
         self.timestamp = timestamp + self._frame_ticks & 0xFFFFFFFF
         pcm = None
@@ -189,6 +214,8 @@ class Outbound:
             queue = self.queue
             pcm = queue.take(self._frame_bytes)
             if pcm is not None:
+                if self.muted:
+                    pcm = self._quiet
                 self._send(self._payload_type, timestamp, self._encode(pcm), self._gap)
                 if queue.marks:
                     queue.settle()
@@ -205,6 +232,70 @@ class Outbound:
             tap.sent(self._quiet * ticks)
         self.timestamp = self.timestamp + ticks * self._frame_ticks & 0xFFFFFFFF
         self._gap = True
+
+    def relay(self, payload_type: int, sequence: int, timestamp: int, payload: bytes, marker: bool) -> None:
+        """Send a packet of another stream as the next of this one, unless there is something of our own to send.
+
+        Order, gaps and timing stay as they came; numbers go on where ours stopped (RFC 3550 §7.1: as a mixer would, so
+        that this peer sees one source whoever speaks).
+        """
+        target, queue = self._latch.target, self.queue  # every packet of a bridge: keep this path short
+        if (
+            target is None
+            or not self._sends
+            or self.muted
+            or self._events
+            or (queue.queued_bytes > 0 and not queue.paused)
+        ):
+            self._resync = True
+            return
+        if self._resync:
+            self._resync, marker = False, True
+            self._sequence_offset = self._sequence - sequence
+            self._timestamp_offset = self.timestamp - timestamp
+        ours = sequence + self._sequence_offset
+        ahead = ours - self._sequence & 0xFFFF
+        if ahead < 0x8000:  # not one that came late
+            self._sequence += ahead + 1
+        timestamp = timestamp + self._timestamp_offset & 0xFFFFFFFF
+        self._relayed_to = timestamp + self._frame_ticks
+        self._gap = False
+        packet = _pack(_PLAIN, payload_type | marker << 7, ours & 0xFFFF, timestamp, self.ssrc) + payload
+        if self.protect is not None or self.captured is not None:
+            self._transmit(packet, target, len(payload))
+            return
+        try:
+            self._sendto(packet, target)
+        except OSError:  # as in `_transmit`
+            self.errors += 1
+            return
+        self.packets += 1
+        self.bytes += len(payload)
+
+    def start_relaying(self) -> None:
+        """Let `relay` give what is sent from here on."""
+        self.relaying = self._resync = True
+
+    def stop_relaying(self) -> None:
+        """Send what is queued, or silence, again: it follows what was relayed."""
+        if self.relaying:
+            self._take_over()
+            self.relaying = False
+
+    @property
+    def _own_turn(self) -> bool:
+        """Whether something of our own is to be sent while packets are relayed: digits, music, a whispered word."""
+        return bool(self._events) or (self.queue.queued_bytes > 0 and not self.queue.paused)
+
+    def _take_over(self) -> None:
+        """Have our own packets follow the relayed ones: never a timestamp twice, whatever clock theirs went by."""
+        if self._relayed_to is not None:
+            ahead = self._relayed_to - self.timestamp & 0xFFFFFFFF
+            if ahead < 0x80000000:
+                self.timestamp = self.timestamp + ahead & 0xFFFFFFFF
+            self._relayed_to = None
+            self._gap = True
+        self._resync = True
 
     def send_digits(self, digits: str, fate: Fate, *, duration_ms: int, gap_ms: int) -> None:
         """Queue digits as telephone-events; see `MediaSession.send_digits`."""
@@ -261,6 +352,11 @@ class Outbound:
         sequence = self._sequence
         self._sequence = sequence + 1
         packet = _pack(_PLAIN, payload_type | marker << 7, sequence & 0xFFFF, timestamp, self.ssrc) + payload
+        self._transmit(packet, target, len(payload))
+
+    def _transmit(self, packet: bytes, target: Address, size: int) -> None:
+        if self.captured is not None:
+            self.captured(packet, target)
         try:
             if self.protect is not None:
                 packet = self.protect(packet)
@@ -271,7 +367,7 @@ class Outbound:
             self.errors += 1
             return
         self.packets += 1
-        self.bytes += len(payload)
+        self.bytes += size
 
     def _drop_events(self) -> None:
         events, self._events = self._events, deque()

@@ -4,11 +4,13 @@ import asyncio
 import time
 from math import inf
 
+from sipflow.media.fine_timer import FineTimer
 from sipflow.media.lateness import Lateness
 from sipflow.media.poller import Poller
 from sipflow.media.schedule import Due, Paced, Schedule
 
 _PHASE_MS = 2
+_URGENT_S = 0.0005  # what is passed on to another call is waited for by somebody's jitter buffer
 
 
 class Pacer:
@@ -25,6 +27,8 @@ class Pacer:
         lateness: how long after its due time each packet was sent; all of a phase count as late as its last one.
         skipped: packets never sent because the loop stood still for longer than can be caught up.
         failed: ticks that raised; the loop's exception handler has been told, and the other streams went on.
+        urgent: streams whose packets are passed on as they come: while there are any, what has come is read every
+            half a millisecond, or every one to two where there is no timer finer than the loop's.
     """
 
     def __init__(self, *, phase_ms: int = _PHASE_MS, catch_up: int = 3) -> None:
@@ -35,10 +39,12 @@ class Pacer:
         self._timer: asyncio.TimerHandle | None = None
         self._armed_for = 0.0
         self.poller = Poller()
+        self._fine = FineTimer(_URGENT_S, self.poller.poll)
         self.due_at = inf
         self.lateness = Lateness()
         self.skipped = 0
         self.failed = 0
+        self.urgent = 0
 
     def __len__(self) -> int:
         return len(self._sending)
@@ -73,6 +79,7 @@ class Pacer:
     def close(self) -> None:
         """Cancel the timer. Streams that are still there tick again when another is added."""
         self.due_at = inf
+        self._fine.stop()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -94,6 +101,10 @@ class Pacer:
     def _arm(self) -> None:
         """Have the timer fire at the earlier deadline of the two schedules."""
         deadline = self.due_at = min(self._sending.deadline, self._hearing.deadline)
+        if not (self.urgent and self.poller.polled):
+            self._fine.stop()
+        elif not self._fine.start():
+            deadline = min(deadline, time.monotonic() + _URGENT_S)
         if deadline == inf or (self._timer is not None and self._armed_for <= deadline):
             return
         if self._timer is not None:

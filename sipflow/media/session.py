@@ -9,10 +9,11 @@ from time import monotonic
 
 from sipflow.audio.codecs import find_codec
 from sipflow.errors import MediaError
+from sipflow.media.capture import PacketCapture
 from sipflow.media.encryption import Encryption
-from sipflow.media.inbound import Inbound
+from sipflow.media.inbound import Inbound, Onward
 from sipflow.media.latch import Address, Latch
-from sipflow.media.outbound import Outbound, StreamStart
+from sipflow.media.outbound import Outbound, Relayed, StreamStart
 from sipflow.media.pacer import Pacer
 from sipflow.media.play_queue import PlayQueue
 from sipflow.media.playing import Playing, settling
@@ -41,6 +42,7 @@ class MediaSession(Playing):
         agreed: what was agreed last, None before `start`.
         closed: whether `close` was called.
         queue: what waits to be played; `enqueue` and its neighbours here are what to use, but where every call counts.
+        on_tapped: told when somebody begins or ceases to be given what is sent; see `tapped`.
         turn: held by whoever plays a stream piece by piece, so that two streams do not mix.
     """
 
@@ -77,6 +79,7 @@ class MediaSession(Playing):
         self.agreed: Agreed | None = None
         self.closed = False
         self.turn = asyncio.Lock()
+        self.on_tapped: Callable[[], None] = _nobody_told
         self._pacer = pacer
         self._ports = ports
         self._settings = settings = settings or Settings()
@@ -87,6 +90,7 @@ class MediaSession(Playing):
         self._loop: asyncio.AbstractEventLoop | None = None
         self._threads = threads
         self._ear: ToneEar | None = None
+        self._away: list[FrameQueue] | None = None
         self.queue = PlayQueue(limit_s=settings.play_queue_s)
         self._playout = Playout(
             find_codec("PCMU"), ptime_ms=settings.ptime_ms, min_ms=settings.jitter_min_ms, max_ms=settings.jitter_max_ms
@@ -154,6 +158,7 @@ class MediaSession(Playing):
         if self.closed:
             return
         self.closed = True
+        self.hand_on(None)
         self._pacer.remove(self._outbound)
         self._pacer.remove(self._playout)
         self._pacer.poller.remove(self.pair.rtp)
@@ -166,8 +171,11 @@ class MediaSession(Playing):
         self._encryption.close()
         self._outbound.end()
         self._playout.end()
+        for queue in self._away or ():
+            queue.end()
         self._inbound.end()
         self._playout.on_pace = _ignore
+        self.on_tapped = _nobody_told
         self._ports.give_back(self.pair, now=monotonic())
 
     def frames(self) -> FrameReader:
@@ -176,8 +184,11 @@ class MediaSession(Playing):
         A reader that is slow loses the oldest audio (`FrameReader.lost`) and holds up nobody.
         """
         queue = FrameQueue(self._playout.sample_rate_hz, limit=self._settings.queue_frames)
-        self._playout.listen(queue)
-        reader = FrameReader(queue, self._playout.forget)
+        if self._away is not None:
+            self._away.append(queue)
+        else:
+            self._listen(queue)
+        reader = FrameReader(queue, self.forget)
         if self.closed:
             reader.close()
         return reader
@@ -191,11 +202,78 @@ class MediaSession(Playing):
         if self.closed:
             sink.end()
         else:
-            self._playout.listen(sink)
+            self._listen(sink)
 
     def forget(self, sink: Sink) -> None:
         """Give a sink no more; no error if it never listened."""
+        if self._away is not None:
+            self._away = [queue for queue in self._away if queue is not sink]
         self._playout.forget(sink)
+        if self._inbound.onward is not None and not self._playout.sinks:
+            self._pacer.remove(self._playout)
+
+    def send_readers_away(self) -> None:
+        """Let every reader of `frames`, one that is made meanwhile too, wait and hear nothing until `let_readers_back`.
+
+        Recordings and whoever came by `listen` go on.
+        """
+        away = [sink for sink in self._playout.sinks if isinstance(sink, FrameQueue)]
+        for queue in away:
+            self.forget(queue)
+        self._away = away
+
+    def let_readers_back(self) -> None:
+        """Give the readers what is said from now on. No error if none was sent away."""
+        away, self._away = self._away, None
+        for queue in away or ():
+            queue.switch(self._playout.sample_rate_hz)
+            self._listen(queue)
+
+    @property
+    def _heard(self) -> bool:
+        """Whether what comes is played out: not if it is only handed on."""
+        return self._inbound.onward is None or bool(self._playout.sinks)
+
+    def _listen(self, sink: Sink) -> None:
+        resumed = not self._heard
+        self._playout.listen(sink)
+        if resumed:
+            self._playout.restart()
+            self._hear(self._playout.ptime_ms)
+
+    @property
+    def tapped(self) -> bool:
+        """Whether somebody, such as a recording, is given what this session sends."""
+        return bool(self._outbound.taps)
+
+    def hand_on(self, onward: Onward | None) -> None:
+        """Give each packet of the peer's away as it comes; None gives no more.
+
+        Meanwhile nothing is played out while nobody listens, which costs nothing then.
+        """
+        was, self._inbound.onward = self._inbound.onward, onward
+        if (was is None) == (onward is None):
+            return
+        self._pacer.urgent += 1 if was is None else -1
+        if self.closed:
+            return
+        if onward is not None and not self._playout.sinks:
+            self._pacer.remove(self._playout)
+        elif onward is None:
+            self._playout.restart()
+            self._hear(self._playout.ptime_ms)
+
+    def relaying(self) -> Relayed:
+        """Send packets of another stream from here on: gives what takes them, see `Outbound.relay`.
+
+        Digits and what is queued here come first, whenever there are any.
+        """
+        self._outbound.start_relaying()
+        return self._outbound.relay
+
+    def stop_relaying(self) -> None:
+        """Send what is queued again, or silence."""
+        self._outbound.stop_relaying()
 
     def prefer(self, sample_rate_hz: int) -> None:
         """Have a codec that knows several rates, such as Opus, work at this one from the next agreement on."""
@@ -206,11 +284,11 @@ class MediaSession(Playing):
         if self._ear is not None:
             if self._ear.on_tone is on_tone:
                 return  # a digit that is being pressed is not heard twice
-            self._playout.forget(self._ear)
+            self.forget(self._ear)
             self._ear = None
         if on_tone is not None and not self.closed:
             self._ear = ToneEar(on_tone, self._playout.sample_rate_hz)
-            self._playout.listen(self._ear)
+            self._listen(self._ear)
 
     async def record(self, path: str | Path, *, format: Format = "wav") -> Recording:
         """Record both voices into a file from now until it is stopped or the session closes.
@@ -232,13 +310,34 @@ class MediaSession(Playing):
         if self.closed:
             recording.end()
         else:
-            self._playout.listen(recording)
+            self._listen(recording)
             self._outbound.taps = (*self._outbound.taps, recording)
+            self.on_tapped()
         return recording
 
+    def capture(self, into: PacketCapture | None) -> None:
+        """Keep every RTP packet from now on, both ways and not encrypted; None keeps no more."""
+        if into is None:
+            self._inbound.captured = self._outbound.captured = None
+        elif not self.closed:
+            host, port = self.pair.rtp.getsockname()[:2]
+            near: Address = (host, port)
+            self._inbound.captured = lambda data, far: into.take(False, near, far, data)
+            self._outbound.captured = lambda data, far: into.take(True, near, far, data)
+
     def _forget(self, recording: Recording) -> None:
-        self._playout.forget(recording)
+        self.forget(recording)
         self._outbound.taps = tuple(tap for tap in self._outbound.taps if tap is not recording)
+        self.on_tapped()
+
+    @property
+    def muted(self) -> bool:
+        """Whether the peer gets silence in the place of what is played; digits still reach it."""
+        return self._outbound.muted
+
+    @muted.setter
+    def muted(self, muted: bool) -> None:
+        self._outbound.muted = muted
 
     def enqueue(self, pcm: bytes, *, cushion_ms: int = 0, continues: bool = False) -> None:
         """Play samples after what is queued already. Does nothing once closed.
@@ -282,6 +381,11 @@ class MediaSession(Playing):
         if self.agreed is None or not (self.agreed.sends and self.agreed.receives):
             return 0.0
         return now - max(self._inbound.last_at or 0.0, self._silent_since)
+
+    @property
+    def heard_anything(self) -> bool:
+        """Whether a packet of the peer has come."""
+        return self._inbound.first_at is not None
 
     def statistics(self) -> MediaStatistics:
         """Take a snapshot of the counters; good before `start` and after `close` too."""
@@ -347,19 +451,19 @@ class MediaSession(Playing):
         self.agreed = agreed
 
     def _pace(self, ptime_ms: int) -> None:
-        """Send every packet time; play out as often until the far end's packets have another."""
+        """Send every packet time; what comes is played out as often, from its first packet on (`_follow`)."""
         self._pacer.add(self._outbound, ptime_ms=ptime_ms)
-        self._hear(ptime_ms)
+        self._playout.pace(ptime_ms)
 
     def _hear(self, ptime_ms: int) -> None:
         """Play out as often as the far end sends."""
         self._playout.pace(ptime_ms)
-        if self._loop is not None:
+        if self._loop is not None and self._heard:
             self._pacer.hear(self._playout, ptime_ms=ptime_ms)
 
     def _follow(self, at: float) -> None:
         """Play out a little after the far end's packets come."""
-        if self._loop is not None:
+        if self._loop is not None and self._heard:
             self._pacer.hear(self._playout, ptime_ms=self._playout.ptime_ms, after=at)
 
     def _remote(self, agreed: Agreed) -> Address | None:
@@ -391,3 +495,7 @@ class MediaSession(Playing):
 
 def _ignore(_ptime_ms: int) -> None:
     """Nobody listens any more."""
+
+
+def _nobody_told() -> None:
+    """Nobody wants to know."""

@@ -249,3 +249,20 @@ async def test_nothing_is_enqueued_after_the_end() -> None:
         stage.session.enqueue(pcm(1))
 
         assert stage.session.queued_ms == 0
+
+
+async def test_what_is_played_while_muted_passes_as_silence() -> None:
+    async with Stage() as stage:
+        stage.session.enqueue(pcm(1) + pcm(2) + pcm(3))
+        stage.tick()
+        stage.session.muted = True
+        stage.tick()
+        stage.session.muted = False
+        stage.tick()
+
+        assert stage.session.played_ms == 60
+        assert stage.peer.received() == [
+            packet(0, speech(1), marker=True),
+            packet(1, SILENCE),
+            packet(2, speech(3)),
+        ]

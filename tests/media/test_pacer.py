@@ -1,11 +1,13 @@
 import asyncio
 import math
+import socket
 import time
 from typing import Any
 
 import pytest
 
 from sipflow.media.pacer import Pacer
+from sipflow.media.poller import WATCHED
 from tests.media.stage import until
 
 
@@ -26,6 +28,13 @@ class Stream:
 class Broken(Stream):
     def tick(self, at: float) -> None:
         raise ValueError("broken")
+
+
+def bound_anywhere() -> socket.socket:
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock.bind(("127.0.0.1", 0))
+    sock.setblocking(False)
+    return sock
 
 
 async def ticks(stream: Stream, count: int) -> None:
@@ -176,3 +185,30 @@ async def test_what_is_heard_is_played_out_a_little_after_it_came() -> None:
 
     assert {0.006 <= (at - came) % 0.02 <= 0.0121 for at in due} == {True}
     assert pacer.lateness.count == len(sent.ticked)
+
+
+async def test_while_packets_are_passed_on_what_comes_is_read_between_ticks_too() -> None:
+    pacer = Pacer()
+    stream = Stream()
+    pacer.add(stream, ptime_ms=60)
+    sockets = [bound_anywhere() for _ in range(WATCHED + 1)]
+    read_after: list[int] = []
+
+    def read() -> None:
+        sockets[0].recv(100)
+        read_after.append(len(stream.ticked))
+
+    for each in sockets:
+        pacer.poller.add(each, read)
+    assert pacer.poller.polled
+    pacer.urgent = 1
+    await ticks(stream, 1)
+    for sent in range(8):
+        sockets[1].sendto(b"packet", sockets[0].getsockname())
+        await until(lambda sent=sent: len(read_after) > sent)  # type: ignore[misc]
+
+    assert len(set(read_after)) < len(read_after)  # several within one packet time
+    pacer.close()
+    pacer.poller.close()
+    for each in sockets:
+        each.close()
