@@ -165,19 +165,12 @@ class Registrations:
 
     def states(self) -> list[RegistrationStatus]:
         """Say where each registration stands, in the order of the configuration."""
-        return [
-            RegistrationStatus(
-                machine.name,
-                machine.state,
-                machine.registered_until,
-                machine.retry_at,
-                machine.last_error,
-                machine.doubt,
-                machine.seen_as,
-                machine.answered_by,
-            )
-            for machine in self._fleet.machines.values()
-        ]
+        return [_status(machine) for machine in self._fleet.machines.values()]
+
+    def status(self, name: str) -> RegistrationStatus | None:
+        """Say where the registration of one trunk stands; None where it does not register."""
+        machine = self._fleet.machines.get(name)
+        return _status(machine) if machine is not None else None
 
     def _build(self, trunk: Trunk) -> Registration:
         return Registration(
@@ -264,6 +257,10 @@ class HealthChecks:
             for machine in self._fleet.machines.values()
         ]
 
+    def is_down(self, name: str) -> bool:
+        """Whether the far end of this trunk is known not to answer."""
+        return name in self._down
+
     def _build(self, trunk: Trunk) -> Health:
         return Health(trunk, call_id=self._ids.call_id(), tag=self._ids.tag(), jitter=self._jitter)
 
@@ -275,6 +272,19 @@ class HealthChecks:
             self._down.discard(machine.name)
             if self._on_recovered is not None:
                 self._on_recovered(machine.name)
+
+
+def _status(machine: Registration) -> RegistrationStatus:
+    return RegistrationStatus(
+        machine.name,
+        machine.state,
+        machine.registered_until,
+        machine.retry_at,
+        machine.last_error,
+        machine.doubt,
+        machine.seen_as,
+        machine.answered_by,
+    )
 
 
 def _say(machine: Registration | Health, change: StateChanged) -> None:

@@ -30,6 +30,16 @@ class By(StrEnum):
     DID = "did"
 
 
+_ADDRESSES_SHOWN = 6
+_BETTER = {  # why one trunk goes before another of the same source
+    By.NOTHING: "{} goes before",
+    By.REGISTRATION: "the call carries the token of trunk {}'s registration",
+    By.SOURCE: "the network that trunk {} accepts is narrower",
+    By.USERNAME: "the call is for the username of trunk {}",
+    By.DID: "the number is trunk {}'s",
+}
+
+
 class Match(NamedTuple):
     """Which trunk a request belongs to.
 
@@ -166,6 +176,33 @@ class TrunkTable:
             return self._tell_apart(request, uri, found)
         source = next(iter(found.by_name.values()))
         return Match(source.trunk, By.SOURCE, (doubt, source.why) if doubt else (source.why,))
+
+    def others(self, match: Match, hop: Hop, *, most: int = 8) -> tuple[str, ...]:
+        """Say why a call of this source is not one of each other trunk's: a sentence each, for an operator.
+
+        Args:
+            match: what it was found to be.
+            hop: its source.
+            most: how many sentences; the trunks beyond are counted.
+        """
+        sources = self._sources.of(hop.host).by_name
+        names = [name for name in self._trunks if match.trunk is None or name != match.trunk.name]
+        near = [name for name in names if name in sources]
+        shown = [*near, *[name for name in names if name not in sources]][:most]
+        said = [f"trunk {name}: {self._why_not(name, sources.get(name), match, hop)}" for name in shown]
+        if len(names) > most:
+            said.append(f"and {len(names) - most} more trunks, none of which it is")
+        return tuple(said)
+
+    def _why_not(self, name: str, source: Source | None, match: Match, hop: Hop) -> str:
+        if source is None:
+            trunk = self._trunks[name]
+            known = [*(str(trunk.accept_from).split(", ") if trunk.accept_from else ()), *self._hosts_of(trunk)]
+            shown = known[:_ADDRESSES_SHOWN] + ["..."] * (len(known) > _ADDRESSES_SHOWN)
+            return f"{hop.host} is none of its addresses ({', '.join(shown) or 'it has none'})"
+        if match.trunk is None:
+            return f"{source.why}, but nothing in the call tells it from the others of this source"
+        return f"{source.why}, but {_BETTER[match.by].format(match.trunk.name)}"
 
     def _stranger(self, hop: Hop, doubt: str) -> Match:
         why = (

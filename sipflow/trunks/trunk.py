@@ -16,7 +16,11 @@ from sipflow.sdp.agreement import SUITES
 from sipflow.sdp.codecs import CODECS, codec_name
 from sipflow.sip.digest import Account
 from sipflow.sip.headers.address import NameAddr
+from sipflow.sip.session_timer import SessionSettings
 from sipflow.sip.uri import SipUri, escape_user
+from sipflow.trunks.crossing import HeaderSettings, check_carried
+from sipflow.trunks.outgoing import OutboundSettings
+from sipflow.trunks.profiles.catalogue import find_profile
 from sipflow.trunks.proxy import (
     TRANSPORTS,
     parse_advertise,
@@ -24,6 +28,7 @@ from sipflow.trunks.proxy import (
     parse_outbound_proxy,
     parse_sip_domain,
 )
+from sipflow.trunks.referring import ReferSettings
 from sipflow.trunks.settings import HealthSettings, InboundAuth, RegisterSettings
 
 SRTP = ("off", "optional", "required")
@@ -70,6 +75,14 @@ class Trunk:
         realm: the only realm whose challenges are answered; None answers any.
         allow_md5: whether MD5 challenges are answered.
         advertise: "host" or "host:port" in Via, Contact and SDP instead of our own address.
+        outbound: who is shown on calls out, how numbers are written, and what is tried when it cannot carry one.
+        refer: whether calls are handed on by REFER, and what becomes of one that comes.
+        session: session timers (RFC 4028).
+        headers: which header lines cross to this trunk from a call that one of its own is joined with.
+        carry: what its far end does that reaches the far end of a call that one of its own is joined with: "hold",
+            "codec" (a change of it), "info" (INFO that is no digit), "messages" (MESSAGE), "identity" (a new
+            P-Asserted-Identity). All else is answered here.
+        profile: name of the profile that its settings began with, see `profiles.catalogue`.
 
     Raises:
         LocalProtocolError: a field is wrong, or two contradict each other. The sentence begins with the field's name
@@ -100,6 +113,12 @@ class Trunk:
     realm: str | None = None
     allow_md5: bool = True
     advertise: str = ""
+    outbound: OutboundSettings = field(default_factory=OutboundSettings)
+    refer: ReferSettings = field(default_factory=ReferSettings)
+    session: SessionSettings = field(default_factory=SessionSettings)
+    headers: HeaderSettings = field(default_factory=HeaderSettings)
+    carry: tuple[str, ...] = ("hold", "info", "messages")
+    profile: str = "generic"
     _domain: SipUri | None = field(default=None, init=False, repr=False, compare=False)
     _proxy: SipUri | None = field(default=None, init=False, repr=False, compare=False)
 
@@ -180,6 +199,7 @@ class Trunk:
         object.__setattr__(self, name, value)
 
     def _check_texts(self) -> None:
+        self._set("profile", find_profile(self.profile).name)
         if not self.name or len(self.name) > 64:
             raise LocalProtocolError("name: a trunk's name has 1 to 64 characters")
         for text, key in (
@@ -233,6 +253,11 @@ class Trunk:
             raise LocalProtocolError("password: it is set without username; set username too")
         if self.auth_username and not self.password:
             raise LocalProtocolError("auth_username: it is set without password; set password too")
+        if self.outbound.from_user == "username" and not self.username:
+            raise LocalProtocolError("outbound.from_user: there is no username to stand in From; set username too")
+        if self.name in self.outbound.failover:
+            raise LocalProtocolError("outbound.failover: it names the trunk itself")
+        check_carried(self.carry)
         if self.register is not None and not self.username:
             raise LocalProtocolError("register: to register, a trunk needs a username")
 

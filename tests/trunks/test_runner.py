@@ -100,6 +100,7 @@ def test_every_state_can_be_shown() -> None:
         await asyncio.sleep(1.0)
 
         first, second = registrations.states()
+        assert [registrations.status(name) for name in ("pbx", "b", "c")] == [first, second, None]
         assert first == RegistrationStatus(
             trunk="pbx",
             state=RegistrationState.REGISTERED,
@@ -342,9 +343,11 @@ def test_a_far_end_that_comes_back_is_registered_with_again() -> None:
                 0.0,
             )
         ]
+        assert checks.is_down("pbx")
         far.answer = granted
         await asyncio.sleep(20.0)
 
+        assert not checks.is_down("pbx")
         assert [at for at, method in far.asked if method == "REGISTER"] == [0.0, 90.0]
         assert checks.states() == [HealthStatus("pbx", HealthState.UP, 0, "", 0.0)]
         registrations.kick("nobody")

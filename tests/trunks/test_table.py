@@ -257,3 +257,27 @@ def test_a_table_with_a_weak_secret_or_two_trunks_of_one_name_is_refused() -> No
         made.replace([account("b"), account("b")])
 
     assert (len(made), made.get("a") is not None) == (1, True)
+
+
+def test_each_other_trunk_is_told_by_what_it_lacks() -> None:
+    a, b = account("a"), account("b")
+    far = account("far", accept_from=Networks([f"198.51.{third}.0/24" for third in range(8)]))
+    made = table(a, b)
+    made.replace([a, b, far])
+    registered = made.match(invite(contact_of(b)), PROVIDER)
+    named = made.match(invite("sip:a-user@edge"), PROVIDER)
+    undecided = made.match(invite("sip:nobody@edge"), PROVIDER)
+    address = "10.0.0.5 is an address of trunk {}'s far end, but "
+
+    assert made.others(registered, PROVIDER)[0] == (
+        "trunk a: " + address.format("a") + "the call carries the token of trunk b's registration"
+    )
+    assert made.others(named, PROVIDER) == (
+        "trunk b: " + address.format("b") + "the call is for the username of trunk a",
+        "trunk far: 10.0.0.5 is none of its addresses (198.51.0.0/24, 198.51.1.0/24, 198.51.2.0/24, 198.51.3.0/24, "
+        "198.51.4.0/24, 198.51.5.0/24, ...)",
+    )
+    assert made.others(undecided, PROVIDER, most=1) == (
+        "trunk a: " + address.format("a") + "nothing in the call tells it from the others of this source",
+        "and 2 more trunks, none of which it is",
+    )
