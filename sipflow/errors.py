@@ -10,6 +10,10 @@
     ├── CallFailed                an outbound call was not answered: status and reason
     ├── MediaError                audio could not be set up, read or played
     │   └── PortsExhausted        every RTP port is lent or draining
+    ├── StoreError                the database cannot be opened, read or written
+    ├── NotFound                  what was named does not exist
+    ├── Conflict                  what was asked for contradicts what is there: taken, declared, in use
+    ├── LimitReached              a limit of ours refuses it for now: when to try again
     └── AgentError                an agent could not be loaded, or broke its contract
 
 Each says whose fault it was, what to answer and what an operator should do; catch the narrowest that has your remedy.
@@ -112,3 +116,31 @@ class PortsExhausted(MediaError):  # noqa: N818
 
 class AgentError(SipflowError):
     """An agent could not be loaded, or broke its contract."""
+
+
+class StoreError(SipflowError):
+    """The database cannot be opened, read or written; the sentence says which and what to do."""
+
+
+class NotFound(SipflowError):  # noqa: N818
+    """What was named does not exist; the sentence names it."""
+
+
+class Conflict(SipflowError):  # noqa: N818
+    """What was asked for contradicts what is there: a number that is taken, or one that the configuration declares."""
+
+
+class LimitReached(SipflowError):  # noqa: N818
+    """A limit of ours refuses a call for now.
+
+    Attributes:
+        limit: dotted name of the limit, such as `limits.calls` or `trunks.pbx.max_calls`.
+        retry_after_s: when to try again, in whole seconds, at least 1.
+        again_s: the same without rounding; None where it ends with an event and not with time.
+    """
+
+    def __init__(self, message: str, *, limit: str, retry_after_s: int = 1, again_s: float | None = None) -> None:
+        super().__init__(message)
+        self.limit = limit
+        self.retry_after_s = max(1, retry_after_s)
+        self.again_s = again_s

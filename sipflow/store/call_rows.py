@@ -1,0 +1,96 @@
+"""Records of calls as rows, and the statements that write them: many at a time, past everything that costs time."""
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from sipflow.calls.status import status_of
+from sipflow.store.journal_lines import Saved
+from sipflow.store.record_json import in_utc
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+_CALLS = (
+    "id", "direction", "status", "agent", "trunk", "number", "from_number", "to_number", "lead_number", "sip_call_id",
+    "word", "sip_status", "started_at", "answered_at", "ended_at", "duration_s", "recording", "record", "history",
+)  # fmt: skip
+_MOST_IDS = 500  # in one statement; SQLite has a limit
+_ROWS_AT_A_TIME = 50  # half a millisecond
+
+
+class Rows:
+    """Writes rows of one kind of database."""
+
+    def __init__(self, *, sqlite: bool) -> None:
+        self._time: Callable[[datetime], object] = _sqlite_time if sqlite else in_utc
+        self._mark = "?" if sqlite else "$"
+        update = ", ".join(f"{name} = excluded.{name}" for name in _CALLS[1:])
+        insert = f"INSERT INTO calls ({', '.join(_CALLS)}) VALUES ({self._marks(_CALLS)})"  # noqa: S608  (our names)
+        self._insert = f"{insert} ON CONFLICT (id) DO UPDATE SET {update}"
+
+    async def write(self, connection: "AsyncConnection", batch: Sequence[Saved]) -> None:
+        """Write records; one that is there already is replaced."""
+        rows: list[tuple[Any, ...]] = []
+        for start in range(0, len(batch), _ROWS_AT_A_TIME):
+            if start:
+                await asyncio.sleep(0)  # calls and their audio go first
+            rows += [self._row(each) for each in batch[start : start + _ROWS_AT_A_TIME]]
+        await connection.exec_driver_sql(self._insert, rows)
+
+    async def known(self, connection: "AsyncConnection", ids: Sequence[str]) -> set[str]:
+        """Return those of these calls that the database has."""
+        found: set[str] = set()
+        for start in range(0, len(ids), _MOST_IDS):
+            part = tuple(ids[start : start + _MOST_IDS])
+            statement = f"SELECT id FROM calls WHERE id IN ({self._marks(part)})"  # noqa: S608  (marks only)
+            rows = await connection.exec_driver_sql(statement, part)
+            found.update(row[0] for row in rows)
+        return found
+
+    def _marks(self, values: Iterable[object]) -> str:
+        if self._mark == "?":
+            return ", ".join("?" for _ in values)
+        return ", ".join(f"${number}" for number, _ in enumerate(values, 1))
+
+    def _row(self, saved: Saved) -> tuple[Any, ...]:
+        time, record = self._time, saved.record
+        ending, answered_at, ended_at = record.ending, record.answered_at, record.ended_at
+        from_number, to_number = fitted(record.from_number, 200), fitted(record.to_number, 200)
+        _, text, history = saved.line.decode("ascii").split("\t")
+        return (
+            fitted(record.id, 80),
+            record.direction,
+            status_of(record),
+            fitted(record.agent, 80),
+            fitted(record.trunk, 80),
+            fitted(record.number, 40),
+            from_number,
+            to_number,
+            to_number if record.direction == "outbound" else from_number,
+            fitted(record.sip_call_id, 400),
+            ending.word.value if ending is not None else None,
+            ending.status if ending is not None else None,
+            time(record.started_at),
+            time(answered_at) if answered_at is not None else None,
+            time(ended_at) if ended_at is not None else None,
+            record.talk_s,
+            fitted(record.recording, 4000) or None,
+            text,
+            history,
+        )
+
+
+def fitted(text: str, length: int) -> str:
+    """Return a text that every database takes: not longer than its column, without NUL and broken characters."""
+    if len(text) > length:
+        text = text[:length]
+    if text.isascii() and "\x00" not in text:
+        return text
+    return text.encode("utf-8", "replace").decode().replace("\x00", "")
+
+
+def _sqlite_time(at: datetime) -> str:
+    """Return a time as SQLAlchemy keeps it in SQLite, which has no type for it."""
+    return in_utc(at).isoformat(" ", "microseconds")[:26]

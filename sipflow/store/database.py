@@ -1,0 +1,255 @@
+"""The database: opened, brought up to date, read from and written to."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import structlog
+from sqlalchemy import Table, event, text
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from sipflow.errors import StoreError
+from sipflow.store.keys import check_keys
+from sipflow.store.migrations import REVISIONS
+from sipflow.store.places import Place, place_of, sentence
+from sipflow.store.secrets import Cipher, own_key
+from sipflow.store.settings import Settings
+
+log = structlog.get_logger("sipflow.store")
+_BUSY_S = 5.0  # how long to wait while another process writes
+_READERS = 4  # of SQLite; each is a thread
+_CONNECTIONS = 10  # to PostgreSQL
+_ANSWER_S = 30.0  # a server that takes longer than that is away
+_OWN_KEY = ".key"  # behind the name of the SQLite file
+_PRAGMAS = (
+    "PRAGMA journal_mode=WAL",  # readers and the writer do not wait for each other
+    "PRAGMA synchronous=NORMAL",  # a killed process loses nothing; see `write(durable=True)` for power cuts
+    "PRAGMA foreign_keys=ON",
+)
+
+
+class Database:
+    """One open database.
+
+    Attributes:
+        place: where it is.
+        settings: what it was opened with.
+    """
+
+    def __init__(self, place: Place, settings: Settings) -> None:
+        self.place = place
+        self.settings = settings
+        self._cipher: Cipher | None = None
+        self._writer, self._reader = _engines(place)
+        self._writing = asyncio.Lock()
+
+    @classmethod
+    async def open(cls, settings: Settings, *, folder: Path, make: bool = True) -> "Database":
+        """Open the database; make what is missing, bring it up to date.
+
+        Args:
+            settings: of the store.
+            folder: of the configuration, where relative paths start.
+            make: False to take it as it is, and to do without its key.
+
+        Raises:
+            StoreError: it cannot be used; the sentence says why and what to do.
+        """
+        place = place_of(settings, folder=folder)
+        try:
+            database = cls(place, settings)
+        except ModuleNotFoundError as error:
+            raise StoreError(f'{error.name} is missing for {place}: pip install "sipflow[postgresql]"') from None
+        try:
+            await (database._prepare() if make else database._look())
+        except BaseException:  # cancelled, too: no connection may stay open
+            await database.close()
+            raise
+        return database
+
+    @property
+    def sqlite(self) -> bool:
+        """Whether it is SQLite; PostgreSQL if not."""
+        return self.place.sqlite
+
+    @property
+    def cipher(self) -> Cipher:
+        """For the secrets in it.
+
+        Raises:
+            StoreError: it was opened without its key.
+        """
+        if self._cipher is None:
+            raise StoreError(f"the store {self.place} was opened without its key")
+        return self._cipher
+
+    def insert(self, table: Table) -> Any:
+        """Return an INSERT of the database's own kind, which knows `on_conflict_do_update` and `..._do_nothing`."""
+        return sqlite.insert(table) if self.sqlite else postgresql.insert(table)
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncConnection]:
+        """Lend a connection to read with; each statement sees what is committed when it starts.
+
+        Raises:
+            StoreError: the database is away.
+        """
+        with _told(self.place):
+            async with self._reader.connect() as connection:
+                yield connection
+
+    @asynccontextmanager
+    async def write(self, *, durable: bool = False) -> AsyncIterator[AsyncConnection]:
+        """Lend a connection in one transaction: committed when the block ends, rolled back when it raises.
+
+        With SQLite one block runs at a time and sees everything as it is: keep them short.
+
+        Args:
+            durable: with SQLite, whether a power cut after the block loses nothing of it; PostgreSQL always sees to it.
+
+        Raises:
+            StoreError: the database is away, locked, full or read-only.
+            IntegrityError: (SQLAlchemy's) a row contradicts a constraint.
+        """
+        with _told(self.place):
+            if not self.sqlite:
+                async with self._writer.begin() as connection:
+                    yield connection
+                return
+            async with self._writing, self._writer.connect() as connection:
+                if durable:
+                    await _synchronous(connection, "FULL")
+                try:
+                    async with connection.begin():
+                        yield connection
+                finally:
+                    if durable:
+                        await _synchronous(connection, "NORMAL")
+
+    async def close(self) -> None:
+        """Close every connection; what is being written is waited for."""
+        async with self._writing:
+            await self._writer.dispose()
+            await self._reader.dispose()
+
+    # Opening
+
+    async def _prepare(self) -> None:
+        if self.place.file is not None:
+            await asyncio.to_thread(_make_file, self.place)
+        await self._bring_up_to_date()
+        self._cipher = Cipher(await asyncio.to_thread(_keys, self.place, self.settings))
+        await check_keys(self)
+
+    async def _look(self) -> None:
+        if self.place.file is not None and not await asyncio.to_thread(self.place.file.exists):
+            raise StoreError(f"there is no store {self.place} yet: `sipflow run` makes it")
+        version = await self._version()
+        if version != REVISIONS[-1]:
+            raise StoreError(
+                f"the tables of the store {self.place} are version {version or 'none'}, and this sipflow's are "
+                f"{REVISIONS[-1]}: start `sipflow run` once to bring them up to date"
+            )
+
+    async def _bring_up_to_date(self) -> None:
+        version = await self._version()
+        if version == REVISIONS[-1]:
+            return
+        if version and version not in REVISIONS:
+            raise StoreError(
+                f"the store {self.place} was made by a newer sipflow (its tables are version {version}, "
+                f"this one knows {REVISIONS[-1]}): run that version, or use another database"
+            )
+        from sipflow.store.migrations.upgrade import upgrade  # Alembic takes a while to load
+
+        await asyncio.to_thread(upgrade, self.place)
+        log.info("the store is ready", store=str(self.place), tables=REVISIONS[-1], before=version or "none")
+
+    async def _version(self) -> str:
+        """Return the version of the tables, "" where there are none."""
+        with _told(self.place):
+            async with self._reader.connect() as connection:
+                there = await connection.run_sync(lambda sync: sync.dialect.has_table(sync, "alembic_version"))
+                found = await connection.scalar(text("SELECT version_num FROM alembic_version")) if there else ""
+                return str(found or "")
+
+
+class _told:  # noqa: N801  (used as a function)
+    """Turns what a database says into a sentence."""
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, DBAPIError | PoolTimeout | OSError) and not isinstance(error, IntegrityError):
+            raise StoreError(sentence(self._place, error)) from error
+
+
+def _engines(place: Place) -> tuple[AsyncEngine, AsyncEngine]:
+    """Return the engine that writes and the one that reads."""
+    if not place.sqlite:
+        engine = create_async_engine(
+            place.url,
+            pool_size=_CONNECTIONS,
+            pool_pre_ping=True,  # a restarted server costs nobody an error
+            pool_timeout=_ANSWER_S,
+            connect_args={"timeout": _BUSY_S, "command_timeout": _ANSWER_S},
+        )
+        return engine, engine.execution_options(isolation_level="AUTOCOMMIT")
+    arguments = {"timeout": _BUSY_S, "isolation_level": None}  # transactions are begun by us, below
+    writer = create_async_engine(place.url, pool_size=1, max_overflow=0, connect_args=arguments)
+    reader = create_async_engine(
+        place.url, pool_size=_READERS, max_overflow=0, pool_reset_on_return=None, connect_args=arguments
+    )
+    event.listen(writer.sync_engine, "connect", _set_up(*_PRAGMAS))
+    event.listen(writer.sync_engine, "begin", _begin_immediate)
+    event.listen(reader.sync_engine, "connect", _set_up(*_PRAGMAS, "PRAGMA query_only=ON"))
+    return writer, reader
+
+
+def _set_up(*pragmas: str) -> Any:
+    def set_up(connection: Any, _record: object) -> None:
+        cursor = connection.cursor()
+        for pragma in pragmas:
+            cursor.execute(pragma)
+        cursor.close()
+
+    return set_up
+
+
+def _begin_immediate(connection: Any) -> None:
+    """Take the right to write at once: two who read first and write then would be refused, not made to wait."""
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+async def _synchronous(connection: AsyncConnection, level: str) -> None:
+    """Say how safe commits are; SQLite hears it outside of transactions only, so past SQLAlchemy."""
+    driver: Any = (await connection.get_raw_connection()).driver_connection
+    cursor = await driver.execute(f"PRAGMA synchronous={level}")
+    await cursor.close()
+
+
+def _make_file(place: Place) -> None:
+    """Make the file of SQLite for its owner only: it holds who called whom."""
+    with suppress(OSError):  # what is wrong with the place is told when it is opened
+        os.close(os.open(str(place.file), os.O_RDWR | os.O_CREAT, 0o600))
+
+
+def _keys(place: Place, settings: Settings) -> tuple[str, ...]:
+    if settings.encryption_keys:
+        return settings.encryption_keys
+    if place.file is None:
+        raise StoreError(
+            "a key for the secrets in PostgreSQL is missing: set SIPFLOW_STORE_KEY "
+            "(make one with: openssl rand -base64 32)"
+        )
+    return (own_key(place.file.with_name(place.file.name + _OWN_KEY)),)
