@@ -1,6 +1,7 @@
 """The one place where SIP messages are logged, with secrets masked."""
 
 import re
+from collections.abc import Callable
 from typing import Protocol
 
 import structlog
@@ -18,15 +19,24 @@ _OTHER_CREDENTIALS = re.compile(
 )
 _URI_PASSWORD = re.compile(r"""(?i)\b(sips?:[^\s:@<>"]{1,128}:)[^\s@<>"]{1,128}@""")
 _SDP_KEY = re.compile(r"(?im)^(k=(?:clear|base64|uri):)[^\r\n]*|(\binline:)[^\s|;]+|^(a=key-mgmt:[!-~]+[ \t])[^\r\n]*")
+_DIGIT = re.compile(
+    r"(?im)^(signal[ \t]*=[ \t]*)[0-9*#a-d][^\r\n]*|(\r\n\r\n)[0-9*#a-d][ \t]*(?:\r\n)?\Z"
+)  # of INFO: of PINs
 _CALL_ID = re.compile(r"(?im)^(?:call-id|i)[ \t]*:[ \t]*([!-~]{1,256})")
 
 
 def mask(text: str) -> str:
-    """Hide what is secret in SIP or SDP: digest proofs and other credentials, URI passwords, media keys."""
+    """Hide what is secret in SIP or SDP: digest proofs and other credentials, URI passwords, media keys, digits."""
     text = _DIGEST_PROOF.sub(rf"\1{_HIDDEN}", text)
     text = _OTHER_CREDENTIALS.sub(rf"\1 {_HIDDEN}", text)
     text = _URI_PASSWORD.sub(rf"\1{_HIDDEN}@", text)
+    text = _DIGIT.sub(rf"\1\2{_HIDDEN}", text)
     return _SDP_KEY.sub(lambda found: f"{found[1] or found[2] or found[3]}{_HIDDEN}", text)
+
+
+def masked(data: bytes) -> bytes:
+    """Do the same to a message as it is on the wire; all other octets stay as they are."""
+    return mask(data.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
 
 
 class Tracer(Protocol):
@@ -40,9 +50,14 @@ class Tracer(Protocol):
 
 
 class LogTracer:
-    """Writes one debug line per message."""
+    """Writes one debug line per message.
+
+    Attributes:
+        owner_of: gives the call of ours that a Call-ID belongs to, "" for none.
+    """
 
     def __init__(self) -> None:
+        self.owner_of: Callable[[str], str] = lambda _call_id: ""
         self._log = structlog.get_logger("sipflow.sip")
 
     def sent(self, data: bytes, hop: Hop) -> None:
@@ -55,6 +70,8 @@ class LogTracer:
         text = data.decode("utf-8", "backslashreplace")
         call_id = _CALL_ID.search(text)
         known = {"call_id": call_id[1]} if call_id is not None else {}
+        if call_id is not None and (owner := self.owner_of(call_id[1])):
+            known["call"] = owner
         self._log.debug(event, hop=str(hop), size_bytes=len(data), message=mask(text), **known)
 
 

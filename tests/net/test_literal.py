@@ -2,7 +2,7 @@ import socket
 
 import pytest
 
-from sipflow.net.literal import family_of, is_loopback
+from sipflow.net.literal import family_of, is_loopback, is_private
 
 
 @pytest.mark.parametrize(
@@ -35,3 +35,15 @@ def test_loopback_is_known_in_both_versions() -> None:
         False,
         False,
     ]
+
+
+@pytest.mark.parametrize(
+    ("host", "private"),
+    [
+        ("10.1.2.3", True), ("172.31.0.1", True), ("172.32.0.1", False), ("192.168.1.5", True), ("100.64.0.1", True),
+        ("169.254.1.1", True), ("fd00::1", True), ("fe80::1%eth0", True), ("203.0.113.5", False), ("8.8.8.8", False),
+        ("2001:db8::1", False), ("pbx.example.com", False), ("127.0.0.1", False),
+    ],
+)  # fmt: skip
+def test_private_is_what_many_networks_have_for_themselves(host: str, private: bool) -> None:
+    assert is_private(host) is private

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-from sipflow.net.trace import LogTracer, log_tracer, mask
+from sipflow.net.trace import LogTracer, log_tracer, mask, masked
 from sipflow.sip.hop import Hop
 
 
@@ -99,3 +99,15 @@ def test_a_program_that_never_configured_logging_prints_no_messages() -> None:
     structlog.reset_defaults()
 
     assert log_tracer() is None
+
+
+def test_digits_in_info_are_hidden_in_both_of_their_forms() -> None:
+    head = "INFO sip:a@b SIP/2.0\r\nContent-Type: application/{}\r\n\r\n"
+    relay, plain = head.format("dtmf-relay") + "Signal= 5\r\nDuration= 160\r\n", head.format("dtmf") + "#\r\n"
+
+    assert mask(relay) == head.format("dtmf-relay") + "Signal= ***\r\nDuration= 160\r\n"
+    assert mask(plain) == head.format("dtmf") + "***"
+
+
+def test_a_message_that_is_no_text_keeps_all_octets_that_are_not_secret() -> None:
+    assert masked(b"\xff\xfe <sip:a:secret@b>\x00") == b"\xff\xfe <sip:a:***@b>\x00"

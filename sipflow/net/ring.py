@@ -1,0 +1,237 @@
+"""The last SIP messages of every call, kept in bounded memory, so that a call can be explained after it went wrong."""
+
+import re
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import NamedTuple
+
+from sipflow.sip.hop import Hop
+
+_CALL_ID = re.compile(rb"(?im)^(?:call-id|i)[ \t]*:[ \t]*([!-~]{1,256})")
+_USUAL = b"\nCall-ID: "
+_USUAL_BYTES = len(_USUAL)
+_LONGEST_KEY = 256
+_ENTRY_BYTES = 200  # what one message costs beside its octets
+
+
+_new = tuple.__new__  # a third of what calling a named tuple costs
+
+
+class Traced(NamedTuple):
+    """One message on its way.
+
+    Attributes:
+        at: seconds since 1970.
+        sent: whether we sent it.
+        hop: where to or from, with our own address.
+        data: the message, octet for octet: there are secrets in it (`net.trace.mask` hides them).
+    """
+
+    at: float
+    sent: bool
+    hop: Hop
+    data: bytes
+
+
+class _Kept:
+    """The messages of one Call-ID, and the call of ours that they belong to."""
+
+    __slots__ = ("messages", "owner", "size")
+
+    def __init__(self) -> None:
+        self.messages: list[Traced] = []
+        self.owner = ""
+        self.size = 0
+
+
+class _Owned:
+    """What belongs to one call of ours: its Call-IDs, and the calls that were placed on its behalf."""
+
+    __slots__ = ("call_ids", "others")
+
+    def __init__(self) -> None:
+        self.call_ids: list[bytes] = []
+        self.others: list[str] = []
+
+
+class TraceRing:
+    """A `Tracer` that remembers.
+
+    What belongs to a call of ours is kept apart from everything else: a scanner's thousand messages push out other
+    strays, and never the messages of a call. Of each kind the oldest go first when there is no more room.
+
+    Attributes:
+        forgotten: messages that were let go to make room.
+    """
+
+    def __init__(
+        self,
+        *,
+        calls_bytes: int = 32 << 20,
+        strays_bytes: int = 2 << 20,
+        call_messages: int = 500,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        """Remember nothing yet.
+
+        Args:
+            calls_bytes: room for the messages of calls, of which a usual one takes 5 KB.
+            strays_bytes: room for all others: registrations, OPTIONS, and what strangers send.
+            call_messages: of one call; then its oldest go, but for the first two, which say what it is about.
+            wall: seconds since 1970.
+        """
+        self._calls: OrderedDict[bytes, _Kept] = OrderedDict()
+        self._strays: OrderedDict[bytes, _Kept] = OrderedDict()
+        self._owners: dict[str, _Owned] = {}
+        self._rooms = (strays_bytes, calls_bytes)
+        self._most = max(call_messages, 3)
+        self._wall = wall
+        self._sizes = [0, 0]  # of strays, of calls
+        self.forgotten = 0
+
+    def sent(self, data: bytes, hop: Hop) -> None:
+        """Take note of a message given to the network."""
+        self._note(data, hop, True)
+
+    def received(self, data: bytes, hop: Hop) -> None:
+        """Take note of a message that came from the network."""
+        self._note(data, hop, False)
+
+    def claim(self, call_id: str, owner: str = "") -> None:
+        """Keep this Call-ID among the calls: it is one of ours.
+
+        Args:
+            call_id: of SIP.
+            owner: id of the call of ours that it belongs to; a call out has several, one for each attempt.
+        """
+        key = _key(call_id)
+        kept = self._strays.pop(key, None)
+        if kept is not None:
+            self._sizes[0] -= kept.size
+            self._sizes[1] += kept.size
+            self._calls[key] = kept
+        else:
+            kept = self._calls.get(key)
+            if kept is None:
+                kept = self._calls[key] = _Kept()
+        if owner and kept.owner != owner:
+            self._disown(key, kept)
+            kept.owner = owner
+            self._owners.setdefault(owner, _Owned()).call_ids.append(key)
+        self._make_room(1)
+
+    def join(self, owner: str, other: str) -> None:
+        """Count another call of ours among what belongs to this one: it was placed on its behalf."""
+        owned = self._owners.get(owner)
+        if owned is not None and other != owner and other not in owned.others:
+            owned.others.append(other)
+
+    def of(self, call_id: str) -> tuple[Traced, ...]:
+        """Give what is known of a Call-ID, in order; nothing if it is too long ago."""
+        return self._of(_key(call_id))
+
+    def of_owner(self, owner: str) -> tuple[Traced, ...]:
+        """Give what is known of a call of ours, every attempt and every call on its behalf, in order of time."""
+        found: dict[bytes, None] = {}
+        self._collect(owner, found, set())
+        messages = [message for key in found for message in self._of(key)]
+        return tuple(sorted(messages, key=_at))
+
+    def owner_of(self, call_id: str) -> str:
+        """Give the call of ours that a Call-ID belongs to, "" for none."""
+        kept = self._calls.get(_key(call_id))
+        return kept.owner if kept is not None else ""
+
+    def _of(self, key: bytes) -> tuple[Traced, ...]:
+        kept = self._calls.get(key) or self._strays.get(key)
+        return tuple(kept.messages) if kept is not None else ()
+
+    def _collect(self, owner: str, found: dict[bytes, None], seen: set[str]) -> None:
+        owned = self._owners.get(owner)
+        if owned is None or owner in seen:
+            return
+        seen.add(owner)
+        found.update(dict.fromkeys(owned.call_ids))
+        for other in owned.others:
+            self._collect(other, found, seen)
+
+    def _disown(self, key: bytes, kept: _Kept) -> None:
+        owned = self._owners.get(kept.owner)
+        if owned is not None:
+            owned.call_ids.remove(key)
+            if not owned.call_ids:
+                del self._owners[kept.owner]
+
+    def strays(self, limit: int = 200) -> tuple[Traced, ...]:
+        """Give the newest messages that belong to no call, in order."""
+        found = [message for kept in self._strays.values() for message in kept.messages]
+        return tuple(sorted(found, key=lambda message: message.at)[-limit:])
+
+    @property
+    def size_bytes(self) -> int:
+        """How much memory is taken, about."""
+        return sum(self._sizes)
+
+    def _note(self, data: bytes, hop: Hop, sent: bool) -> None:
+        start = data.find(_USUAL) + _USUAL_BYTES  # as `key_of`, without the call
+        end = data.find(b"\r", start)
+        key = data[start:end].strip() if _USUAL_BYTES <= start < end <= start + _LONGEST_KEY else key_of(data)
+        which = 1
+        kept = self._calls.get(key)
+        if kept is None:
+            which = 0
+            kept = self._strays.get(key)
+            if kept is None:
+                kept = self._strays[key] = _Kept()
+        size = len(data) + _ENTRY_BYTES
+        messages = kept.messages
+        messages.append(_new(Traced, (self._wall(), sent, hop, data)))
+        kept.size += size
+        self._sizes[which] += size
+        if len(messages) > self._most:
+            self._shorten(kept, which)
+        if self._sizes[which] > self._rooms[which]:
+            self._make_room(which)
+
+    def _shorten(self, kept: _Kept, which: int) -> None:
+        oldest = kept.messages[2]
+        del kept.messages[2]
+        size = len(oldest.data) + _ENTRY_BYTES
+        kept.size -= size
+        self._sizes[which] -= size
+        self.forgotten += 1
+
+    def _make_room(self, which: int) -> None:
+        """Forget whole calls, those that began first, until there is room."""
+        table = self._calls if which else self._strays
+        room = self._rooms[which]
+        while self._sizes[which] > room and len(table) > 1:
+            key, kept = table.popitem(last=False)
+            self._disown(key, kept)
+            self._sizes[which] -= kept.size
+            self.forgotten += len(kept.messages)
+
+
+def call_id_of(data: bytes) -> str:
+    """Read the Call-ID of a message, well-formed or not; "" where none can be found."""
+    return key_of(data).decode("latin-1")
+
+
+def key_of(data: bytes) -> bytes:
+    """Do the same and give the octets."""
+    start = data.find(_USUAL) + _USUAL_BYTES
+    if start >= _USUAL_BYTES:
+        end = data.find(b"\r", start)
+        if 0 < end - start <= _LONGEST_KEY:
+            return data[start:end].strip()
+    found = _CALL_ID.search(data[:8192])
+    return found[1] if found is not None else b""
+
+
+def _key(call_id: str) -> bytes:
+    return call_id.encode("latin-1", "replace").strip()
+
+
+def _at(message: Traced) -> float:
+    return message.at

@@ -1,0 +1,81 @@
+"""How many SIP messages there were, of which kind, and how many of them were said twice."""
+
+from sipflow.sip.hop import Hop
+
+_METHODS = frozenset(
+    {"INVITE", "ACK", "BYE", "CANCEL", "REGISTER", "OPTIONS", "INFO", "PRACK", "UPDATE", "REFER", "NOTIFY",
+     "SUBSCRIBE", "MESSAGE", "PUBLISH"}
+)  # fmt: skip
+_CLASSES = {f"{number}".encode(): f"{number}xx" for number in range(1, 7)}
+_OTHER = "other"
+_KINDS: dict[bytes, str] = {method.encode(): method for method in _METHODS}
+_REMEMBERED = 20_000  # messages; over twice as many a retransmission is known again, half a minute of a busy edge
+_BEGINNING = 9  # octets: up to the first digit of a status
+_MOST_CELLS = 500
+SENT, RECEIVED = "sent", "received"
+
+
+class _Way:
+    """The messages of one direction."""
+
+    __slots__ = ("before", "cells", "kinds", "now", "repeated")
+
+    def __init__(self) -> None:
+        self.kinds: dict[str, list[int]] = {}
+        self.cells: dict[bytes, list[int]] = {}  # by how a message begins, so that it need not be read
+        self.now: set[int] = set()
+        self.before: set[int] = set()
+        self.repeated = 0
+
+    def count(self, data: bytes) -> None:
+        cell = self.cells.get(data[:_BEGINNING])
+        if cell is None:
+            cell = self._cell(data)
+        cell[0] += 1
+        known_as = hash(data)
+        if known_as in self.now or known_as in self.before:
+            self.repeated += 1
+            return
+        self.now.add(known_as)
+        if len(self.now) >= _REMEMBERED:
+            self.before, self.now = self.now, set()
+
+    def _cell(self, data: bytes) -> list[int]:
+        cell = self.kinds.setdefault(kind_of(data), [0])
+        if len(self.cells) < _MOST_CELLS:
+            self.cells[data[:_BEGINNING]] = cell
+        return cell
+
+
+class MessageTally:
+    """A `Tracer` that counts. Names of methods that nobody knows are counted together: strangers invent them."""
+
+    def __init__(self) -> None:
+        self._ways = {SENT: _Way(), RECEIVED: _Way()}
+        self._count_sent = self._ways[SENT].count
+        self._count_received = self._ways[RECEIVED].count
+
+    def sent(self, data: bytes, hop: Hop) -> None:  # noqa: ARG002  (a Tracer's shape)
+        """Count a message given to the network."""
+        self._count_sent(data)
+
+    def received(self, data: bytes, hop: Hop) -> None:  # noqa: ARG002
+        """Count a message that came from the network."""
+        self._count_received(data)
+
+    @property
+    def messages(self) -> dict[tuple[str, str], int]:
+        """How many there were, by direction and kind: a method, or `1xx` to `6xx`."""
+        return {(name, kind): cell[0] for name, way in self._ways.items() for kind, cell in way.kinds.items()}
+
+    @property
+    def repeated(self) -> dict[str, int]:
+        """How many were octets that went the same way before, by direction."""
+        return {name: way.repeated for name, way in self._ways.items()}
+
+
+def kind_of(data: bytes) -> str:
+    """Name what a message is, in few enough words for a metric: its method, or the class of its status."""
+    if data.startswith(b"SIP/2.0 "):
+        return _CLASSES.get(data[8:9], _OTHER)
+    return _KINDS.get(data[: data.find(b" ")], _OTHER)
