@@ -1,0 +1,236 @@
+"""Targets called by us, in turn or at once, until one of them takes the call; the others are cancelled."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, NamedTuple
+
+from sipflow.calls.ending import Word
+from sipflow.calls.transfer.comfort import Comfort
+from sipflow.calls.transfer.legs import Legs
+from sipflow.calls.transfer.outcome import (
+    Decider,
+    FailedReason,
+    Method,
+    TransferAttempt,
+    TransferStatus,
+    decider_of,
+    failed_reason_of,
+    transfer_status_of,
+)
+from sipflow.calls.transfer.request import TransferRequest
+from sipflow.calls.transfer.screening import Declined, screen
+from sipflow.calls.transfer.targets import Target
+from sipflow.errors import CallEnded, CallFailed, SipflowError, TransportError
+from sipflow.sip.headers.reason import Reason
+from sipflow.sip.usage.uac import UacInvite
+
+if TYPE_CHECKING:
+    from sipflow.calls.call import Call
+    from sipflow.calls.outbound import OutboundCall
+    from sipflow.calls.switchboard import Switchboard
+    from sipflow.calls.transfer.ledger import Ledger
+
+_ELSEWHERE = ("Reason", str(Reason("SIP", 200, "Call completed elsewhere")))  # RFC 3326 §2
+_GIVEN_UP = ("Reason", str(Reason("Q.850", 19, "nobody answered in time")))
+_DECLINED = ("Reason", str(Reason("SIP", 603, "the call is not put through")))
+
+
+class Taken(NamedTuple):
+    """A target that took the call.
+
+    Attributes:
+        target: which.
+        leg: the call to it, answered.
+        started_at: when it was called.
+    """
+
+    target: Target
+    leg: "OutboundCall"
+    started_at: datetime
+
+
+class Hunt:
+    """Calls the targets of one transfer."""
+
+    def __init__(
+        self, board: "Switchboard", call: "Call", request: TransferRequest, ledger: "Ledger", comfort: Comfort
+    ) -> None:
+        self._board = board
+        self._call = call
+        self._request = request
+        self._ledger = ledger
+        self._comfort = comfort
+        self._legs = Legs(board, call, request)
+
+    async def run(self, targets: Sequence[Target]) -> Taken | None:
+        """Call them as asked; None when nobody took the call.
+
+        Cancelling cancels or hangs up every call to them.
+        """
+        if self._request.simultaneous and len(targets) > 1:
+            return await self._at_once(targets)
+        for target in targets:
+            taken = await self._ask(target)
+            if taken is not None:
+                return taken
+        return None
+
+    async def _at_once(self, targets: Sequence[Target]) -> Taken | None:
+        asked = {self._call.beside(self._ask(target), name=f"transfer to {target.text}") for target in targets}
+        waiting, winner = set(asked), None
+        try:
+            while waiting and winner is None:
+                done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+                took = [taken for task in done if (taken := task.result()) is not None]
+                winner = took[0] if took else None
+                for late in took[1:]:
+                    self._let_go(late)
+        finally:
+            for task in waiting:
+                task.cancel()
+            if waiting:
+                await asyncio.wait(waiting)
+        for task in waiting:  # one that was taken while it was being cancelled
+            if not task.cancelled() and (other := task.result()) is not None:
+                self._let_go(other)
+        return winner
+
+    def _let_go(self, taken: Taken) -> None:
+        self._close(taken.leg, _ELSEWHERE, "another target has the call")
+        self._elsewhere(taken.target, taken.started_at, 200)
+
+    # One target
+
+    async def _ask(self, target: Target) -> Taken | None:
+        """Call one target and ask it; whatever fails is an attempt of the record, and never an error."""
+        started_at = self._ledger.began(target.text, Method.INVITE)
+        try:
+            leg = await self._legs.place(target)
+        except SipflowError as error:
+            self._not_placed(target, started_at, error)
+            return None
+        answered = False
+        try:
+            self._heed(leg)
+            answered = await self._ring(target, leg, started_at)
+            if not answered or await self._refuses(target, leg, started_at):
+                return None
+        except asyncio.CancelledError:
+            status = 200 if answered else 487
+            self._close(leg, _ELSEWHERE, "the call is wanted no more")
+            self._elsewhere(target, started_at, status)
+            raise
+        except BaseException:  # an agent's own function raised: its leg must not stay behind
+            self._close(leg, _DECLINED, "whoever was to ask it failed")
+            raise
+        finally:
+            self._comfort.detach()
+        return Taken(target, leg, started_at)
+
+    def _heed(self, leg: "OutboundCall") -> None:
+        """Let the caller hear the target's early media, where nobody is to be asked in private."""
+        if self._request.mode == "blind" and not self._request.simultaneous and self._request.music is None:
+            self._comfort.attach(leg)
+
+    async def _ring(self, target: Target, leg: "OutboundCall", started_at: datetime) -> bool:
+        ring_s = self._legs.ring_s(leg)
+        try:
+            async with asyncio.timeout(ring_s):
+                await leg.wait_answered()
+        except CallFailed as failed:
+            self._not_answered(target, leg, started_at, failed)
+            return False
+        except TimeoutError:
+            if not leg.answered or leg.ending is not None:
+                self._give_up(target, leg, started_at, ring_s)
+                return False
+        return True
+
+    def _give_up(self, target: Target, leg: "OutboundCall", started_at: datetime, ring_s: float) -> None:
+        """Cancel a target that does not answer; one of which nothing was heard at all is out of reach."""
+        usage = leg.usage
+        if isinstance(usage, UacInvite) and not usage.heard:
+            why, word, status = f"no word from it in {ring_s:g} s", Word.UNREACHABLE, 0
+            outcome, reason = TransferStatus.CONNECTION_ERROR, FailedReason.CARRIER_UNAVAILABLE
+        else:
+            why, word, status = f"nobody answered in {ring_s:g} s", Word.NO_ANSWER, 408
+            outcome, reason = TransferStatus.NO_ANSWER, FailedReason.DESTINATION_UNAVAILABLE
+        leg.give_up(why, by="system", word=word, headers=(_GIVEN_UP,))
+        self._note(target, started_at, status, Declined(outcome, reason, why, Decider.SIPFLOW))
+
+    async def _refuses(self, target: Target, leg: "OutboundCall", started_at: datetime) -> bool:
+        """Ask whoever answered; True when the call is not taken."""
+        try:
+            declined = await screen(leg, self._request, self._board.tasks)
+        except CallEnded as ended:
+            if self._call.ending is not None and leg.ending is None:
+                raise
+            declined = _hung_up(leg, ended.reason)
+        if declined is None and leg.ending is not None:
+            declined = _hung_up(leg, leg.ending.why)
+        if declined is None:
+            return False
+        self._note(target, started_at, 200, declined)
+        self._close(leg, _DECLINED, declined.why)
+        return True
+
+    def _close(self, leg: "OutboundCall", reason: tuple[str, str], why: str) -> None:
+        if leg.ending is None:
+            leg.end(why, headers=(reason,))
+
+    # What is kept
+
+    def _not_placed(self, target: Target, started_at: datetime, error: SipflowError) -> None:
+        if isinstance(error, CallFailed):
+            reason = failed_reason_of(error.status, Method.INVITE)
+            declined = Declined(TransferStatus.CONNECTION_ERROR, reason, error.reason, Decider.SIPFLOW)
+            self._note(target, started_at, error.status, declined)
+            return
+        direct = ":" in target.dial
+        unreachable = isinstance(error, TransportError) and direct
+        reason = FailedReason.DESTINATION_UNAVAILABLE if unreachable else FailedReason.CARRIER_UNAVAILABLE
+        word = TransferStatus.CONNECTION_ERROR
+        self._note(target, started_at, 0, Declined(word, reason, str(error), Decider.SIPFLOW))
+
+    def _not_answered(self, target: Target, leg: "OutboundCall", started_at: datetime, failed: CallFailed) -> None:
+        ending, status = leg.ending, failed.status
+        word = ending.word if ending is not None else None
+        if word is Word.UNREACHABLE and (ending is None or ending.by != "remote"):
+            declined = Declined(
+                TransferStatus.CONNECTION_ERROR, FailedReason.CARRIER_UNAVAILABLE, failed.reason, Decider.SIPFLOW
+            )
+            status = 0
+        elif word is Word.MEDIA_FAILED and leg.answered:
+            declined = Declined(
+                TransferStatus.CONNECTION_ERROR, FailedReason.MEDIA_NEGOTIATION_FAILED, failed.reason, Decider.SIPFLOW
+            )
+        else:
+            reason = failed_reason_of(status, Method.INVITE)
+            declined = Declined(transfer_status_of(status), reason, failed.reason, decider_of(status))
+        self._note(target, started_at, status, declined)
+
+    def _elsewhere(self, target: Target, started_at: datetime, status: int) -> None:
+        gone = self._call.ending is not None
+        why = "the caller hung up" if gone else self._ledger.stopped_because or "another target took the call"
+        decider = Decider.CALLER if gone else Decider.SIPFLOW
+        word = TransferStatus.CALLER_GONE if gone else TransferStatus.NO_ANSWER
+        self._note(target, started_at, status, Declined(word, FailedReason.DESTINATION_UNAVAILABLE, why, decider))
+
+    def _note(self, target: Target, started_at: datetime, status: int, declined: Declined) -> None:
+        ended_at = self._ledger.now
+        attempt = TransferAttempt(
+            target.text, Method.INVITE, status, declined.why, declined.decided_by, declined.failed_reason,
+            started_at, ended_at,
+        )  # fmt: skip
+        self._ledger.ended(attempt, declined.status)
+
+
+def _hung_up(leg: "OutboundCall", why: str) -> Declined:
+    ending = leg.ending
+    if ending is not None and ending.word is Word.MEDIA_FAILED:
+        return Declined(
+            TransferStatus.CONNECTION_ERROR, FailedReason.MEDIA_NEGOTIATION_FAILED, ending.why, Decider.SIPFLOW
+        )
+    said = f"whoever answered hung up before taking the call: {why}"
+    return Declined(TransferStatus.DECLINED, FailedReason.REJECTED_BY_DESTINATION, said, Decider.DESTINATION)

@@ -1,0 +1,159 @@
+"""A call told to go elsewhere by REFER, and what its far end really did (RFC 3515, RFC 5589)."""
+
+import asyncio
+from typing import TYPE_CHECKING, NamedTuple
+
+from sipflow.calls.dialling import find_target
+from sipflow.calls.transfer.targets import Target
+from sipflow.errors import CallEnded, LocalProtocolError, RemoteProtocolError
+from sipflow.sip.headers.address import NameAddr
+from sipflow.sip.headers.refer_to import write_refer_to
+from sipflow.sip.outputs import ReferEnded, ReferOutcome, ReferProgressed
+from sipflow.sip.takeover import replaces_for
+from sipflow.sip.uri import SipUri, TelUri, escape_user, parse_uri
+from sipflow.sip.usage.invite import InviteUsage
+from sipflow.trunks.trunk import Trunk
+
+if TYPE_CHECKING:
+    from sipflow.calls.call import Call
+    from sipflow.calls.switchboard import Switchboard
+
+_LAST_WORD_S = 2.0  # how long after the far end's BYE its report may still come (RFC 5057 §3)
+_RING = range(180, 184)
+Lines = tuple[tuple[str, str], ...]
+
+
+class Referred(NamedTuple):
+    """What came of a REFER.
+
+    Attributes:
+        outcome: how it ended.
+        status: of the far end's own call, or of its refusal; 0 where nothing is known.
+        rang: whether the target is known to have rung.
+        why: one sentence.
+        unsure: whether the far end took the call away and never said how that went.
+    """
+
+    outcome: ReferOutcome
+    status: int
+    rang: bool
+    why: str
+    unsure: bool = False
+
+    @property
+    def ok(self) -> bool:
+        """Whether the far end has the call at its target, as far as anybody can know."""
+        return self.outcome in (ReferOutcome.SUCCEEDED, ReferOutcome.UNREPORTED) or self.unsure
+
+
+class Waiter:
+    """Takes what is heard of one REFER; the switchboard tells it."""
+
+    def __init__(self) -> None:
+        self.end: asyncio.Future[ReferEnded] = asyncio.get_running_loop().create_future()
+        self.taken = False
+        self.rang = False
+
+    def told(self, event: ReferProgressed | ReferEnded) -> None:
+        """Take news: accepted, ringing, over."""
+        if isinstance(event, ReferProgressed):
+            self.taken = True
+            self.rang = self.rang or event.status in _RING
+        elif not self.end.done():
+            self.end.set_result(event)
+
+
+def useless_because(call: "Call", trunk: Trunk | None) -> str:
+    """Say why no REFER need be sent in a call; "" where it may help."""
+    if not call.answered:
+        return "the call is not answered yet"
+    if trunk is not None and trunk.refer.send == "never":
+        return f"trunk {trunk.name} takes none (refer.send: never)"
+    usage = call.usage
+    if not usage.allows("REFER") and usage.peer_allow:
+        return "the far end's Allow does not name it"
+    return ""
+
+
+async def refer(
+    board: "Switchboard", call: "Call", refer_to: str, *, patience_s: float, headers: Lines = ()
+) -> Referred:
+    """Send a REFER in a call, and wait for its end: reported, or told by a BYE, or given up on.
+
+    A far end that takes the call away with a BYE and reports nothing is taken at its word, its 202.
+
+    Raises:
+        CallEnded: the call was over before the far end had taken the REFER.
+
+    Cancelling waits for no report any more; the far end may go through with it.
+    """
+    waiter = Waiter()
+    try:
+        dialog = call.usage.established
+        by = NameAddr.parse(dialog.local)
+        referral, outputs = call.usage.refer(
+            refer_to, now=board.now, referred_by=f"<{by.uri}>", headers=headers, patience_s=patience_s
+        )
+    except LocalProtocolError as error:
+        raise CallEnded(str(error), by="local") from None
+    referral.app = waiter
+    board.apply(outputs)
+    gone = call.beside(call.ended(), name=f"end of referred call {call.id}")
+    try:
+        await asyncio.wait((waiter.end, gone), return_when=asyncio.FIRST_COMPLETED)
+        if not waiter.end.done() and waiter.taken:
+            await asyncio.wait((waiter.end,), timeout=_LAST_WORD_S)
+    finally:
+        gone.cancel()
+        if not waiter.end.done():
+            referral.abandon()
+    return _judged(call, waiter)
+
+
+def _judged(call: "Call", waiter: Waiter) -> Referred:
+    ending = call.ending
+    if waiter.end.done():
+        end = waiter.end.result()
+        lost = end.outcome is ReferOutcome.UNKNOWN and ending is not None and ending.by == "remote"
+        return Referred(end.outcome, end.status, waiter.rang, end.why, unsure=lost)
+    if ending is None or not waiter.taken or ending.by != "remote":
+        raise CallEnded(ending.why if ending is not None else "the call is over", by=ending.by if ending else "remote")
+    why = "the far end took the REFER, hung up on us, and reported nothing"
+    return Referred(ReferOutcome.UNREPORTED, 0, waiter.rang, why, unsure=True)
+
+
+def address_for(target: Target, call: "Call", trunk: Trunk | None, headers: Lines = ()) -> tuple[str, Lines]:
+    """Write Refer-To for a target; X-headers go into it, or beside it where a `tel:` can carry none.
+
+    A number or extension is one of the trunk's domain, or else of the host that the call came from.
+
+    Raises:
+        LocalProtocolError: there is no such address.
+    """
+    if target.text.strip()[:4].lower() == "tel:":
+        return write_refer_to(TelUri(target.dial)), headers
+    if ":" in target.dial:
+        uri = parse_uri(target.dial)
+        assert isinstance(uri, SipUri)
+    elif trunk is not None and trunk.domain is not None:
+        uri = find_target(target.dial, trunk)[0]
+    else:
+        host = _far_host(call)
+        uri = SipUri("sip", escape_user(target.dial), None, host.host, host.port)
+    return write_refer_to(uri, headers=headers), ()
+
+
+def _far_host(call: "Call") -> SipUri:
+    """The host of whoever is at the far end: its own address, or else where its requests come from."""
+    dialog = call.usage.established
+    try:
+        uri = NameAddr.parse(dialog.remote).uri
+    except RemoteProtocolError:
+        return dialog.target
+    return uri if isinstance(uri, SipUri) else dialog.target
+
+
+def replacing(usage: InviteUsage) -> str:
+    """Write Refer-To that names a call of ours to replace: whom it is with, and which dialog (RFC 5589 §7)."""
+    dialog = usage.established
+    return write_refer_to(dialog.target, replaces=replaces_for(dialog))

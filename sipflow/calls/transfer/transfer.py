@@ -1,0 +1,360 @@
+"""One transfer from its beginning to its truthful end; whatever fails, the caller is back with the agent."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from sipflow.calls.alive import Lifetime
+from sipflow.calls.branching import end_like
+from sipflow.calls.bridge import Parting, join
+from sipflow.calls.transfer.comfort import Comfort
+from sipflow.calls.transfer.hunt import Hunt, Taken
+from sipflow.calls.transfer.ledger import CONNECTED, STARTED, Ledger
+from sipflow.calls.transfer.outcome import (
+    Decider,
+    FailedReason,
+    Method,
+    TransferAttempt,
+    TransferOutcome,
+    TransferStatus,
+    decider_of,
+    failed_reason_of,
+    transfer_status_of,
+)
+from sipflow.calls.transfer.referring import Referred, address_for, refer, replacing, useless_because
+from sipflow.calls.transfer.request import TransferRequest
+from sipflow.calls.transfer.targets import PHONE_BOOK, Target, read_target
+from sipflow.calls.transfer.wording import fill_headers
+from sipflow.errors import CallEnded, LocalProtocolError, NotFound
+from sipflow.sip.outputs import ReferOutcome
+
+if TYPE_CHECKING:
+    from sipflow.calls.call import Call
+    from sipflow.calls.outbound import OutboundCall
+    from sipflow.calls.switchboard import Switchboard
+
+_RING_S = 60.0
+_NOTICE_S = 10.0  # beyond the ringing, in which a far end should have reported how its own call went
+_COMPLETION_S = 20.0  # how long a far end has to join caller and target by itself
+
+
+class Phase(StrEnum):
+    """How far a transfer has come."""
+
+    BEGUN = "begun"
+    REFERRING = "referring"
+    ASKING = "asking"
+    CONNECTED = "connected"
+    OVER = "over"
+
+
+class Transfer:
+    """One transfer of one call.
+
+    Attributes:
+        request: what was asked for.
+        phase: how far it has come.
+        leg: the call to the person who has taken it; None before that, and for a REFER.
+        human_connected_at: when caller and person could talk, UTC.
+        outcome: None until it is over.
+    """
+
+    def __init__(self, board: "Switchboard", call: "Call", request: TransferRequest) -> None:
+        self._board = board
+        self._call = call
+        self._ledger = Ledger(call, board.transfers.wall)
+        self._comfort = Comfort(call, request.music if request.music is not None else board.transfers.music)
+        self._life = Lifetime()
+        self._over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.request = request
+        self.phase = Phase.BEGUN
+        self.leg: OutboundCall | None = None
+        self.human_connected_at: datetime | None = None
+        self.outcome: TransferOutcome | None = None
+
+    @property
+    def attempts(self) -> tuple[TransferAttempt, ...]:
+        """What was tried so far."""
+        return tuple(self._ledger.attempts)
+
+    @property
+    def target(self) -> str:
+        """Who is tried now, or has the call; "" for nobody."""
+        return self._ledger.target
+
+    def take_back(self, why: str = "the call was taken back") -> None:
+        """Give the call back to the agent, wherever the transfer stands; whoever was called is hung up on."""
+        if self.outcome is None:
+            self._ledger.stopped_because = why
+            self._life.end("local", why)
+
+    async def over(self) -> None:
+        """Wait until it is over. Cancelling leaves it going on."""
+        await asyncio.shield(self._over)
+
+    async def run(self) -> TransferOutcome:
+        """Carry it out; returns when the call is back with the agent, or over.
+
+        Raises:
+            CallEnded: the caller hung up before anybody had the call.
+
+        Cancelling gives the call back to the agent.
+        """
+        self._call.note(STARTED, mode=self.request.mode, targets=[each.text for each in self.request.targets])
+        outcome = self._failed(TransferStatus.CONNECTION_ERROR, FailedReason.DESTINATION_UNAVAILABLE)
+        try:
+            outcome = await self._carried_out()
+        except CallEnded:
+            outcome = self._cut_short()
+            if self._call.ending is not None and not outcome.ok:
+                raise
+        except asyncio.CancelledError:
+            outcome = self._cut_short()
+            raise
+        finally:
+            self._finish(outcome)
+        return outcome
+
+    def _cut_short(self) -> TransferOutcome:
+        """Say what became of it when it was ended from outside: by the caller, by the agent, or over the API."""
+        if self.human_connected_at is not None:
+            return self._success()
+        if self._call.ending is not None:
+            return self._failed(TransferStatus.CALLER_GONE, FailedReason.DESTINATION_UNAVAILABLE)
+        return self._failed(TransferStatus.TAKEN_BACK, FailedReason.DESTINATION_UNAVAILABLE)
+
+    def _finish(self, outcome: TransferOutcome) -> None:
+        self.phase = Phase.OVER
+        self.outcome = outcome
+        self._comfort.stop()
+        self._call.step_back()
+        leg = self.leg
+        if leg is not None and leg.ending is None:
+            leg.end("the caller is back with the agent")
+        self._ledger.over(outcome)
+        if not self._over.done():
+            self._over.set_result(None)
+
+    # The way it goes
+
+    async def _carried_out(self) -> TransferOutcome:
+        targets = await self._wanted()
+        if not targets:
+            return self._failed(TransferStatus.OUTSIDE_AVAILABILITY, FailedReason.OUTSIDE_AVAILABILITY)
+        with self._life.scope():
+            left, referred = await self._refer_all(targets)
+        if referred is not None or not left:
+            return referred or self._failed(self._ledger.word, self._last_reason())
+        taken = await self._ask_all(left)
+        if taken is None:
+            return self._failed(self._ledger.word, self._last_reason())
+        with self._life.scope():
+            return await self._connect(taken)
+
+    async def _wanted(self) -> list[Target]:
+        """Give whom to call at this time of day; nobody when nobody is there."""
+        request, desk = self.request, self._board.transfers
+        open_now = request.hours is None or request.hours.open_at(desk.wall())
+        found: list[Target] = []
+        for target in request.targets if open_now else request.after_hours:
+            found += await self._listed(target) if target.text.startswith(PHONE_BOOK) else [target]
+        return found
+
+    async def _listed(self, target: Target) -> list[Target]:
+        """Read a phone book, or one entry of it.
+
+        Raises:
+            NotFound: there is no such book or entry, or it is empty.
+        """
+        book, _, entry = target.text.removeprefix(PHONE_BOOK).partition("/")
+        port = self._board.transfers.phone_book
+        numbers = await port.numbers(book, entry) if port is not None else ()
+        if not numbers:
+            raise NotFound(f"target: there is nobody in phone book {book[:80]!r}")
+        return [read_target(number, region=self._call.region) for number in numbers]
+
+    # By REFER
+
+    async def _refer_all(self, targets: Sequence[Target]) -> tuple[list[Target], TransferOutcome | None]:
+        """Tell the far end to go to each target in turn; gives those that we are to call ourselves."""
+        left = list(targets)
+        if self.request.mode != "blind" or self.request.simultaneous:
+            return left, None
+        useless = useless_because(self._call, self._call.trunk)
+        while left and not useless:
+            self.phase = Phase.REFERRING
+            referred = await self._refer(left[0])
+            if referred.ok:
+                return [], self._gone_to(left[0], referred)
+            if not _to_be_called(referred):
+                del left[0]
+                continue
+            useless = referred.why
+        if useless and left:
+            self._call.note("transfer_by_invite", why=useless)
+            self._call.log.info("the target is called by us", why=useless)
+            if not self.request.fallback_on_refer:
+                return [], self._failed(self._ledger.word, self._last_reason(FailedReason.METHOD_UNSUPPORTED))
+        return left, None
+
+    async def _refer(self, target: Target) -> Referred:
+        started_at = self._ledger.began(target.text, Method.REFER)
+        headers = tuple(fill_headers(self.request.headers, self._call).items())
+        trunk = self._call.trunk
+        try:
+            refer_to, beside = address_for(target, self._call, trunk, headers)
+        except LocalProtocolError as error:
+            referred = Referred(ReferOutcome.REFUSED, 0, False, str(error))
+        else:
+            ring_s = self.request.ring_s or (trunk.outbound.ring_s if trunk is not None else _RING_S)
+            referred = await refer(self._board, self._call, refer_to, patience_s=ring_s + _NOTICE_S, headers=beside)
+        self._note_referred(target, referred, started_at)
+        return referred
+
+    def _note_referred(self, target: Target, referred: Referred, started_at: datetime) -> None:
+        status, word = referred.status, TransferStatus.SUCCESS
+        reason: FailedReason | None = None
+        decider = Decider.DESTINATION if referred.outcome is ReferOutcome.SUCCEEDED else Decider.CARRIER
+        if not referred.ok:
+            told = status if status >= 300 else 0
+            refused = referred.outcome is ReferOutcome.REFUSED
+            reason = failed_reason_of(told or 408, Method.REFER if refused else Method.INVITE)
+            word = transfer_status_of(told or 408)
+            if not refused:
+                decider = decider_of(told) if told else Decider.SIPFLOW
+            if referred.outcome is ReferOutcome.TIMED_OUT and not referred.rang:
+                reason = FailedReason.CARRIER_UNAVAILABLE
+        self._ledger.ended(
+            TransferAttempt(
+                target.text, Method.REFER, status, referred.why, decider, reason, started_at, self._ledger.now
+            ),
+            word,
+        )
+
+    def _gone_to(self, target: Target, referred: Referred) -> TransferOutcome:
+        if referred.outcome is ReferOutcome.SUCCEEDED:
+            self._connected(target.text)
+        if self._call.ending is None:
+            self._call.end(f"the call was transferred to {target.text}")
+        return self._success(target.text)
+
+    # By a call of ours
+
+    async def _ask_all(self, targets: Sequence[Target]) -> Taken | None:
+        """Call the targets; the agent may go on talking with the caller, unless something is played."""
+        self.phase = Phase.ASKING
+        call, request = self._call, self.request
+        if not call.answered:
+            await call.ring()
+        if request.mode == "blind" or request.music is not None:
+            self._comfort.start()
+        hunt = Hunt(self._board, call, request, self._ledger, self._comfort)
+        taken: Taken | None = None
+        try:
+            with call._lifetime.scope(), self._life.scope():
+                taken = await hunt.run(targets)
+        finally:
+            self._comfort.stop()
+            if taken is not None:
+                self.leg = taken.leg
+        return taken
+
+    async def _connect(self, taken: Taken) -> TransferOutcome:
+        """Join caller and person until one of them hangs up."""
+        call, leg = self._call, taken.leg
+        if not call.answered:
+            await call.answer()
+        call.step_aside()
+        if self.request.stop_recording and call.recording is not None:
+            await call.recording.stop()
+        self._note_taken(taken)
+        self._connected(taken.target.text)
+        completion = None
+        if self.request.mode == "attended" and self._may_replace(leg):
+            completion = call.beside(self._complete(taken), name=f"completion of transfer of call {call.id}")
+        try:
+            parting = await join(call, leg)
+            if completion is not None:
+                await asyncio.wait((completion,), timeout=_COMPLETION_S)
+        finally:
+            if completion is not None:
+                completion.cancel()
+        self._part(parting)
+        return self._success()
+
+    def _note_taken(self, taken: Taken) -> None:
+        accepted = self.request.accept is not None
+        why = "answered, and took the call" if accepted else "answered"
+        decider = Decider.AGENT if accepted and not self.request.key else Decider.DESTINATION
+        self._ledger.target = taken.target.text
+        self._ledger.ended(
+            TransferAttempt(
+                taken.target.text, Method.INVITE, 200, why, decider, None, taken.started_at, self._ledger.now
+            ),
+            TransferStatus.SUCCESS,
+        )
+
+    def _connected(self, target: str) -> None:
+        self.phase = Phase.CONNECTED
+        self.human_connected_at = self._ledger.now
+        self._ledger.target = target
+        self._call.note(CONNECTED, target=target, leg=self.leg.id if self.leg is not None else None)
+        self._call.log.info("connected to a person", target=target)
+
+    def _part(self, parting: Parting) -> None:
+        """End the other side too, unless the caller is wanted back."""
+        call, leg = self._call, self.leg
+        if call.ending is not None:
+            if leg is not None and leg.ending is None:
+                end_like(leg, parting.ending, parting.leg.last_words)
+        elif not self.request.hand_back:
+            end_like(call, parting.ending, parting.leg.last_words)
+
+    # Attended, without us in the end
+
+    def _may_replace(self, leg: "OutboundCall") -> bool:
+        """Whether the far end of the caller can be told to join with the target by itself: both are on one trunk."""
+        trunk = self._call.trunk
+        if trunk is None or not trunk.refer.replaces or leg.record.trunk != trunk.name:
+            return False
+        why = useless_because(self._call, trunk)
+        if why:
+            self._call.log.info("the transfer stays with us", why=why)
+        return not why
+
+    async def _complete(self, taken: Taken) -> None:
+        """Let the far end take our place (RFC 5589 §7); where it cannot, caller and person stay joined by us."""
+        call, started_at = self._call, self._ledger.now
+        try:
+            referred = await refer(self._board, call, replacing(taken.leg.usage), patience_s=_COMPLETION_S)
+        except (CallEnded, LocalProtocolError) as error:
+            call.log.info("the transfer stays with us", why=str(error))
+            return
+        self._note_referred(taken.target, referred, started_at)
+        if referred.ok:
+            for each in (call, taken.leg):
+                if each.ending is None:
+                    each.end("the far end has joined both parties by itself")
+
+    # How it ended
+
+    def _success(self, target: str = "") -> TransferOutcome:
+        return TransferOutcome(
+            TransferStatus.SUCCESS, None, self.attempts, self.human_connected_at, target or self._ledger.target
+        )
+
+    def _failed(self, status: TransferStatus, reason: FailedReason) -> TransferOutcome:
+        return TransferOutcome(status, reason, self.attempts)
+
+    def _last_reason(self, default: FailedReason = FailedReason.DESTINATION_UNAVAILABLE) -> FailedReason:
+        found = [each.failed_reason for each in self._ledger.attempts if each.failed_reason is not None]
+        return found[-1] if found else default
+
+
+def _to_be_called(referred: Referred) -> bool:
+    """Whether a REFER failed as a REFER, so that we may do better: refused, or taken and nothing done about it."""
+    if referred.outcome is ReferOutcome.REFUSED:
+        return True
+    return referred.outcome in (ReferOutcome.TIMED_OUT, ReferOutcome.UNKNOWN) and not referred.rang

@@ -1,0 +1,113 @@
+"""What an agent asks of a call to hand it to a person."""
+
+import asyncio
+from collections.abc import Coroutine, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack, cast
+
+from sipflow.calls.aside import Aside
+from sipflow.calls.record import CallRecord
+from sipflow.calls.transfer.outcome import TransferOutcome
+from sipflow.calls.transfer.targets import Target
+from sipflow.errors import Conflict
+from sipflow.trunks.trunk import Trunk
+
+if TYPE_CHECKING:
+    from sipflow.calls.call import Call
+    from sipflow.calls.switchboard import Switchboard
+    from sipflow.calls.transfer.request import TransferOptions, TransferRequest
+    from sipflow.calls.transfer.transfer import Transfer
+
+T = TypeVar("T")
+
+
+class Transferring(Aside):
+    """The part of a call that hands it on; see `Call`."""
+
+    record: CallRecord
+    _switchboard: "Switchboard"
+    _transfer: "Transfer | None" = None
+
+    if TYPE_CHECKING:
+
+        @property
+        def trunk(self) -> Trunk | None: ...
+
+    @property
+    def transferring(self) -> "Transfer | None":
+        """The transfer that was begun last, under way or over; None where there was none."""
+        return self._transfer
+
+    async def transfer(
+        self,
+        target: str | Target | Sequence[str | Target],
+        *,
+        raw: bool = False,
+        after_hours: str | Target | Sequence[str | Target] = (),
+        **how: "Unpack[TransferOptions]",
+    ) -> TransferOutcome:
+        """Hand the call to a person, and say what really came of it; a caller whom nobody takes is still here after it.
+
+        A blind transfer tells the far end to go there (REFER, RFC 3515), and believes what it reports, not that it
+        said yes. Where it refuses, or is known to take no REFER, the target is called by us, and joined with the caller
+        when it answers. A warm one always calls the target, asks it, and joins it then; an attended one does so too,
+        and then lets the trunk join both by itself where `refer.replaces` says that it can.
+
+        It returns when the conversation with the person is over, or when nobody took the call. Meanwhile the agent's
+        code may go on in other tasks: it talks with the caller until something is played to them or somebody takes the
+        call, and from then on neither hears nor is heard.
+
+        Args:
+            target: E.164, an extension of the trunk, `tel:`, `sip:` with port and transport, `phonebook:<id>` or
+                `phonebook:<id>/<entry>`; several are tried in turn.
+            raw: take `target` as it is, for PBXs with names of their own.
+            after_hours: who is called in its place outside of `hours`.
+            how: everything else, see `TransferOptions`.
+
+        Raises:
+            CallEnded: the caller hung up before anybody had the call.
+            LocalProtocolError: something in what was asked for cannot be used; nobody was called.
+            NotFound: there is no such phone book, or it is empty.
+            Conflict: a transfer of this call is under way.
+
+        Cancelling, and `take_back`, bring the caller back here; whoever was called is hung up on.
+        """
+        from sipflow.calls.transfer.request import TransferRequest, read_targets
+
+        targets = read_targets(target, region=self.region, raw=raw)
+        later = read_targets(after_hours, region=self.region)
+        return await self.begin_transfer(TransferRequest(targets=targets, after_hours=later, **how)).run()
+
+    def begin_transfer(self, request: "TransferRequest") -> "Transfer":
+        """Make the transfer of this call that is under way from now on; `run` it.
+
+        Raises:
+            CallEnded: the call is over.
+            Conflict: another one is under way.
+        """
+        from sipflow.calls.transfer.transfer import Transfer
+
+        self._lifetime.check()
+        if self._transfer is not None and self._transfer.outcome is None:
+            raise Conflict("a transfer of this call is under way")
+        self._transfer = Transfer(self._switchboard, cast("Call", self), request)
+        return self._transfer
+
+    def take_back(self) -> None:
+        """Give a call that is being transferred, or has been, back to the agent. No error if there is nothing to."""
+        if self.transferring is not None:
+            self.transferring.take_back()
+
+    async def outlast_transfer(self) -> None:
+        """Wait until a transfer that is under way is over; at once where none is."""
+        if self.transferring is not None and self.transferring.outcome is None:
+            await self.transferring.over()
+
+    @property
+    def region(self) -> str | None:
+        """The country whose national numbers the call's trunk understands."""
+        trunk = self.trunk
+        return trunk.region if trunk is not None else None
+
+    def beside(self, coro: Coroutine[Any, Any, T], *, name: str) -> "asyncio.Task[T]":
+        """Run something beside the call; its owner sees to its end."""
+        return self._tasks.spawn(coro, name=name)

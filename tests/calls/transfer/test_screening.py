@@ -1,0 +1,77 @@
+"""Whoever answers is asked before they get the call."""
+
+import asyncio
+
+import pytest
+
+from sipflow.calls.outbound import OutboundCall
+from sipflow.calls.transfer.outcome import TransferStatus
+from tests.calls.stage import WAIT_S
+from tests.calls.transfer.scene import (
+    PERSON_HZ,
+    WHISPER_HZ,
+    Ear,
+    is_back_with_the_agent,
+    scene,
+    talks,
+    tone,
+    transfers,
+    tried,
+)
+
+
+async def test_the_agent_may_ask_the_person_itself_and_says_no() -> None:
+    heard: list[set[int]] = []
+
+    async def screens(leg: OutboundCall) -> bool:
+        ear = Ear(leg)
+        heard.append(await ear.hears())
+        await leg.play(tone(WHISPER_HZ, 0.2))
+        return False
+
+    async with scene(transfers(mode="warm", accept=screens), bob=talks()) as stage:
+        ear = Ear(await stage.call())
+        outcome = await stage.outcome()
+        await is_back_with_the_agent(stage, ear)
+
+    assert heard == [{PERSON_HZ}]
+    assert outcome.status is TransferStatus.DECLINED
+    assert tried(outcome) == [("INVITE", 200, "rejected_by_destination", "agent")]
+
+
+async def test_somebody_who_answers_and_presses_nothing_does_not_get_the_call() -> None:
+    async with scene(transfers(mode="warm", accept="digit", accept_s=0.3), bob=talks()) as stage:
+        ear = Ear(await stage.call())
+        outcome = await stage.outcome()
+        await is_back_with_the_agent(stage, ear)
+
+    assert outcome.status is TransferStatus.NO_ANSWER
+    assert outcome.why == "whoever answered pressed nothing in 0.3 s"
+
+
+@pytest.mark.parametrize(
+    ("found", "status"),
+    [("voicemail", TransferStatus.VOICEMAIL), ("phone_menu", TransferStatus.PHONE_MENU)],
+)
+async def test_a_machine_does_not_get_the_call_where_the_agent_asks_who_is_there(
+    found: str, status: TransferStatus
+) -> None:
+    async def who(_leg: OutboundCall) -> str:
+        return found
+
+    async with scene(transfers(mode="warm", who=who), bob=talks()) as stage:
+        ear = Ear(await stage.call())
+        outcome = await stage.outcome()
+        await is_back_with_the_agent(stage, ear)
+
+    assert (outcome.status, outcome.ok) == (status, False)
+
+
+async def test_a_detector_that_cannot_tell_in_time_stops_nobody() -> None:
+    async def who(_leg: OutboundCall) -> str:
+        await asyncio.sleep(WAIT_S)
+        return "voicemail"
+
+    async with scene(transfers(mode="warm", who=who, who_s=0.1), bob=talks()) as stage:
+        ear = Ear(await stage.call())
+        await ear.comes_to_hear(PERSON_HZ)
