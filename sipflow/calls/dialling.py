@@ -1,11 +1,15 @@
 """From an address as people write it to an INVITE of ours: where it goes, from whom, with what beside."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
+from sipflow.calls.header_policy import Behalf, composed, crossing
+from sipflow.calls.identity import Caller, dialled, identify
 from sipflow.errors import LocalProtocolError, RemoteProtocolError
 from sipflow.sdp.agreement import PCMA, PCMU, Codec
 from sipflow.sdp.codecs import CODECS
 from sipflow.sip.headers.address import NameAddr
+from sipflow.sip.headers.lines import holds_controls
 from sipflow.sip.ids import Ids
 from sipflow.sip.plan import RequestPlan
 from sipflow.sip.uri import SipUri, TelUri, parse_uri
@@ -17,39 +21,58 @@ _OURS = frozenset({  # what every INVITE of ours has already, or what is not for
     "proxy-authorization", "supported", "k", "require", "proxy-require", "rack", "rseq",
 })  # fmt: skip
 
+_NOBODY = Behalf()
+
 
 def plan_call(
-    uri: str, *, ids: Ids, trunk: Trunk | None = None, caller: str = "", headers: Mapping[str, str] | None = None
+    uri: str,
+    *,
+    ids: Ids,
+    trunk: Trunk | None = None,
+    caller: str | Caller = "",
+    headers: Mapping[str, str] | None = None,
+    behalf: Behalf | None = None,
 ) -> RequestPlan:
     """Plan a call; its SDP is made when it is placed.
 
     Args:
         uri: `sip:` or `sips:`; or a number or user name alone, or `tel:`, which needs a trunk with a domain.
         ids: makes Call-ID and tag.
-        trunk: whose outbound proxy, transport and account are used; None goes where the URI says.
-        caller: of From: a number or user name, or an address such as `"Sales" <sip:100@pbx.example.com>`; "" is the
-            trunk's own number, or else its username, or else `sipflow`.
+        trunk: whose outbound proxy, transport and account are used, and that decides who is shown and how the number
+            is written (`trunks.<name>.outbound`); None goes where the URI says.
+        caller: a number or user name, or an address such as `"Sales" <sip:100@pbx.example.com>`; "" is the trunk's own
+            number, or else its username, or else `sipflow`.
         headers: further lines of the INVITE.
+        behalf: the call that this one is placed on behalf of, whose headers cross as the trunk says; None for nobody's.
 
     Raises:
         LocalProtocolError: the address cannot be called, the caller is none, or a header is not an agent's to write.
     """
     target, destination = find_target(uri, trunk)
-    from_ = _caller(caller, trunk, target)
+    behalf = behalf or _NOBODY
+    who = Caller(caller) if isinstance(caller, str) else caller
+    if behalf.withheld and trunk is not None and trunk.outbound.caller_id == "original":
+        who = replace(who, withheld=True)  # RFC 3323 §4.2: whoever sends it on keeps it private
+    shown = identify(who, trunk, target)
+    if holds_controls(shown.from_.display):
+        raise LocalProtocolError("the caller's name holds a control character")
+    lines = (shown.headers, crossing(behalf.headers, trunk), checked_headers(headers or {}))
     return RequestPlan(
         method="INVITE",
         uri=target,
         destination=destination,
-        from_=from_.with_param("tag", ids.tag()),
+        from_=shown.from_.with_param("tag", ids.tag()),
         to=NameAddr("", target.without_params("transport")),
         call_id=ids.call_id(),
         cseq=1,
-        headers=checked_headers(headers or {}),
-        contact_user=(trunk.contact_user if trunk is not None else "") or getattr(from_.uri, "user", None) or "sipflow",
+        headers=composed(*lines, trunk=trunk, variables=behalf.variables),
+        contact_user=shown.user,
         accounts=trunk.accounts if trunk is not None else (),
         allow_md5=trunk.allow_md5 if trunk is not None else True,
         advertise=trunk.advertise if trunk is not None else "",
         routes=trunk.routes if trunk is not None else (),
+        session=trunk.session if trunk is not None else None,
+        max_forwards=behalf.max_forwards,
     )
 
 
@@ -75,7 +98,7 @@ def find_target(text: str, trunk: Trunk | None = None) -> tuple[SipUri, SipUri]:
     domain, destination = (trunk.domain, trunk.destination) if trunk is not None else (None, None)
     if domain is None or destination is None:
         raise LocalProtocolError(f"{shown!r} names no host: write sip:user@host, or name a trunk that has sip_domain")
-    return domain.with_user(user), destination
+    return domain.with_user(dialled(user, trunk) if trunk is not None else user), destination
 
 
 def _destination(uri: SipUri, trunk: Trunk | None) -> SipUri:
@@ -86,17 +109,6 @@ def _destination(uri: SipUri, trunk: Trunk | None) -> SipUri:
     if trunk.transport and uri.scheme == "sip" and not uri.has_param("transport"):
         return uri.with_params(("transport", trunk.transport))
     return uri
-
-
-def _caller(text: str, trunk: Trunk | None, target: SipUri) -> NameAddr:
-    domain = trunk.domain if trunk is not None else None
-    if ":" in text:
-        try:
-            return NameAddr.parse(text)
-        except RemoteProtocolError as error:
-            raise LocalProtocolError(f"{text[:80]!r} is no caller: {error}") from None
-    user = text or ((trunk.phone_number or trunk.username) if trunk is not None else "") or "sipflow"
-    return NameAddr("", (domain or SipUri("sip", None, None, target.host)).with_user(user))
 
 
 def checked_headers(headers: Mapping[str, str]) -> tuple[tuple[str, str], ...]:

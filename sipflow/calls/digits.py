@@ -102,13 +102,21 @@ class DigitOutbox:
     async def _send_info(self, digits: str) -> None:
         """Send one INFO at a time: they would overtake each other, and the far end refuse what comes late (§12.2.2)."""
         for digit in digits:
-            self._answer = asyncio.get_running_loop().create_future()
-            body = write_digit(digit, duration_ms=DIGIT_MS)
-            self._switchboard.apply(self._usage.info(body, RELAY, now=self._switchboard.now))
-            status = await self._answer
+            status = await self._info(write_digit(digit, duration_ms=DIGIT_MS), RELAY, ())
             if status >= 300:
                 raise MediaError(f"the far end takes no digits in INFO: {status}")
             await asyncio.sleep((DIGIT_MS + GAP_MS) / 1000)
+
+    async def info(self, body: bytes, content_type: str, headers: tuple[tuple[str, str], ...] = ()) -> int:
+        """Send an INFO of any kind in its turn, and give the far end's answer."""
+        async with self._turn:
+            return await self._info(body, content_type, headers)
+
+    async def _info(self, body: bytes, content_type: str, headers: tuple[tuple[str, str], ...]) -> int:
+        board = self._switchboard
+        self._answer = asyncio.get_running_loop().create_future()
+        board.apply(self._usage.info(body, content_type, now=board.now, headers=headers))
+        return await self._answer
 
     def info_answered(self, status: int) -> None:
         """Take the far end's answer to the INFO that is under way."""

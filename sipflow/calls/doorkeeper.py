@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from sipflow.calls.routes import NoRoute, Route, Router
+from sipflow.calls.routes import NoRoute, Route, Router, Unread
 from sipflow.calls.settings import Settings
 from sipflow.sip.admission import Refusal
 from sipflow.sip.digest import DigestServer
@@ -11,6 +11,8 @@ from sipflow.sip.message import Request
 from sipflow.sip.user_agent import Silence, Verdict
 from sipflow.trunks.table import Match
 from sipflow.trunks.trunk import Trunk
+
+_RETRY_AFTER = (("Retry-After", "5"),)
 
 
 class Doorkeeper:
@@ -33,12 +35,21 @@ class Doorkeeper:
         """Be the user agent's gate."""
         if request is None:
             return self._stranger("") if not self.router.trunks.knows(hop) else None
-        match = self._match(request, hop)
+        match = self.match(request, hop)
+        verdict = self.judge(request, hop, match)
+        if verdict is None and match.trunk is not None and request.method == "INVITE":
+            return self._challenge(match.trunk, request)
+        return verdict
+
+    def judge(self, request: Request, hop: Hop, match: Match) -> Verdict:
+        """Say who is not let in, whatever password he knows; leaves no trace."""
+        unread = self.router.unread
+        if unread is not None and request.method == "INVITE" and isinstance(self.router.route(request, match), NoRoute):
+            silent = match.trunk is None and self._settings.unknown_source == "silent"
+            return Silence.SILENCE if silent else _later(unread, hop)
         if match.trunk is None:
             why = "; ".join(match.why)
             return Refusal(404, why) if match.candidates else self._stranger(why)
-        if match.trunk.inbound_auth is not None and request.method == "INVITE":
-            return self._challenge(match.trunk, request)
         return None
 
     def _stranger(self, why: str) -> Verdict:
@@ -61,12 +72,22 @@ class Doorkeeper:
             return None
         return Refusal(401, verdict.reason, tuple(server.challenge(now=now, stale=verdict.stale)))
 
-    def route(self, request: Request, hop: Hop) -> Route | NoRoute:
-        """Find trunk, number and agent of a call that was let in."""
-        return self.router.route(request, self._match(request, hop))
+    def route(self, request: Request, hop: Hop, *, agent: str = "") -> Route | NoRoute:
+        """Find trunk, number and agent of a call that was let in; `agent` is who was announced to take it."""
+        return self.router.route(request, self.match(request, hop), agent=agent)
 
-    def _match(self, request: Request, hop: Hop) -> Match:
+    def match(self, request: Request, hop: Hop) -> Match:
         """Say which trunk a request belongs to; of each call that is let in this is asked twice."""
         if self._last is None or self._last[0] is not request:
             self._last = (request, self.router.match(request, hop))
         return self._last[1]
+
+
+def _later(unread: Unread, hop: Hop) -> Verdict:
+    """Put off a call that may be for a number nobody has read yet.
+
+    Over UDP it comes again by itself after half a second (RFC 3261 §17.1.1.2).
+    """
+    if unread.brief and not hop.reliable:
+        return Silence.SILENCE
+    return Refusal(503, unread.why, _RETRY_AFTER)

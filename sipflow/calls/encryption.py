@@ -29,6 +29,11 @@ def encrypted(capabilities: Capabilities, trunk: Trunk | None, hop: Hop) -> Capa
             trunk=trunk.name,
             transport=hop.transport,
         )
+    return encryptable(capabilities, trunk)
+
+
+def encryptable(capabilities: Capabilities, trunk: Trunk) -> Capabilities:
+    """Add what a trunk says about encryption, and warn nobody."""
     return _encrypted(capabilities, trunk.srtp, trunk.srtp_keys, trunk.srtp_suites)
 
 

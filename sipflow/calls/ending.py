@@ -17,7 +17,9 @@ class Word(StrEnum):
     NO_ACK = "no_ack"  # our answer was never acknowledged
     MEDIA_FAILED = "media_failed"  # nothing in common, or no RTP port
     MEDIA_LOST = "media_lost"  # the far end fell silent for good
+    LOST = "lost"  # the far end was gone in the middle of the call: no refresh came, or it knew the call no more
     AGENT_FAILED = "agent_failed"  # the agent's code raised
+    TIMED_OUT = "timed_out"  # it lasted longer than its agent allows, or nobody said anything for too long
     OVERLOADED = "overloaded"  # our own limits, or draining for a restart
 
 
@@ -77,11 +79,11 @@ class Ending(NamedTuple):
 
 def _fault(by: str, word: Word) -> Fault:
     match word:
-        case Word.HUNG_UP | Word.CANCELLED | Word.BUSY | Word.NO_ANSWER:
+        case Word.HUNG_UP | Word.CANCELLED | Word.BUSY | Word.NO_ANSWER | Word.TIMED_OUT:
             return Fault.NOBODY
         case Word.AGENT_FAILED | Word.OVERLOADED:
             return Fault.LOCAL
-        case Word.NO_ACK | Word.UNREACHABLE | Word.MEDIA_LOST:
+        case Word.NO_ACK | Word.UNREACHABLE | Word.MEDIA_LOST | Word.LOST:
             return Fault.NETWORK
         case _:
             return Fault.REMOTE if by == "remote" else Fault.LOCAL

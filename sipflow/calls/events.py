@@ -3,9 +3,10 @@
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
-from typing import Generic, Self, TypeVar
+from dataclasses import dataclass, field
+from typing import Generic, Protocol, Self, TypeVar
 
+from sipflow.calls.referred import ReferAsked
 from sipflow.errors import LocalProtocolError
 from sipflow.media.speech import SpeechStarted, SpeechStopped
 
@@ -19,9 +20,11 @@ class DigitPressed:
 
     Attributes:
         digit: one of `0-9 * # A-D`.
+        kind: how it came: "rfc4733", "info" or "inband"; in the first of them, if it came in several.
     """
 
     digit: str
+    kind: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +49,69 @@ class AudioLost:
     frames: int
 
 
-CallEvent = DigitPressed | HoldChanged | SpeechStarted | SpeechStopped | AudioLost
+@dataclass(frozen=True, slots=True)
+class TextReceived:
+    """The far end has sent a text beside the audio (MESSAGE, RFC 3428).
+
+    Attributes:
+        text: decoded as its type says, else as UTF-8; what cannot be read is replaced.
+        content_type: in small letters, without parameters; `text/plain` most often.
+        body: the octets.
+    """
+
+    text: str
+    content_type: str = "text/plain"
+    body: bytes = field(default=b"", repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class InfoReceived:
+    """The far end has sent an INFO that is no digit (RFC 6086).
+
+    Attributes:
+        body: as it came, perhaps empty.
+        content_type: as written, "" for none.
+    """
+
+    body: bytes
+    content_type: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityChanged:
+    """The far end says in the middle of the call that it is somebody else now (RFC 3311, RFC 5876 §4.4).
+
+    Attributes:
+        value: of its P-Asserted-Identity.
+    """
+
+    value: str
+
+
+CallEvent = (
+    DigitPressed
+    | HoldChanged
+    | SpeechStarted
+    | SpeechStopped
+    | AudioLost
+    | TextReceived
+    | InfoReceived
+    | IdentityChanged
+    | ReferAsked
+)
+
+
+class Ear(Protocol):
+    """Whoever is told at once of what happens on a call, without a queue: another call that it is joined with."""
+
+    def offer(self, event: CallEvent) -> None:
+        """Learn of something. Must neither wait nor raise."""
+
+    def agreed_anew(self) -> None:
+        """Learn that something was agreed anew about its audio."""
+
+    def end(self) -> None:
+        """Learn that the call is over; nothing comes after it."""
 
 
 class Mailbox(Generic[T]):

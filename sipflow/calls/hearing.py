@@ -10,6 +10,7 @@ from sipflow.calls.events import (
     AudioLost,
     CallEvent,
     DigitPressed,
+    Ear,
     HoldChanged,
     Mailbox,
     Subscription,
@@ -38,6 +39,7 @@ class Hearing(Leg):
     _held_told = False
     _over = False
     _mailboxes: tuple[Mailbox[Any], ...] = ()
+    _ears: tuple[Ear, ...] = ()
     _speech_task: asyncio.Task[None] | None = None
 
     @cached_property
@@ -166,7 +168,20 @@ class Hearing(Leg):
             self._mailboxes = tuple(other for other in self._mailboxes if other is not mailbox)
             self._heed_speech()
 
+    def tell(self, ear: Ear) -> None:
+        """Tell somebody at once of whatever happens, until `untell` or the end of the call."""
+        if self._over:
+            ear.end()
+        else:
+            self._ears = (*self._ears, ear)
+
+    def untell(self, ear: Ear) -> None:
+        """Tell somebody no more. No error if it was never told."""
+        self._ears = tuple(each for each in self._ears if each is not ear)
+
     def _publish(self, event: CallEvent) -> None:
+        for ear in self._ears:
+            ear.offer(event)
         for mailbox in self._mailboxes:
             mailbox.offer(event)
 
@@ -196,23 +211,28 @@ class Hearing(Leg):
 
     # What the switchboard tells
 
-    def digit_pressed(self, digit: str) -> None:
+    def digit_pressed(self, digit: str, kind: str = "") -> None:
         """Queue a digit of the far end; the oldest of 64 unread ones is lost."""
         self._digits.append(digit)
         waiter = self._digit_waiter
         if waiter is not None and not waiter.done():
             waiter.set_result(None)
-        self._publish(DigitPressed(digit))
+        self._publish(DigitPressed(digit, kind))
 
     def media_changed(self) -> None:
         """Note that something was agreed anew about the audio: tell of hold and resume."""
         if self.held != self._held_told:
             self._held_told = self.held
             self._publish(HoldChanged(self._held_told))
+        for ear in self._ears:
+            ear.agreed_anew()
 
     def _stop_hearing(self) -> None:
         """End every subscription; readers of audio end with the session."""
         self._over = True
+        ears, self._ears = self._ears, ()
+        for ear in ears:
+            ear.end()
         if not self._mailboxes and self._speech_task is None:
             return
         mailboxes, self._mailboxes = self._mailboxes, ()

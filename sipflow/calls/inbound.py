@@ -2,30 +2,22 @@
 
 import asyncio
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from sipflow.calls.bridge import end_like
 from sipflow.calls.call import Call
-from sipflow.calls.dialling import codecs_like, plan_call
 from sipflow.calls.ending import Ending
 from sipflow.calls.media import LegMedia
-from sipflow.calls.outbound import OutboundCall
 from sipflow.calls.record import CallRecord
 from sipflow.errors import LocalProtocolError, MediaError, RemoteProtocolError
 from sipflow.sip.usage.uas import UasInvite
-from sipflow.trunks.trunk import Trunk
 
 if TYPE_CHECKING:
     from sipflow.calls.switchboard import Switchboard
 
 
 class InboundCall(Call):
-    """A call somebody placed to one of our numbers. See `Call` for what works once it is answered.
-
-    Attributes:
-        handed_over: whether another agent had it before. This one may ring and answer as if it were the first: on a
-            call that is answered, neither does anything.
-    """
+    """A call somebody placed to one of our numbers. See `Call` for what works once it is answered."""
 
     def __init__(self, switchboard: "Switchboard", usage: UasInvite, record: CallRecord, media: LegMedia) -> None:
         super().__init__(switchboard, usage, record, usage.request.headers)
@@ -34,8 +26,6 @@ class InboundCall(Call):
         self._confirmed: asyncio.Future[None] | None = None
         self._offer_answered: asyncio.Future[None] | None = None
         self._answer_body = b""
-        self.handed_over = False
-        self._legs: list[OutboundCall] = []
 
     def prepare(self) -> None:
         """Settle the media with the caller's offer, so that a call without common ground never reaches an agent.
@@ -59,6 +49,7 @@ class InboundCall(Call):
             return
         lines = tuple((headers or {}).items())
         self._switchboard.apply(self._invite.ring(now=self._switchboard.now, status=status, headers=lines))
+        self._note_ringing("ringing", status)
 
     async def progress(self, status: int = 183, *, headers: Mapping[str, str] | None = None) -> None:
         """Begin early media: from here on audio flows both ways, before anybody has answered.
@@ -89,12 +80,18 @@ class InboundCall(Call):
         if not self._invite.offer_in and self.media.agreed is None and self._offer_answered is None:
             self._offer_answered = asyncio.get_running_loop().create_future()
         board.apply(outputs)
+        self._note_ringing("progress", status)
         if self._invite.offer_in:
             self.media.commit()
             self.media_changed()
         elif self._offer_answered is not None:
             with self._lifetime.scope():
                 await asyncio.shield(self._offer_answered)
+
+    def _note_ringing(self, name: str, status: int) -> None:
+        if self.record.ringing_at is None:
+            self.record.ringing_at = datetime.now(UTC)
+        self.note(name, status=status)
 
     def early_answered(self, body: bytes) -> None:
         """Take the PRACK: with the SDP answer to the offer in our provisional response (RFC 3262 §5)."""
@@ -123,6 +120,9 @@ class InboundCall(Call):
         self._lifetime.check()
         if self.handed_over and self.answered:
             return
+        if self.manners is not None:
+            with self._lifetime.scope():
+                await self.manners.before_answer()
         lines = tuple((headers or {}).items())
         outputs = self._invite.answer(self._answer_body, now=self._switchboard.now, headers=lines)
         if not self._invite.pending:  # else the 200 waits for a PRACK (RFC 3262 §3), and is sent in its time
@@ -133,53 +133,8 @@ class InboundCall(Call):
         self._confirmed = asyncio.get_running_loop().create_future()
         with self._lifetime.scope():
             await self._confirmed
-
-    async def dial(
-        self,
-        uri: str,
-        *,
-        trunk: str = "",
-        caller: str = "",
-        headers: Mapping[str, str] | None = None,
-        codecs: tuple[str, ...] = (),
-    ) -> OutboundCall:
-        """Place a second call on behalf of this one, and return while it rings; `wait_answered` of it comes next.
-
-        It lives no longer than this call: when this one ends, it is cancelled or hung up with the same reason
-        (RFC 3326). `sipflow.calls.bridge.bridge(call, leg)` joins the two. Its audio is offered in the codec of this
-        call first, and then G.711, unless `codecs` or the trunk say otherwise.
-
-        Args:
-            uri: `sip:user@host`, with `;transport=tls` and the like; or a number or user name of the trunk's domain.
-            trunk: the name of the trunk whose account, outbound proxy, transport, codecs and encryption are used; ""
-                goes straight to where `uri` says, with no account.
-            caller: of From, a number or an address; "" is the trunk's own number or username, or `sipflow`.
-            headers: further lines of the INVITE.
-            codecs: in order of preference, each as a trunk has them.
-
-        Raises:
-            CallEnded: this call ended before the other one was placed.
-            TransportError: the destination has no address, or sipflow is going down.
-            PortsExhausted: no RTP port is free.
-            LocalProtocolError: there is no such trunk, the address cannot be called, or a header cannot be written.
-
-        Cancelling before it returns places no call.
-        """
-        with self._lifetime.scope():
-            board, found = self._switchboard, self._trunk(trunk)
-            plan = plan_call(uri, ids=board.ua.ids, trunk=found, caller=caller, headers=headers)
-            if not codecs and not (found is not None and found.codecs) and self.media is not None:
-                codecs = codecs_like(self.media.codec)
-            leg = await board.place(plan, trunk=found, codecs=codecs, agent=self.record.agent)
-        self._legs.append(leg)
-        self.log.info("call out", leg=leg.id, to=str(plan.uri), at=leg.where, trunk=trunk)
-        return leg
-
-    def _trunk(self, name: str) -> Trunk | None:
-        found = self._switchboard.doorkeeper.router.trunks.get(name) if name else None
-        if name and found is None:
-            raise LocalProtocolError(f"there is no trunk {name!r}")
-        return found
+            if self.manners is not None:
+                await self.manners.after_answer()
 
     async def reject(self, status: int = 486, reason: str = "", *, headers: Mapping[str, str] | None = None) -> None:
         """Refuse with any final status from 300 to 699; a 3xx needs a Contact among `headers`.
@@ -216,12 +171,8 @@ class InboundCall(Call):
             self._confirmed.set_result(None)
 
     def has_ended(self, ending: Ending) -> None:
-        """Also let go of whoever waits for the ACK, and of the calls that were placed on behalf of this one."""
+        """Also let go of whoever waits for the ACK."""
         super().has_ended(ending)
-        legs, self._legs = self._legs, []
-        for leg in legs:
-            if leg.ending is None:
-                end_like(leg, ending)
         if self._offer_answered is not None:
             self._offer_answered.cancel()
         if self._confirmed is not None:

@@ -1,13 +1,26 @@
 """What is kept of a call's sound: recordings."""
 
 import os
+from typing import TYPE_CHECKING
 
 from sipflow.calls.leg import Leg
+from sipflow.calls.record import CallRecord
 from sipflow.media.recording import Format, Recording
 
 
 class Keeping(Leg):
-    """The recording half of a call; see `Call`."""
+    """The recording half of a call; see `Call`.
+
+    Attributes:
+        recording: the one that was begun last, None where there was none.
+    """
+
+    record: CallRecord
+    recording: Recording | None
+
+    if TYPE_CHECKING:
+
+        def note(self, name: str, **details: object) -> None: ...
 
     async def record_to(
         self,
@@ -32,4 +45,14 @@ class Keeping(Leg):
         Cancelling leaves an empty file.
         """
         with self._lifetime.scope():
-            return await self._live_media.session.record(os.fspath(path), format=format)
+            recording = await self._live_media.session.record(os.fspath(path), format=format)
+        self.recording = recording
+        self.record.recording = str(recording.path)
+        recording.when_stopped(lambda: self._recorded(recording))
+        self.note("recording_started", format=format)
+        return recording
+
+    def _recorded(self, recording: Recording) -> None:
+        if self.recording is recording:
+            self.record.recording_s = recording.duration_ms / 1000
+        self.note("recording_stopped", seconds=recording.duration_ms / 1000)

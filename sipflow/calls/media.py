@@ -1,5 +1,6 @@
 """The media of one leg: from an offer and what we can do to a running RTP session."""
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -10,6 +11,8 @@ from sipflow.media.session import MediaSession
 from sipflow.sdp.agreement import Codec, Encryption
 from sipflow.sdp.attributes import INACTIVE, SENDONLY, SENDRECV, Direction
 from sipflow.sdp.offer_answer import Agreed, Capabilities, LocalMedia, answer_offer, make_offer, read_answer
+
+_SILENT = re.compile(rb"^a=(?:sendonly|inactive)\r?$", re.MULTILINE)
 
 
 class LegMedia:
@@ -58,6 +61,7 @@ class LegMedia:
             version=1,
         )
         self._secrets = LegSecrets(capabilities) if capabilities.srtp is not Encryption.OFF else None
+        self._held_besides = False  # while we want silence both ways: whether the far end holds us, too
         self._offered_under: Agreed | None = None  # what was agreed when our last offer was made
         self._pending: Agreed | None = None
         self._last = b""  # our description that is in force
@@ -74,6 +78,8 @@ class LegMedia:
     @property
     def held(self) -> bool:
         """Whether the far end has put us on hold: it wants to hear nothing."""
+        if self._local.direction is INACTIVE:  # it is us who want silence both ways: what is agreed does not tell
+            return self._held_besides
         return self.agreed is not None and not self.agreed.sends
 
     @property
@@ -90,6 +96,8 @@ class LegMedia:
         local = self._next(offer)
         body, agreed = answer_offer(offer, local, self._capabilities, agreed=self.agreed)
         self._pending = agreed
+        if local.direction is INACTIVE:
+            self._held_besides = _SILENT.search(offer) is not None
         self._local, self._last, self._version = local, body, local.version
         return body
 
@@ -99,14 +107,23 @@ class LegMedia:
             self._apply(self._pending)
             self._pending = None
 
-    def offer(self, *, hold: bool | None = None) -> bytes:
+    def favour(self, codec: Codec) -> None:
+        """Put a codec first in what is offered from now on."""
+        others = tuple(each for each in self._capabilities.codecs if each.name.upper() != codec.name.upper())
+        self._capabilities = replace(self._capabilities, codecs=(codec, *others))
+
+    def offer(self, *, hold: bool | None = None, quiet: bool = False) -> bytes:
         """Make an offer of all we can. Nothing changes until `take_answer`; a refused one leaves all as it was.
 
         Args:
             hold: whether the far end is to be on hold; None leaves that as it is.
+            quiet: on hold, nothing is sent either.
         """
+        if self._local.direction is not INACTIVE:
+            self._held_besides = self.held
         local = self._next()
-        wanted = local.direction if hold is None else SENDONLY if hold else SENDRECV
+        held = INACTIVE if quiet else SENDONLY
+        wanted = local.direction if hold is None else held if hold else SENDRECV
         # RFC 3264 §8.4: a stream that the far end holds already is held by inactive, any other by sendonly.
         says = INACTIVE if wanted is SENDONLY and self.held else wanted
         local = replace(local, direction=says)

@@ -1,22 +1,42 @@
 """A call that we place."""
 
 import asyncio
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Protocol
 
 from sipflow.calls.call import Call
-from sipflow.calls.ending import Ending
+from sipflow.calls.ending import Ending, Word
 from sipflow.calls.media import LegMedia
 from sipflow.calls.record import CallRecord
 from sipflow.errors import CallFailed, LocalProtocolError, MediaError, RemoteProtocolError
 from sipflow.net.endpoint import Endpoint
+from sipflow.sip.headers.reason import Reason
 from sipflow.sip.message import Headers, Request, Response
+from sipflow.sip.outputs import Ended
 from sipflow.sip.usage.uac import UacInvite
 
 if TYPE_CHECKING:
     from sipflow.calls.switchboard import Switchboard
 
 _MOST_PLACES = 16  # that ring at once, as in sip.usage.uac
+_FAREWELL_S = 5.0  # how long the far end has to confirm a CANCEL before the call is over for us
+
+
+class Tries(Protocol):
+    """Whoever knows where else a call can go; `sipflow.calls.placing` does."""
+
+    def over(self, event: Ended) -> bool:
+        """Take the end of an INVITE that was not answered; say whether the call goes on elsewhere."""
+
+    def progressed(self, status: int) -> None:
+        """Learn of a provisional response."""
+
+    def answered(self) -> None:
+        """Learn that the far end has answered."""
+
+    def ended(self, ending: Ending) -> None:
+        """Learn that the call is over."""
 
 
 class OutboundCall(Call):
@@ -26,16 +46,25 @@ class OutboundCall(Call):
     response with SDP on; what is played is sent from then on too. Where it rings in several places the one that spoke
     up last is heard, and from the answer on whoever answered.
 
+    To an agent that runs on it, it is a call that is answered already: `ring`, `progress` and `answer` do nothing, and
+    `reject` hangs up.
+
     Attributes:
-        progress: provisional statuses so far, in order.
+        provisionals: provisional statuses so far, in order.
         on_progress: told status and reason of each as it comes.
+        tries: where else it can go, None where nowhere.
+        given_up: whether we have cancelled it.
     """
 
     def __init__(self, switchboard: "Switchboard", usage: UacInvite, record: CallRecord, media: LegMedia) -> None:
         super().__init__(switchboard, usage, record, Headers())
         self.media = media
-        self.progress: list[int] = []
+        self.provisionals: list[int] = []
         self.on_progress: Callable[[int, str], None] = lambda _status, _reason: None
+        self.tries: Tries | None = None
+        self.given_up = False
+        self._because: tuple[str, str] | None = None  # who gave it up, and why
+        self._farewell: asyncio.TimerHandle | None = None
         self._calling = usage
         self._answer: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._early: dict[str, tuple[bytes, bool]] = {}  # of each place that rings: its SDP, and whether it is settled
@@ -60,17 +89,104 @@ class OutboundCall(Call):
         """
         await asyncio.shield(self._answer)
 
+    # What an agent may do without asking whether it called or was called
+
+    async def ring(self, status: int = 180, *, headers: Mapping[str, str] | None = None) -> None:  # noqa: ARG002
+        """Do nothing: it is the far end that rings. See `InboundCall.ring`.
+
+        Raises:
+            CallEnded: the call is over.
+        """
+        self._lifetime.check()
+
+    async def progress(self, status: int = 183, *, headers: Mapping[str, str] | None = None) -> None:  # noqa: ARG002
+        """Do nothing: early media is the far end's to begin. See `InboundCall.progress`.
+
+        Raises:
+            CallEnded: the call is over.
+        """
+        self._lifetime.check()
+
+    async def answer(self, *, headers: Mapping[str, str] | None = None) -> None:  # noqa: ARG002
+        """Wait until the far end has answered, which it has where an agent of the configuration runs.
+
+        Raises:
+            CallEnded: the call is over.
+        """
+        with self._lifetime.scope():
+            await asyncio.shield(self._answer)
+
+    async def reject(self, status: int = 486, reason: str = "", *, headers: Mapping[str, str] | None = None) -> None:
+        """Hang up, and say why in a Reason (RFC 3326); see `InboundCall.reject`.
+
+        Raises:
+            CallEnded: the call is over.
+        """
+        self._lifetime.check()
+        why = reason or f"the agent answered {status}"
+        lines = dict(headers or {})
+        lines.setdefault("Reason", str(Reason("SIP", status, why)))
+        self.end(why, headers=tuple(lines.items()))
+
+    # The end from our side
+
     def end(self, why: str, *, headers: tuple[tuple[str, str], ...] = (), status: int = 603) -> None:  # noqa: ARG002
         """Send CANCEL, or BYE once it is answered, with `headers`; `status` means nothing for a call of ours."""
-        now = self._switchboard.now
         if self.answered:
+            now = self._switchboard.now
             self._switchboard.apply(self._calling.bye(now=now, headers=headers, why=why))
         else:
-            self._switchboard.apply(self._calling.cancel(now=now, headers=headers))
+            self.give_up(why, headers=headers)
+
+    def give_up(
+        self, why: str, *, by: str = "local", word: Word = Word.CANCELLED, headers: tuple[tuple[str, str], ...] = ()
+    ) -> None:
+        """Call no longer: CANCEL, and no further target; the call ends when the far end has confirmed that."""
+        if self.given_up or self.ending is not None:
+            return
+        self.given_up = True
+        self.word = self.word or word
+        self._because = (by, why)
+        if self._calling.over or self._calling.app is not self:  # between two targets
+            self._switchboard.close(self, Ending.of(by, 487, why, word=self.word))
+            return
+        self._farewell = asyncio.get_running_loop().call_later(_FAREWELL_S, self._forsake)
+        self._switchboard.apply(self._calling.cancel(now=self._switchboard.now, headers=headers))
+
+    def _forsake(self) -> None:
+        """Take the call for over although nobody confirms the CANCEL; should it be answered yet, it is hung up."""
+        by, why = self._because or ("local", "we gave up")
+        self._switchboard.close(self, Ending.of(by, 487, why, word=self.word))
+
+    def goes_on(self, event: Ended) -> bool:
+        """Take the end of an INVITE that was not answered; say whether the call goes on elsewhere."""
+        return self.tries is not None and not self.answered and self.tries.over(event)
+
+    def judged(self, event: Ended) -> Ended:
+        """Say how a call that we gave up ended: by whom, and why; an answer that crossed our CANCEL changes nothing."""
+        if self._because is None or self.answered:
+            return event
+        by, why = self._because
+        return event._replace(by=by, why=why, status=event.status if event.status >= 300 else 487)
+
+    def renew(self, usage: UacInvite, media: LegMedia) -> None:
+        """Go on with another INVITE; what an earlier one still hears is not for this call any more."""
+        self._calling.app = None
+        if self.media is not None:
+            self.media.close()
+        self._calling = usage
+        self.usage = usage
+        usage.app = self
+        self.media = media
+        self._early.clear()
+        self._heard = ""
+
+    # What the switchboard tells
 
     def progressed(self, response: Response, body: bytes, *, reliable: bool = False) -> None:
         """Note ringing; with SDP, hear early media: of several places that ring, the last one that spoke up."""
-        self.progress.append(response.status)
+        self._note_progress(response.status, early_media=bool(body))
+        self.headers = response.headers
         self.on_progress(response.status, response.reason)
         self.log.debug("ringing", status=response.status, reason=response.reason)
         tag = response.to.tag or ""
@@ -91,8 +207,19 @@ class OutboundCall(Call):
             body = known  # RFC 3262 §5: the answer came before; another place may have been heard since
         if (tag != self._heard or body != known or not body) and not self._hear(tag, body):
             return
+        if self.tries is not None:
+            self.tries.answered()
         if not self._answer.done():
             self._answer.set_result(None)
+
+    def _note_progress(self, status: int, *, early_media: bool) -> None:
+        if self.record.ringing_at is None:
+            self.record.ringing_at = datetime.now(UTC)
+        if status not in self.provisionals:  # repetitions fill no history
+            self.note("ringing" if status == 180 else "progress", status=status, early_media=early_media)
+        self.provisionals.append(status)
+        if self.tries is not None:
+            self.tries.progressed(status)
 
     @property
     def _full(self) -> bool:
@@ -105,6 +232,7 @@ class OutboundCall(Call):
         try:
             self.media.take_answer(body)
         except (RemoteProtocolError, LocalProtocolError, MediaError) as error:
+            self.word = Word.MEDIA_FAILED
             self.end(f"the far end's SDP cannot be used: {error}")
             return False
         self._heard = tag
@@ -114,6 +242,10 @@ class OutboundCall(Call):
     def has_ended(self, ending: Ending) -> None:
         """Also tell whoever waits for the answer that there will be none."""
         super().has_ended(ending)
+        if self._farewell is not None:
+            self._farewell.cancel()
+        if self.tries is not None:
+            self.tries.ended(ending)
         if not self._answer.done():
             status = ending.status if ending.status >= 300 else 487
             self._answer.set_exception(CallFailed(status, ending.why))

@@ -166,6 +166,31 @@ class Speaking(Leg):
         """Whether `pause` holds back what is queued."""
         return self.media is not None and self.media.session.queue.paused
 
+    def mute(self) -> None:
+        """Send silence in the place of whatever is played, until `unmute`; what is played meanwhile is not heard later.
+
+        Digits are still sent. Twice is once.
+
+        Raises:
+            CallEnded: the call is over.
+            LocalProtocolError: there is no audio yet.
+        """
+        self._live_media.session.muted = True
+
+    def unmute(self) -> None:
+        """Let the far end hear again. No error if nothing is muted.
+
+        Raises:
+            CallEnded: the call is over.
+            LocalProtocolError: there is no audio yet.
+        """
+        self._live_media.session.muted = False
+
+    @property
+    def muted(self) -> bool:
+        """Whether `mute` keeps what is played from the far end."""
+        return self.media is not None and self.media.session.muted
+
     @cached_property
     def outbox(self) -> DigitOutbox:
         """What sends digits, and hears the answers to those in INFO."""

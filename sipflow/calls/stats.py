@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from sipflow.calls.media import LegMedia
+from sipflow.calls.record import CallRecord, Quality
 from sipflow.media.statistics import MediaStatistics
 
 
@@ -77,3 +79,19 @@ class CallStats:
             skipped_ms=media.skipped_ms,
             digits_received=media.digits_received,
         )
+
+
+def sum_up(record: CallRecord, media: LegMedia) -> None:
+    """Put into a record how the audio of its call was: the codec last agreed on, and the quality if any was heard."""
+    if media.agreed is not None:
+        record.codec = media.agreed.codec.name
+    if not media.session.heard_anything:
+        return
+    heard = media.session.statistics()
+    expected = heard.packets_received + heard.lost
+    record.quality = Quality(
+        loss_percent=round(100 * heard.lost / expected, 2) if expected else 0.0,
+        jitter_ms=round(heard.jitter_ms, 2),
+        round_trip_ms=round(heard.round_trip_ms, 2) if heard.round_trip_ms is not None else None,
+        mos=round(heard.opinion, 2) if heard.opinion is not None else 1.0,
+    )

@@ -4,25 +4,38 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import lru_cache
 from typing import Protocol
 
 import structlog
 
+from sipflow.calls.announced import Announced, Expected
+from sipflow.calls.arrivals import arrival, ei_tokens, turned_away
 from sipflow.calls.call import Call
 from sipflow.calls.digits import Kind
 from sipflow.calls.doorkeeper import Doorkeeper
-from sipflow.calls.encryption import encrypted
 from sipflow.calls.ending import Ending, Word
+from sipflow.calls.explain import story
+from sipflow.calls.fitting import Ears, fitted
+from sipflow.calls.history import History
 from sipflow.calls.inbound import InboundCall
+from sipflow.calls.limits import Limits, Permit, inbound_status
+from sipflow.calls.loops import Loops
 from sipflow.calls.media import LegMedia
+from sipflow.calls.mid_call import MidCall
 from sipflow.calls.outbound import OutboundCall
+from sipflow.calls.placing import Placing, Way, failover_of
 from sipflow.calls.record import CallRecord, RecordStore
+from sipflow.calls.refusals import log_refused
+from sipflow.calls.returns import Claim, Returns
 from sipflow.calls.routes import NoRoute, Route
 from sipflow.calls.settings import Settings
-from sipflow.calls.variables import party, printable
+from sipflow.calls.strangers import Strangers
+from sipflow.calls.tolls import Tolls
+from sipflow.calls.transfer.desk import TransferDesk
+from sipflow.calls.transfer.referring import Waiter
+from sipflow.calls.variables import printable
 from sipflow.errors import (
-    LocalProtocolError,
+    LimitReached,
     MediaError,
     PortsExhausted,
     RemoteProtocolError,
@@ -31,31 +44,36 @@ from sipflow.errors import (
 )
 from sipflow.media.desk import MediaDesk
 from sipflow.net.endpoint import Endpoint
-from sipflow.sdp.agreement import Capabilities
-from sipflow.sdp.codecs import codecs_named
+from sipflow.net.ring import TraceRing
 from sipflow.sip import outputs as sip
-from sipflow.sip.addressing import split_host_port
-from sipflow.sip.admission import warning
+from sipflow.sip.admission import Refusal, warning
 from sipflow.sip.body import SDP
-from sipflow.sip.dtmf_info import read_digit
 from sipflow.sip.hop import Hop
 from sipflow.sip.message import Request, Response
 from sipflow.sip.plan import Outcome, RequestPlan
+from sipflow.sip.session_timer import is_too_small
+from sipflow.sip.usage.invite import InviteUsage
+from sipflow.sip.usage.uac import UacInvite
 from sipflow.sip.usage.uas import UasInvite
 from sipflow.sip.user_agent import UserAgent
 from sipflow.tasks import Tasks
 from sipflow.trunks.trunk import Trunk
 
 log = structlog.get_logger("sipflow.calls")
-_HEARD_AS_TONES = ("auto", "inband")  # as trunks say it in `dtmf`
 _RETRY_AFTER = ("Retry-After", "5")  # seconds; a restart or a burst of calls is over by then
 
 
 class Agents(Protocol):
     """Whoever runs agents; the agents room implements it."""
 
-    def start(self, call: InboundCall, agent: str) -> None:
+    def start(self, call: InboundCall | OutboundCall, agent: str) -> None:
         """Run the agent of this name for a call, in a task of its own."""
+
+    def knows(self, agent: str) -> bool:
+        """Whether there is an agent of this name."""
+
+    def ring_s(self, agent: str) -> float | None:
+        """How long a call for this agent may go unanswered, in seconds; None where the agent does not say."""
 
 
 class Switchboard:
@@ -65,6 +83,15 @@ class Switchboard:
         calls: live calls by id.
         tasks: owner of everything that runs beside the calls.
         on_call_failed: told the trunk and the status of each call out that the far end did not take.
+        announced: the calls that were announced before their INVITE; None where nobody announces any.
+        limits: how many calls there may be, in and out.
+        tolls: which numbers may be called, and how much; None where nobody minds.
+        strangers: whoever judges sources that belong to no trunk; None where nobody does.
+        history: what happens in each call, for its record and for whoever listens.
+        loops: which calls came of which.
+        returns: calls that come in for one that is there already.
+        transfers: what transfers need of the rest of the edge.
+        trace: is told which Call-IDs belong to which call; None where no messages are kept.
         draining: True once the daemon is going down: no call gets in or out any more.
         call_log: what the calls bind their ids to; made once, for it costs more than the rest of a short call.
     """
@@ -80,7 +107,11 @@ class Switchboard:
         records: RecordStore,
         settings: Settings,
         tasks: Tasks,
+        history: History | None = None,
+        limits: Limits | None = None,
+        strangers: Strangers | None = None,
     ) -> None:
+        self.history = history or History()
         self.ua = ua
         self.endpoint = endpoint
         self.doorkeeper = doorkeeper
@@ -88,18 +119,36 @@ class Switchboard:
         self.tasks = tasks
         self.calls: dict[str, Call] = {}
         self.on_call_failed: Callable[[str, int], None] | None = None
+        self.announced: Expected | None = None
+        self.trace: TraceRing | None = None
         self.draining = False
         self._desk = desk
         self._records = records
         self._settings = settings
         self._clock: Callable[[], float] = asyncio.get_running_loop().time
         self.call_log: structlog.typing.FilteringBoundLogger = structlog.get_logger("sipflow.call").bind()
+        self.limits = limits or Limits(clock=self._clock)
+        self.strangers = strangers
+        self.tolls: Tolls | None = None
+        self.loops = Loops()
+        self.returns = Returns(self)
+        self._mid_call = MidCall(self)
+        self.transfers = TransferDesk()
+        self._permits: dict[str, Permit] = {}
         self._empty: asyncio.Future[None] | None = None
 
     @property
     def now(self) -> float:
         """Monotonic seconds, the clock of everything below."""
         return self._clock()
+
+    @property
+    def closed(self) -> str:
+        """Why no call at all gets in now; "" when calls do."""
+        if self.draining:
+            return "sipflow is going down"
+        live = len(self.calls)
+        return f"{live} calls are up (max_calls)" if live >= self._settings.max_calls else ""
 
     def apply(self, outputs: list[sip.Output]) -> None:
         """Carry out what the user agent returned."""
@@ -122,18 +171,30 @@ class Switchboard:
     # Calls out
 
     async def place(
-        self, plan: RequestPlan, *, trunk: Trunk | None = None, codecs: tuple[str, ...] = (), agent: str = ""
+        self,
+        plan: RequestPlan,
+        *,
+        trunk: Trunk | None = None,
+        codecs: tuple[str, ...] = (),
+        agent: str = "",
+        others: Callable[[Trunk], Way] | None = None,
     ) -> OutboundCall:
         """Place a call; its body is made here.
 
+        Args:
+            plan: the INVITE.
+            trunk: that carries it, if any.
+            codecs: in order of preference, instead of the trunk's.
+            agent: on whose behalf, for the record.
+            others: plans the same call for another trunk, where the first cannot carry it; None tries no other.
+
         Raises:
-            TransportError: the destination has no address, or we are going down.
+            TransportError: the destination has no address, a limit is reached, or we are going down.
             PortsExhausted: no RTP port is free.
             LocalProtocolError: a header of the plan cannot be written.
         """
         if self.draining:
             raise TransportError("sipflow is going down and places no more calls")
-        hops = await self.endpoint.resolve(plan.destination)
         record = CallRecord(
             id=self.ua.ids.token(),
             sip_call_id=plan.call_id,
@@ -145,25 +206,105 @@ class Switchboard:
             agent=agent,
             started_at=datetime.now(UTC),
         )
-        media = self._media(hops[0], trunk, record.id, codecs=codecs or (trunk.codecs if trunk is not None else ()))
+        spare = failover_of(trunk, self.doorkeeper.router.trunks) if others is not None else ()
+        permit = self._let_out(record.trunk)
+        call: OutboundCall | None = None
         try:
-            plan = replace(plan, body=media.offer(), content_type=SDP, reliable=media.prack)
-            usage, outputs = self.ua.invite(plan, now=self.now, hops=hops)
+            call = await Placing(self, record, Way(plan, trunk, codecs), spare=spare, others=others).begin()
+        finally:
+            if call is not None and call.id in self.calls:
+                self._permits[call.id] = permit
+            else:
+                permit.release()
+        self.began(record)
+        return call
+
+    def _let_out(self, trunk: str) -> Permit:
+        """Count a call that an agent places; those that are ordered are counted with their number."""
+        try:
+            return self.limits.admit_outbound(trunk, "")
+        except LimitReached as error:
+            raise TransportError(str(error)) from None
+
+    def began(self, record: CallRecord) -> None:
+        """Note in its history, and in the store, that a call has begun."""
+        self.history.note(
+            record,
+            "started",
+            direction=record.direction,
+            from_number=record.from_number,
+            to_number=record.to_number,
+            trunk=record.trunk,
+            agent=record.agent,
+        )
+        self._records.started(record)
+
+    def launch(
+        self,
+        way: Way,
+        hop: Hop,
+        record: CallRecord,
+        *,
+        call: OutboundCall | None,
+        ready: Callable[[OutboundCall], None],
+    ) -> None:
+        """Send an INVITE to one target: the first of a call, or with `call` its next one.
+
+        Args:
+            way: what is sent, and by which trunk.
+            hop: the target.
+            record: of the call.
+            call: that goes on, None for a new one.
+            ready: told the call before anything is sent, and so before anything can come of it.
+
+        Raises:
+            TransportError: we are going down.
+            PortsExhausted: no RTP port is free.
+            LocalProtocolError: a header of the plan cannot be written, or the number may not be called.
+        """
+        if self.draining:
+            raise TransportError("sipflow is going down and places no more calls")
+        trunk = way.trunk
+        if self.tolls is not None:
+            self.tolls.check_target(way.plan.uri, trunk, record.number)
+        media = self._media(hop, trunk, record.id, codecs=way.codecs or (trunk.codecs if trunk is not None else ()))
+        try:
+            plan = replace(way.plan, body=media.offer(), content_type=SDP, reliable=media.prack)
+            usage, outputs = self.ua.invite(plan, now=self.now, hops=(hop,))
         except SipflowError:  # a header of the plan cannot be written
             media.close()
             raise
-        call = OutboundCall(self, usage, record, media)
-        self.calls[call.id] = call
+        if self.strangers is not None:
+            self.strangers.vouch(hop.host)
+        record.sip_call_id = plan.call_id
+        self._claim(record.sip_call_id, record.id)
+        self.loops.launched(record.id, plan.call_id)
+        if call is None:
+            call = OutboundCall(self, usage, record, media)
+            self.calls[call.id] = call
+        else:
+            call.renew(usage, media)
+        ready(call)
         self.apply(outputs)
-        return call
+
+    def abandon(self, call: OutboundCall) -> None:
+        """Give up on a target that says nothing; should it ring or answer after all, it is cancelled or hung up."""
+        usage = call.usage
+        usage.app = None
+        if isinstance(usage, UacInvite):
+            self.apply(usage.cancel(now=self.now))
+
+    def note_digit(self, record: CallRecord, digit: str) -> None:
+        """Note in a call's history that a key was pressed; which one only where that is wanted (PINs, card numbers)."""
+        self.history.note(record, "digit", digit=digit if self._settings.keep_digits else None)
 
     # Events
 
     def on_event(self, event: object) -> None:
         """Hand an event of the user agent to the call it concerns."""
         match event:  # what every call has stands first
-            case sip.InviteReceived(usage, request, hop):
-                self._invited(usage, request, hop)
+            case sip.InviteReceived(usage, request, hop, replaced):
+                self._invited(usage, request, hop, replaced)
             case sip.Confirmed(usage, message, body):
                 self._confirmed(usage.app, message, body)
             case sip.Ended():
@@ -172,16 +313,9 @@ class Switchboard:
                 call = usage.app
                 if isinstance(call, OutboundCall):
                     call.progressed(response, body, reliable=reliable)
-            case sip.OfferReceived():
-                self._reoffered(event)
-            case sip.OfferAnswered(usage, status, body):
-                self._offer_answered(usage.app, status, body)
-            case sip.InfoReceived(usage, request):
-                self._informed(usage.app, request)
-            case sip.InfoAnswered(usage, status):
-                call = usage.app
-                if isinstance(call, Call) and "outbox" in vars(call):
-                    call.outbox.info_answered(status)
+            case sip.ReferProgressed(referral) | sip.ReferEnded(referral):
+                if isinstance(referral.app, Waiter):
+                    referral.app.told(event)
             case sip.Finished(waiter, outcome):
                 if isinstance(waiter, asyncio.Future) and not waiter.done():
                     waiter.set_result(outcome)
@@ -189,58 +323,120 @@ class Switchboard:
                 self._refused(event)
             case sip.RequestReceived(transaction, _, _):
                 self.apply(self.ua.respond(transaction, 405, now=self.now))
+            case _:
+                self._mid_call.take(event)
 
     def _refused(self, event: sip.Refused) -> None:
-        source, request = str(event.hop), event.request
-        if request is None:  # it does not even say what it wants, or it is an answer: nobody could be told
-            log.info("message dropped: it cannot be read", source=source, why=event.why)
-        elif event.status == 401:
-            log.debug("challenged", method=request.method, source=source)
-        else:
-            log.info("refused", method=request.method, source=source, status=event.status, why=event.why)
+        if self.strangers is not None and self.strangers.note(event):
+            return
+        log_refused(event, self.doorkeeper)
 
     # Calls in
 
-    def _invited(self, usage: UasInvite, request: Request, hop: Hop) -> None:
-        route = self.doorkeeper.route(request, hop)
-        if isinstance(route, NoRoute):
-            self._turn_away(usage, route.status, route.why)
+    def _invited(self, usage: UasInvite, request: Request, hop: Hop, replaced: InviteUsage | None) -> None:
+        tokens = ei_tokens(request)
+        announced = self._expected(tokens["S"], hop) if "S" in tokens else None
+        claim = self.returns.claim(request, hop, replaced)
+        if claim is None:
+            route = self.doorkeeper.route(request, hop, agent=announced.agent if announced is not None else "")
+        else:
+            route = claim.route if isinstance(claim, Claim) else claim
+        if "S" in tokens and self.announced is not None and not self.announced.read:
+            why = "announced calls are not known yet: sipflow has just started"
+            self._turn_away(usage, route, 503, why, (_RETRY_AFTER,))
             return
-        if self.draining or len(self.calls) >= self._settings.max_calls:
-            why = "sipflow is going down" if self.draining else f"{len(self.calls)} calls are up (max_calls)"
-            self._turn_away(usage, 503, why, (_RETRY_AFTER,))
+        if isinstance(route, NoRoute):
+            self._turn_away(usage, route, route.status, route.why)
+            return
+        behind = self.loops.behind(request.call_id)
+        refusal = self._refusal(request, route, behind)
+        if refusal is not None:
+            self._turn_away(usage, route, refusal.status, refusal.why, refusal.headers)
             return
         try:
-            call = self._admit(usage, request, hop, route)
+            permit = self.limits.admit_inbound(route.trunk.name, route.number.number, route.agent)
+        except LimitReached as error:
+            status = inbound_status(error)
+            headers = (("Retry-After", str(error.retry_after_s)),) if status == 503 else ()
+            self._turn_away(usage, route, status, str(error), headers)
+            return
+        call: InboundCall | None = None
+        try:
+            call_id = announced.id if announced is not None else self.ua.ids.token()
+            record = arrival(request, call_id, route, tokens, announced)
+            call = self._admit(usage, hop, route, record)
+            call.numbers_behind = (*behind, route.number.number)
+            if announced is not None and self.announced is not None:
+                self.announced.came(call.id)
+            self._permits[call.id] = permit
         except PortsExhausted as error:
-            self._turn_away(usage, 503, str(error), (_RETRY_AFTER,))
+            self._turn_away(usage, route, 503, str(error), (_RETRY_AFTER,))
         except RemoteProtocolError as error:
-            self._turn_away(usage, error.status, str(error), (warning(str(error), error.warning),))
+            self._turn_away(usage, route, error.status, str(error), (warning(str(error), error.warning),))
         except MediaError as error:
-            self._turn_away(usage, 500, str(error))
+            self._turn_away(usage, route, 500, str(error))
         else:
-            self.agents.start(call, route.agent)
+            self.began(call.record)
+            if isinstance(claim, Claim):
+                claim.came(call)
+            else:
+                self.agents.start(call, route.agent)
+        finally:
+            if call is None:
+                permit.release()
 
-    def _turn_away(self, usage: UasInvite, status: int, why: str, headers: tuple[tuple[str, str], ...] = ()) -> None:
-        """Refuse a call before it is one; the reason goes to the peer and into the log (never silently)."""
-        log.warning("call refused", source=str(usage.hop), to=usage.request.uri, status=status, why=why)
+    def _refusal(self, request: Request, route: Route, behind: tuple[str, ...]) -> Refusal | None:
+        """Say why a call that has found its agent is refused all the same; None if it is not."""
+        if route.number.number in behind:
+            return Refusal(482, "it was sent on from this number, and has come back to it")
+        session = route.trunk.session
+        if session.on and is_too_small(request, session):
+            why = f"the session would have to be refreshed more often than every {session.min_s} s"
+            return Refusal(422, why, (("Min-SE", str(session.min_s)),))
+        return Refusal(503, closed, (_RETRY_AFTER,)) if (closed := self.closed) else None
+
+    def _expected(self, call_id: str, hop: Hop) -> Announced | None:
+        """Find the announcement that an INVITE refers to; without one the call is taken as any other."""
+        announced = self.announced.expected(call_id) if self.announced is not None else None
+        if announced is None:
+            why = "nobody announced such a call, it has come already, or its time is over"
+            log.warning("X-EI ignored", id=printable(call_id), source=str(hop), why=why)
+        return announced
+
+    def _turn_away(
+        self,
+        usage: UasInvite,
+        route: Route | NoRoute,
+        status: int,
+        why: str,
+        headers: tuple[tuple[str, str], ...] = (),
+    ) -> None:
+        """Refuse a call before it is one; the reason goes to the peer, into the log, and into a record.
+
+        Strangers get no record: they could fill the store.
+        """
+        request = usage.request
+        call_id = self.ua.ids.token() if route.trunk else ""
+        steps = story(self.doorkeeper, request, usage.hop, why)
+        known = {"steps": steps, **({"call": call_id} if call_id else {})}
+        log.warning("call refused", source=str(usage.hop), to=request.uri, status=status, why=why, **known)
+        if call_id:
+            self._claim(request.call_id, call_id)
         self.apply(usage.reject(status, now=self.now, headers=headers, why=why))
+        if route.trunk:
+            record = arrival(request, call_id, route, ei_tokens(request))
+            turned_away(record, status, why, steps)
+            self._records.save(record)
 
-    def _admit(self, usage: UasInvite, request: Request, hop: Hop, route: Route) -> InboundCall:
-        record = CallRecord(
-            id=self.ua.ids.token(),
-            sip_call_id=request.call_id,
-            direction="inbound",
-            from_number=party(request, "From"),
-            to_number=party(request, "To"),
-            trunk=route.trunk.name,
-            number=route.number.number,
-            agent=route.agent,
-            started_at=datetime.now(UTC),
-        )
+    def _claim(self, sip_call_id: str, call_id: str) -> None:
+        """Have the messages of a call kept apart from those of strangers."""
+        if self.trace is not None:
+            self.trace.claim(sip_call_id, call_id)
+
+    def _admit(self, usage: UasInvite, hop: Hop, route: Route, record: CallRecord) -> InboundCall:
         # Challenges to our BYE are answered only where the operator named the realm: whoever calls us could ask.
         accounts = route.trunk.accounts if route.trunk.realm else ()
-        usage.adopt(advertise=route.trunk.advertise, accounts=accounts)
+        usage.adopt(advertise=route.trunk.advertise, accounts=accounts, session=route.trunk.session)
         media = self._media(hop, route.trunk, record.id, codecs=route.trunk.codecs)
         call = InboundCall(self, usage, record, media)
         try:
@@ -249,6 +445,7 @@ class Switchboard:
             media.close()
             raise
         self.calls[call.id] = call
+        self._claim(record.sip_call_id, record.id)
         # Not `call.log`: a logger of the call's own costs 5 us, which calls that nobody logs anything of need not pay.
         self.call_log.info(
             "call in",
@@ -261,23 +458,14 @@ class Switchboard:
         return call
 
     def _media(self, hop: Hop, trunk: Trunk | None, call_id: str, *, codecs: tuple[str, ...]) -> LegMedia:
-        override = split_host_port(trunk.advertise)[0] if trunk is not None and trunk.advertise else ""
-        dtmf = trunk.dtmf if trunk is not None else "auto"
-        capabilities = _capabilities(
-            codecs, (trunk.ptime_ms if trunk is not None else 0) or self._desk.settings.ptime_ms, dtmf != "inband"
-        )
-        return LegMedia(
-            self._desk,
-            address=override or self._desk.settings.advertise or hop.local_host,
-            capabilities=encrypted(capabilities, trunk, hop),
-            session_id=int(self.ua.ids.token(4), 16),
+        ears = Ears(
             on_digit=lambda digit: self._digit(call_id, digit, "rfc4733"),
-            on_tone=(lambda digit: self._digit(call_id, digit, "inband")) if dtmf in _HEARD_AS_TONES else None,
+            on_tone=lambda digit: self._digit(call_id, digit, "inband"),
             on_silent=lambda silent_s: self._fell_silent(call_id, silent_s),
             on_failed=lambda why: self._media_failed(call_id, why),
-            dtmf=dtmf,
-            prack=trunk.prack if trunk is not None else True,
         )
+        session_id = int(self.ua.ids.token(4), 16)
+        return fitted(self._desk, hop, trunk, codecs=codecs, session_id=session_id, ears=ears)
 
     def _digit(self, call_id: str, digit: str, kind: Kind) -> None:
         call = self.calls.get(call_id)
@@ -295,12 +483,6 @@ class Switchboard:
         if call is not None:
             call.end_for(Word.MEDIA_FAILED, why, status=488)
 
-    def _informed(self, call: object, request: Request) -> None:
-        """Take an INFO that was answered already: a digit, or nothing to us."""
-        info = read_digit(request)
-        if info is not None and isinstance(call, Call):
-            call.digit_heard(info.digit, "info", self.now, lasted_s=info.duration_ms / 1000)
-
     # Calls under way
 
     def _confirmed(self, call: object, message: Request | Response, body: bytes) -> None:
@@ -309,77 +491,58 @@ class Switchboard:
         elif isinstance(call, OutboundCall):
             call.confirmed(message, body)
 
-    def _reoffered(self, event: sip.OfferReceived) -> None:
-        """Answer a re-INVITE or UPDATE: hold, resume, another address, another codec."""
-        call, usage, now = event.usage.app, event.usage, self.now
-        if not isinstance(call, Call) or call.media is None:
-            self.apply(usage.refuse_offer(event.transaction, 488, "this call has no media", now=now))
-            return
-        try:
-            body = call.media.accept(event.body) if event.body else call.media.offer()
-        except RemoteProtocolError as error:
-            self.apply(usage.refuse_offer(event.transaction, error.status, str(error), now=now))
-            return
-        self.apply(usage.answer_offer(event.transaction, body, now=now))
-        held = call.held
-        call.media.commit()
-        call.media_changed()
-        if held != call.held:
-            call.log.info("on hold" if call.held else "resumed")
-
-    def _offer_answered(self, call: object, status: int, body: bytes) -> None:
-        """Take the end of an offer of ours: a refused one changes nothing (RFC 3261 §14.1)."""
-        if not isinstance(call, Call) or call.media is None:
-            return
-        if isinstance(call, InboundCall) and not call.answered:
-            call.early_answered(body)
-            return
-        if status < 300:
-            try:
-                call.media.take_answer(body)
-            except (RemoteProtocolError, LocalProtocolError, MediaError) as error:
-                call.log.warning("the far end's SDP cannot be used; the call goes on as it was", why=str(error))
-                status = 488
-            else:
-                call.media_changed()
-        call.reoffer_ended(status)
-
     def _ended(self, event: sip.Ended) -> None:
         call = event.usage.app
         if not isinstance(call, Call):
             return
+        if isinstance(call, OutboundCall):
+            if call.goes_on(event):
+                return
+            event = call.judged(event)
         no_ack = event.by == "system" and ((event.status == 408 and call.answered) or event.status == 504)
-        word = Word.NO_ACK if no_ack else call.word
+        word = Word.LOST if event.lost else Word.NO_ACK if no_ack else call.word
         q850, why = None, event.why
         if event.status == 503 and event.message is None and isinstance(call, OutboundCall):
             why = call.unreachable_because(self.endpoint) or why
         if event.cause is not None:
             q850 = event.cause.cause if event.cause.protocol.upper() == "Q.850" else None
-            why = f"{why} ({printable(event.cause.text)})" if event.cause.text else why
+            text = printable(event.cause.text)
+            why = f"{why} ({text})" if text and text != why else why
+        call.last_words = event.message.headers if event.message is not None else None
         self.close(call, Ending.of(event.by, event.status, why, q850=q850, word=word))
 
     def close(self, call: Call, ending: Ending) -> None:
         """Take an ended call out of the books."""
         if self.calls.pop(call.id, None) is None:
             return
+        if (permit := self._permits.pop(call.id, None)) is not None:
+            permit.release()
         call.has_ended(ending)
+        self.loops.over(call.id)
         call.usage.app = None  # what stays for half a minute to absorb repetitions must not keep the whole call
         record = call.record
+        self.over(record, ending)
+        out = ending.by != "local" and not call.answered and record.trunk and isinstance(call, OutboundCall)
+        if out and self.on_call_failed is not None:
+            self.on_call_failed(record.trunk, ending.status)
+        if not self.calls and self._empty is not None and not self._empty.done():
+            self._empty.set_result(None)
+
+    def over(self, record: CallRecord, ending: Ending) -> None:
+        """Keep the record of a call that is over."""
+        self.history.note(record, "ended", by=ending.by, status=ending.status, word=ending.word, why=ending.why)
         self.call_log.info(
             "call over",
-            call=call.id,
+            call=record.id,
             by=ending.by,
             status=ending.status,
             word=ending.word,
             why=ending.why,
             talk_s=record.talk_s,
         )
+        if self.tolls is not None and record.direction == "outbound":
+            self.tolls.spent(record.id, record.talk_s)
         self._records.save(record)
-        out = ending.by != "local" and not call.answered and record.trunk and isinstance(call, OutboundCall)
-        if out and self.on_call_failed is not None:
-            self.on_call_failed(record.trunk, ending.status)
-        if not self.calls and self._empty is not None and not self._empty.done():
-            self._empty.set_result(None)
 
     async def drain(self, timeout_s: float) -> None:
         """Take no more calls, wait for the live ones, then hang up what is left.
@@ -398,12 +561,3 @@ class Switchboard:
         self.draining = True
         for call in list(self.calls.values()):
             call.end("sipflow is going down", status=503)
-
-
-@lru_cache(maxsize=64)  # a configuration has a handful
-def _capabilities(names: tuple[str, ...], ptime_ms: int, events: bool) -> Capabilities:
-    if names:  # an order that somebody has chosen: ours to keep in answers too (RFC 3264 §6.1)
-        capabilities = Capabilities(codecs=codecs_named(names), ptime_ms=ptime_ms, own_order=True)
-    else:
-        capabilities = Capabilities(ptime_ms=ptime_ms)
-    return capabilities if events else replace(capabilities, telephone_event_payload_type=None)

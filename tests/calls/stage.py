@@ -36,6 +36,10 @@ class Kept:
     """A record store that remembers."""
 
     records: list[CallRecord] = field(default_factory=list)
+    begun: list[CallRecord] = field(default_factory=list)
+
+    def started(self, record: CallRecord) -> None:
+        self.begun.append(record)
 
     def save(self, record: CallRecord) -> None:
         self.records.append(record)
@@ -48,10 +52,20 @@ class OneAgent:
         self.runner = Runner(tasks)
         self.runner._agents = {"agent": (AgentSpec("agent", "test"), agent)}
         self.calls: list[InboundCall] = []
+        self.placed: list[OutboundCall] = []
 
-    def start(self, call: InboundCall, agent: str) -> None:
-        self.calls.append(call)
+    def start(self, call: InboundCall | OutboundCall, agent: str) -> None:
+        if isinstance(call, InboundCall):
+            self.calls.append(call)
+        else:
+            self.placed.append(call)
         self.runner.start(call, agent)
+
+    def knows(self, agent: str) -> bool:
+        return self.runner.knows(agent)
+
+    def ring_s(self, agent: str) -> float | None:
+        return self.runner.ring_s(agent)
 
 
 async def answer_and_wait(call: InboundCall) -> None:

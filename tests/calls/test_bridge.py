@@ -10,6 +10,7 @@ import pytest
 from sipflow.agents.echo import echo
 from sipflow.audio.tones import sine
 from sipflow.calls.bridge import Lane, Parting, bridge, join
+from sipflow.calls.bridge import joined as while_joined
 from sipflow.calls.ending import Word
 from sipflow.calls.inbound import InboundCall
 from sipflow.calls.outbound import OutboundCall
@@ -301,3 +302,42 @@ async def test_a_call_without_media_has_no_lane() -> None:
         call = await near.caller.switchboard.place(near.plan())
         with pytest.raises(CallFailed):
             await asyncio.wait_for(call.wait_answered(), WAIT_S)
+
+
+async def test_an_agent_may_take_both_back_at_any_moment_and_join_them_again() -> None:
+    heard: list[bool] = []
+
+    async def middle(call: InboundCall) -> None:
+        await call.answer()
+        leg = await call.dial(f"sip:{NUMBER}@127.0.0.1:{far.port}")
+        await leg.wait_answered()
+        async with while_joined(call, leg) as joint:
+            heard.append(await is_heard(far_call := far.agent.calls[0], 700))
+            assert joint.partner(call) is leg
+            assert (call.joint, leg.joint) == (joint, joint)
+        assert (call.joint, leg.joint) == (None, None)
+        await leg.play(sine(900, 400, level_dbfs=-10.0))
+        heard.append(await is_heard(far_call, 700))
+        async with while_joined(call, leg):
+            heard.append(await is_heard(far_call, 700))
+        await leg.hangup()
+        await call.hangup()
+
+    async def is_heard(call: InboundCall, hz: int) -> bool:
+        heard = b""
+        async with asyncio.timeout(WAIT_S):
+            async for frame in call.audio:
+                heard += frame.pcm
+                if len(heard) >= 16 * 300:
+                    break
+        return steady_dbfs(heard, hz) > -13.0
+
+    async with staged(answer_and_wait, ports=(42000, 42200)) as far, staged(middle) as near:
+        call = await near.call()
+        async with call.playing(TONE):
+            await asyncio.wait_for(call.ended(), WAIT_S)
+        await near.quiet()
+        await far.quiet()
+        failures = near.callee.tasks.failures
+
+    assert (heard, failures) == ([True, False, True], 0)

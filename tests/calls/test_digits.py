@@ -182,13 +182,13 @@ async def test_an_info_that_is_no_digit_changes_nothing() -> None:
     async with staged() as stage:
         call = await stage.call()
         board, events = stage.callee.switchboard, []
-        before = board._informed
+        before = board._mid_call._informed
 
         def note(call: object, request: object) -> None:
             events.append(request)
             before(call, request)  # type: ignore[arg-type]
 
-        board._informed = note  # type: ignore[method-assign]
+        board._mid_call._informed = note  # type: ignore[method-assign]
         sender = stage.caller.switchboard
         sender.apply(call.usage.info(b"Signal=!", "application/dtmf-relay", now=sender.now))
         async with asyncio.timeout(10.0):

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from sipflow.calls.doorkeeper import Doorkeeper
-from sipflow.calls.routes import NoRoute, Route, Router
+from sipflow.calls.routes import NoRoute, Route, Router, Unread
 from sipflow.calls.settings import Settings
 from sipflow.errors import CallFailed
 from sipflow.net.acl import Networks
@@ -157,6 +157,45 @@ def test_call_that_was_let_in_is_routed() -> None:
     assert (found.trunk, found.number.number, found.agent) == (LOCAL, NUMBER, "agent")
     assert isinstance(none, NoRoute)
     assert none.status == 403
+
+
+UNREAD = "not all numbers are read yet"
+LATER = Refusal(503, UNREAD, (("Retry-After", "5"),))
+
+
+@pytest.mark.parametrize(
+    ("hop", "brief", "verdict"),
+    [
+        (HERE, True, Silence.SILENCE),  # it comes again by itself
+        (HERE, False, LATER),
+        (Hop("tcp", "127.0.0.1", 5060), True, LATER),
+        (STRANGER, False, LATER),
+    ],
+)
+def test_call_to_a_number_that_may_not_be_read_yet_is_put_off(hop: Hop, brief: bool, verdict: Verdict) -> None:
+    door = Door(LOCAL)
+    door.keeper.router.numbers = Inventory([Number("200", inbound_agent="agent")])
+    door.keeper.router.unread = Unread(UNREAD, brief)
+    put_off = door.knock(invite(), hop)
+    door.keeper.router.unread = None
+
+    assert put_off == verdict
+    assert door.knock(invite(), HERE) is None  # and is refused with 404 where it is routed
+
+
+def test_call_to_a_number_that_is_known_does_not_wait_for_the_others() -> None:
+    door = Door(LOCAL)
+    door.keeper.router.unread = Unread(UNREAD, brief=True)
+
+    assert door.knock(invite()) is None
+    assert door.knock(invite("OPTIONS"), STRANGER) == Door(LOCAL).knock(invite("OPTIONS"), STRANGER)
+
+
+def test_stranger_hears_nothing_while_numbers_are_read_where_silence_is_wanted() -> None:
+    door = Door(LOCAL, unknown_source="silent")
+    door.keeper.router.unread = Unread(UNREAD, brief=False)
+
+    assert door.knock(invite(), STRANGER) is Silence.SILENCE
 
 
 async def test_caller_with_the_password_is_answered_and_one_without_is_not() -> None:

@@ -102,18 +102,18 @@ async def test_both_at_once_settle_it_by_themselves() -> None:
 async def test_a_refusal_leaves_the_call_as_it_was_and_it_may_be_tried_again() -> None:
     async with staged() as stage:
         ours, theirs = both(stage, await stage.call())
-        board, accepts = stage.callee.switchboard, stage.callee.switchboard._reoffered
+        board, accepts = stage.callee.switchboard, stage.callee.switchboard._mid_call._reoffered
 
         def refuse(event: sip.OfferReceived) -> None:
             board.apply(event.usage.refuse_offer(event.transaction, 488, "no", now=board.now))
 
-        board._reoffered = refuse  # type: ignore[method-assign]
+        board._mid_call._reoffered = refuse  # type: ignore[method-assign]
         assert ours.media is not None
         agreed = ours.media.agreed
         with pytest.raises(MediaError, match="488"):
             await ours.put_on_hold()
         seen = [(ours.holding, ours.media.agreed == agreed, ours.ending)]
-        board._reoffered = accepts  # type: ignore[method-assign]
+        board._mid_call._reoffered = accepts  # type: ignore[method-assign]
         await ours.put_on_hold()
         seen.append((ours.holding, theirs.held, ours.ending))
         await ours.hangup()
@@ -137,7 +137,7 @@ async def test_a_far_end_that_lost_the_call_ends_the_wait() -> None:
 async def test_a_far_end_that_hangs_up_meanwhile_ends_the_wait() -> None:
     async with staged() as stage:
         ours, theirs = both(stage, await stage.call())
-        stage.callee.switchboard._reoffered = lambda event: theirs.end("enough")  # type: ignore[method-assign]
+        stage.callee.switchboard._mid_call._reoffered = lambda event: theirs.end("enough")  # type: ignore[method-assign]
         with pytest.raises(CallEnded):
             await ours.put_on_hold()
         await stage.quiet()

@@ -66,7 +66,7 @@ async def test_ringing_comes_before_the_answer() -> None:
         call = await stage.call()
         await stage.quiet()
 
-    assert call.progress == [180, 183]
+    assert call.provisionals == [180, 183]
 
 
 @pytest.mark.parametrize("status", [302, 404, 486, 503, 603])
@@ -196,7 +196,7 @@ async def test_caller_that_gives_up_ends_a_ringing_agent_quietly() -> None:
 
     async with staged(agent) as stage:
         call = await stage.caller.switchboard.place(stage.plan())
-        while not call.progress:  # noqa: ASYNC110
+        while not call.provisionals:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
         await call.hangup()
         with pytest.raises(CallFailed) as failed:
@@ -297,7 +297,7 @@ async def test_early_media_flows_both_ways_before_the_answer(prack: bool) -> Non
         "before the answer": True,
         "answered": True,
     }
-    assert call.progress == [183, 183]
+    assert call.provisionals == [183, 183]
 
 
 async def test_a_200_repeats_the_sdp_of_a_plain_183_and_leaves_out_that_of_a_reliable_one() -> None:

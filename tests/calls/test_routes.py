@@ -75,7 +75,7 @@ def test_the_source_tells_the_trunk_where_there_is_one_of_it() -> None:
 
     assert routed(router(A, elsewhere), invite(f"sip:{FIRST}@edge")) == ("a", FIRST, "one")
     assert routed(router(A, elsewhere), invite(f"sip:{SECOND}@edge")) == NoRoute(
-        404, f"no number of trunk a matches {SECOND} (listed, but only on trunk b), x"
+        404, f"no number of trunk a matches {SECOND} (listed, but only on trunk b), x", "a"
     )
 
 
@@ -119,20 +119,22 @@ def test_call_to_the_account_of_a_trunk_with_two_numbers_is_not_guessed() -> Non
     numbers = (*NUMBERS, Number("+12065550109", trunk="a", inbound_agent="other"))
     request = invite(contact_of(A), to="<sip:a-user@pbx.example.com>")
 
-    assert routed(router(numbers=numbers), request) == NoRoute(404, "no number of trunk a matches no number at all")
+    assert routed(router(numbers=numbers), request) == NoRoute(
+        404, "no number of trunk a matches no number at all", "a"
+    )
 
 
 def test_call_to_another_number_of_a_trunk_with_one_is_not_taken() -> None:
     found = routed(router(A), invite("sip:+12065550177@edge", to="<sip:+12065550177@edge>"))
 
-    assert found == NoRoute(404, "no number of trunk a matches +12065550177")
+    assert found == NoRoute(404, "no number of trunk a matches +12065550177", "a")
 
 
 def test_number_without_an_agent_is_said_to_have_none() -> None:
     numbers = (Number(FIRST, trunk="a"),)
 
     assert routed(router(A, numbers=numbers), invite(f"sip:{FIRST}@edge")) == NoRoute(
-        404, f"number {FIRST} has no inbound agent"
+        404, f"number {FIRST} has no inbound agent", "a"
     )
 
 

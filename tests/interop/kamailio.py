@@ -61,7 +61,7 @@ class Kamailio:
             nat: whether it calls phones on the connections that they opened.
         """
         self._command = require("kamailio", "kamailio")
-        modules = _modules()
+        modules = modules_folder()
         self.port, self.tls_port = free_sip_port(), free_sip_port()
         self._folder = folder
         self._nat = nat
@@ -182,7 +182,8 @@ class Kamailio:
         return found[0]
 
 
-def _modules() -> Path:
+def modules_folder() -> Path:
+    """Where its modules are."""
     for pattern in _MODULE_FOLDERS:
         for folder in Path("/").glob(pattern.lstrip("/")):
             require_file(folder / "tls.so", "kamailio-tls-modules")

@@ -38,7 +38,7 @@ def require_file(file: Path, package: str) -> Path:
     return file
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
     """Have the kernel end this process with SIGTERM when the tests are killed themselves (Linux only)."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
@@ -73,7 +73,7 @@ class Program:
                 cwd=cwd,
                 env={**os.environ, **(env or {})},
                 start_new_session=True,  # so that its children can be killed with it
-                preexec_fn=_end_with_parent,
+                preexec_fn=end_with_parent,
             )
 
     @property

@@ -15,6 +15,7 @@ class Calls:
 
     Attributes:
         program: SIPp itself.
+        port: of its own.
         errors: the file in which it tells what went wrong.
     """
 
@@ -42,7 +43,8 @@ class Calls:
         self.errors = folder / f"{scenario}-errors.log"
         command = [require("sipp", "sip-tester"), target, "-sf", str(_SCENARIOS / f"{scenario}.xml")]
         command += ["-m", str(calls), "-l", str(at_once), "-r", str(at_once), "-t", _TRANSPORTS[transport]]
-        command += ["-i", "127.0.0.1", "-p", str(free_sip_port()), "-nostdin"]
+        self.port = free_sip_port()
+        command += ["-i", "127.0.0.1", "-p", str(self.port), "-nostdin"]
         command += ["-mi", "127.0.0.1", "-mp", str(free_media_ports(4).start)]
         command += ["-timeout", "60", "-timeout_error", "-trace_err", "-error_file", str(self.errors), *options]
         self.program = Program(f"sipp {scenario}", command, folder / f"{scenario}.log", cwd=folder)
