@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from math import inf
 from pathlib import Path
 
-from sipflow.calls.inbound import InboundCall
+from sipflow.calls.call import Call
 from sipflow.errors import AgentError, MediaError
 from sipflow.media.sound_file import check_sound
 
@@ -36,7 +36,7 @@ def check(options: Mapping[str, object]) -> None:
         raise AgentError(f"handler announce: pause_s is {pause!r}, not seconds")
 
 
-async def announce(call: InboundCall) -> None:
+async def announce(call: Call) -> None:
     """Answer, play the file as often as asked (`repeat`, `pause_s` between), and return, which hangs up."""
     file = str(call.options["file"])
     repeat = int(str(call.options.get("repeat", 1)))

@@ -12,8 +12,8 @@ from sipflow.agents.stream.dialect import Frames
 from sipflow.agents.stream.session import How, Outcome
 from sipflow.audio.frame import SAMPLE_BYTES
 from sipflow.audio.resample import Resampler
+from sipflow.calls.call import Call
 from sipflow.calls.ending import Word
-from sipflow.calls.inbound import InboundCall
 from sipflow.calls.leg import RATES_HZ as CALL_RATES_HZ
 from sipflow.errors import CallEnded, LocalProtocolError, MediaError, SipflowError
 
@@ -37,7 +37,7 @@ def refers_to(options: Mapping[str, object]) -> str:
     return str(options.get("fallback", ""))
 
 
-async def audiosocket(call: InboundCall) -> HandOver | None:
+async def audiosocket(call: Call) -> HandOver | None:
     """Carry the call's audio to a bot and back until one of them has enough.
 
     The caller hears ringing until the bot is there. A bot that hangs up, or closes the connection, is done, and the
@@ -69,7 +69,7 @@ class Conversation:
         played: audio messages of the bot.
     """
 
-    def __init__(self, call: InboundCall, options: AudioSocketOptions) -> None:
+    def __init__(self, call: Call, options: AudioSocketOptions) -> None:
         self._call = call
         self._options = options
         self._loop = asyncio.get_running_loop()

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from sipflow.calls.inbound import InboundCall
+from sipflow.calls.call import Call
 from sipflow.errors import AgentError
 
 
@@ -16,7 +16,7 @@ def check(options: Mapping[str, object]) -> None:
         raise AgentError(f"handler echo takes no option {name}")
 
 
-async def echo(call: InboundCall) -> None:
+async def echo(call: Call) -> None:
     """Answer and play what is heard until the caller hangs up."""
     await call.answer()
     await call.play(call.audio)

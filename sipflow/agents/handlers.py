@@ -5,12 +5,12 @@ import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from types import ModuleType
+from typing import Any
 
 from sipflow.agents.spec import AgentSpec, HandOver
-from sipflow.calls.inbound import InboundCall
 from sipflow.errors import AgentError
 
-Handler = Callable[[InboundCall], Awaitable[HandOver | None]]
+Handler = Callable[[Any], Awaitable[HandOver | None]]  # takes a `Call`; a user's may say that it takes one kind alone
 Options = Mapping[str, object]
 
 
@@ -20,7 +20,7 @@ class BuiltIn:
 
     Attributes:
         name: of the module, and of the coroutine function in it. Its `check` raises AgentError where options cannot
-            work; its `refers_to`, if it has one, names the agent that they say may take over.
+            work; its `refers_to`, if it has one, names the agent, or several, that they say may take over.
     """
 
     name: str
@@ -39,16 +39,18 @@ class BuiltIn:
         """
         self._module.check(options)
 
-    def refers_to(self, options: Options) -> str:
-        """Name the agent that may take over, "" for none."""
-        return str(self._module.refers_to(options)) if hasattr(self._module, "refers_to") else ""
+    def refers_to(self, options: Options) -> tuple[str, ...]:
+        """Name the agents that may take over, in the order in which they would."""
+        said: str | tuple[str, ...] = self._module.refers_to(options) if hasattr(self._module, "refers_to") else ()
+        return (said,) if isinstance(said, str) and said else tuple(said)
 
     @property
     def _module(self) -> ModuleType:
         return importlib.import_module(f"sipflow.agents.{self.name}")
 
 
-BUILT_IN = {name: BuiltIn(name) for name in ("echo", "announce", "stream", "audiosocket", "sip_endpoint")}
+_NAMES = ("echo", "announce", "stream", "audiosocket", "sip_endpoint", "forward", "voicemail")
+BUILT_IN = {name: BuiltIn(name) for name in _NAMES}
 
 
 def load(spec: AgentSpec) -> Handler:
@@ -86,23 +88,29 @@ def check_references(specs: Mapping[str, AgentSpec]) -> None:
 
 def wrong_reference(name: str, specs: Mapping[str, AgentSpec]) -> str:
     """Say what is wrong with the agents that take over from this one, "" if nothing is."""
-    passed, other = [name], refers_to(specs[name])
-    while other:
+    for other in refers_to(specs[name]):
         if other not in specs:
-            return f"its fallback {other} is no agent" if len(passed) == 1 else ""  # or else it is said there
-        if other == name:
-            return f"its fallback ends in itself: {' -> '.join([*passed, other])}"
-        if other in passed:
-            return ""  # as above
-        passed.append(other)
-        other = refers_to(specs[other])
-    return ""
+            return f"its fallback {other} is no agent"
+    ring = _way_back(name, name, specs, (name,))
+    return f"its fallback ends in itself: {' -> '.join(ring)}" if ring else ""
 
 
-def refers_to(spec: AgentSpec) -> str:
-    """Name the agent that may take over from this one, "" for none."""
+def _way_back(name: str, home: str, specs: Mapping[str, AgentSpec], passed: tuple[str, ...]) -> tuple[str, ...]:
+    """Find a way from an agent back to `home` by those that take over; () where there is none."""
+    for other in refers_to(specs[name]):
+        if other == home:
+            return (*passed, other)
+        if other in specs and other not in passed:
+            ring = _way_back(other, home, specs, (*passed, other))
+            if ring:
+                return ring
+    return ()
+
+
+def refers_to(spec: AgentSpec) -> tuple[str, ...]:
+    """Name the agents that may take over from this one."""
     built_in = BUILT_IN.get(spec.handler)
-    return built_in.refers_to(spec.options) if built_in is not None else ""
+    return built_in.refers_to(spec.options) if built_in is not None else ()
 
 
 def _import(agent: str, module_name: str, function_name: str) -> Handler:

@@ -2,36 +2,45 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import structlog
 
+from sipflow.audio.answering import Verdict, Who
 from sipflow.audio.frame import Frame
 from sipflow.audio.resample import to_rate
 from sipflow.calls.call import Call
 from sipflow.calls.ending import Ending
+from sipflow.calls.history import History
 from sipflow.calls.inbound import InboundCall
 from sipflow.calls.media import LegMedia
 from sipflow.calls.outbound import OutboundCall
 from sipflow.calls.record import CallRecord
+from sipflow.calls.transfer.outcome import TransferStatus
+from sipflow.calls.transfer.request import TransferRequest
 from sipflow.errors import CallEnded, LocalProtocolError, TransportError
 from sipflow.media.player import Source
 from sipflow.media.sound_file import read_sound
+from sipflow.sdp.agreement import Codec
 from sipflow.sip.message import Headers
 from sipflow.tasks import Tasks
 from sipflow.testing.caller import Caller, Said
 from sipflow.testing.fake_session import PTIME_MS, FakeSession
+from sipflow.testing.fake_transfer import FakeTransfer, Result
+
+if TYPE_CHECKING:
+    from sipflow.calls.transfer.transfer import Transfer
 
 _FIRST_DIGIT_S, _BETWEEN_DIGITS_S = 1.0, 0.3
 _ROUNDS = 12  # of the loop, in which everybody who was woken comes to wait for something again
 
 
 class FakeCall(InboundCall):
-    """An inbound call whose caller follows a script; hand it to an agent with `run(agent, call)`.
+    """A call whose far end follows a script; hand it to an agent with `run(agent, call)`.
 
     Time is virtual: it passes in steps of 20 ms, only while the agent waits for something of the call, and as fast as
     the machine can; so `play` of a minute takes milliseconds, and every count is exact. `asyncio.sleep` is real, and
@@ -43,6 +52,7 @@ class FakeCall(InboundCall):
         provisionals: statuses of `ring` and `progress`, in order.
         rejected: the status the agent refused with; None if it did not.
         digits_sent: DTMF digits of `send_digits`.
+        transfers: what was asked for with each transfer, in order.
         sent_headers: further header lines of the last answer, refusal or BYE.
         clock_s: virtual seconds since the call began.
     """
@@ -53,47 +63,60 @@ class FakeCall(InboundCall):
         caller: str = "+12065550123",
         callee: str = "+12065550100",
         headers: Mapping[str, str] | None = None,
+        variables: Mapping[str, str] | None = None,
+        direction: str = "inbound",
         options: Mapping[str, object] | None = None,
         audio: Said | None = None,
         digits: str = "",
+        transfers: Iterable[Result] = (),
+        answered_by: Who | Verdict | None = None,
         patience_s: float = 30.0,
         wire_hz: int = 8000,
         speed: float | None = None,
     ) -> None:
-        """Make a call that nobody has answered yet.
+        """Make a call in that nobody has answered yet, or a call out that was answered just now.
 
         Args:
             caller, callee: numbers.
             headers: of the INVITE, for `call.headers` and `call.variables`.
+            variables: what the call was ordered or announced with, for `call.variables`.
+            direction: "inbound", or "outbound": a call that sipflow has placed, whose far end (`callee`) follows the
+                script. As on a real one `ring`, `progress` and `answer` do nothing, and `reject` hangs up.
             options: what the configuration would say about the agent.
             audio: what the caller says from the answer on: samples at `wire_hz`, a frame of any rate, or an iterable
                 or async iterator of either. Silence follows.
             digits: keys the caller presses: the first one second after the call began, the others 0.3 s apart; see
                 also `at`.
+            transfers: what comes of each transfer, in order, such as `TransferStatus.BUSY`; after the last every one
+                succeeds, which ends the call.
+            answered_by: what `answered_by` gives, at once; None has it listen to `audio`, as on a real call.
             patience_s: the caller hangs up after so many virtual seconds without anything left to say or press.
             wire_hz: the rate of the codec that was agreed, as it were: 8000, 16000 or 48000.
             speed: None is virtual time; 1.0 real time, 10.0 ten times as fast.
         """
-        now = datetime.now(UTC)
-        record = CallRecord("fake", "fake@sipflow.test", "inbound", caller, callee, "fake", callee, "agent", now)
-        lines = Headers()
-        for name, value in (headers or {}).items():
-            lines.add(name, value)
-        board = SimpleNamespace(tasks=Tasks(), call_log=structlog.get_logger("sipflow.call"))
-        Call.__init__(self, cast(Any, board), cast(Any, SimpleNamespace()), record, lines)
+        record = _record(direction, caller, callee)
+        record.variables = dict(variables) if variables else None
+        Call.__init__(self, cast(Any, _board()), cast(Any, SimpleNamespace()), record, _headers(headers or {}))
         self.options = dict(options or {})
         self.handed_over = False
         self.provisionals: list[int] = []
         self.rejected: int | None = None
         self.sent_headers: dict[str, str] = {}
+        self.transfers: list[TransferRequest] = []
+        self._results = list(transfers)
+        self._who = answered_by
         self._speed = speed
         self._patience_s = patience_s
         self._session = FakeSession(wire_hz)
         self._fake_media = FakeMedia(self._session)
+        self._placed = direction == "outbound"
         self.media = cast(LegMedia, self._fake_media)
         self._far_end = Caller(audio, sample_rate_hz=wire_hz, frame_bytes=self._session.frame_bytes)
         for number, digit in enumerate(digits):
             self.at(_FIRST_DIGIT_S + number * _BETWEEN_DIGITS_S, self.press, digit)
+        if self._placed:
+            self.was_answered()
+            self._open()
 
     @property
     def played(self) -> bytes:
@@ -163,7 +186,7 @@ class FakeCall(InboundCall):
     async def reject(self, status: int = 486, reason: str = "", *, headers: Mapping[str, str] | None = None) -> None:
         """Note the refusal, and end; see `InboundCall.reject`."""
         self._lifetime.check()
-        if self.answered:
+        if self.answered and not self._placed:
             raise LocalProtocolError("the call is already answered")
         if not 300 <= status <= 699:
             raise LocalProtocolError(f"{status} is no refusal")
@@ -177,10 +200,23 @@ class FakeCall(InboundCall):
         caller: str = "",  # noqa: ARG002
         headers: Mapping[str, str] | None = None,  # noqa: ARG002
         codecs: tuple[str, ...] = (),  # noqa: ARG002
-    ) -> OutboundCall:
+    ) -> "OutboundCall":
         """Reach nobody: what an agent does then can be tested here; see `InboundCall.dial`."""
         self._lifetime.check()
         raise TransportError(f"{uri} cannot be reached from a fake call")
+
+    def begin_transfer(self, request: "TransferRequest") -> "Transfer":
+        """Keep what is asked for; what comes of it is what the test said. See `Call.begin_transfer`."""
+        self._lifetime.check()
+        self.transfers.append(request)
+        result = self._results.pop(0) if self._results else TransferStatus.SUCCESS
+        self._transfer = cast("Transfer", FakeTransfer(self, request, result))
+        return self._transfer
+
+    @property
+    def region(self) -> str | None:
+        """No country's: national numbers are extensions to it."""
+        return None
 
     def end(self, why: str, *, headers: tuple[tuple[str, str], ...] = (), status: int = 603) -> None:
         """End the call from the agent's side; twice is once."""
@@ -195,8 +231,15 @@ class FakeCall(InboundCall):
         """End every wait of the agent, and complete the record; see `Call.has_ended`."""
         Call.has_ended(self, ending)
 
-    async def _offer_hold(self, wanted: bool) -> int:
-        self._fake_media.holding = self._session.deaf = wanted
+    async def answered_by(self, *, timeout_s: float = 30.0) -> Verdict:
+        """Give what the test said, or listen; see `Call.answered_by`."""
+        if self._who is None:
+            return await super().answered_by(timeout_s=timeout_s)
+        _ = self._live_media
+        return self._who if isinstance(self._who, Verdict) else Verdict(self._who, ("the test said so",))
+
+    async def _offer(self, write: Callable[[LegMedia], bytes]) -> int:
+        write(cast(LegMedia, self._fake_media))
         return 200
 
     async def play(self, source: Source) -> int:
@@ -258,12 +301,13 @@ class FakeCall(InboundCall):
         return timeout
 
     def _open(self) -> None:
-        self._fake_media.agreed = SimpleNamespace(ptime_ms=PTIME_MS, telephone_event_send=101)
+        codec = SimpleNamespace(name="PCMU" if self._session.queue.sample_rate_hz == 8000 else "L16")
+        self._fake_media.agreed = SimpleNamespace(ptime_ms=PTIME_MS, telephone_event_send=101, codec=codec)
 
     def _nothing_to_do(self) -> bool:
         """Say whether the call is answered and an agent before this one did it."""
         self._lifetime.check()
-        if self.answered and not self.handed_over:
+        if self.answered and not self.handed_over and not self._placed:
             raise LocalProtocolError("the call is already answered")
         return self.answered
 
@@ -274,6 +318,23 @@ class FakeCall(InboundCall):
         if isinstance(source, bytes | bytearray):
             source = Frame(bytes(source), self._rate())
         return to_rate(source, rate_hz) if isinstance(source, Frame) else source
+
+
+def _record(direction: str, caller: str, callee: str) -> CallRecord:
+    ours = caller if direction == "outbound" else callee
+    return CallRecord("fake", "fake@sipflow.test", direction, caller, callee, "fake", ours, "agent", datetime.now(UTC))
+
+
+def _headers(lines: Mapping[str, str]) -> Headers:
+    headers = Headers()
+    for name, value in lines.items():
+        headers.add(name, value)
+    return headers
+
+
+def _board() -> SimpleNamespace:
+    """Stand in for the switchboard."""
+    return SimpleNamespace(tasks=Tasks(), call_log=structlog.get_logger("sipflow.call"), history=History())
 
 
 class FakeMedia:
@@ -294,6 +355,15 @@ class FakeMedia:
     def held(self) -> bool:
         """Whether the far end wants to hear nothing."""
         return self.session.held
+
+    def offer(self, *, hold: bool | None = None, quiet: bool = False) -> bytes:  # noqa: ARG002  (nothing is sent)
+        """Hold the far end, or take it back; None changes nothing."""
+        if hold is not None:
+            self.holding = self.session.deaf = hold
+        return b""
+
+    def favour(self, codec: Codec) -> None:
+        """Have one codec alone."""
 
     def close(self) -> None:
         """Stop."""

@@ -23,6 +23,7 @@ class FakeSession(Playing):
     Attributes:
         queue, turn, closed: as a `MediaSession` has them.
         held: whether time passes without anything being sent.
+        muted: whether what is played is kept from the far end; nothing of it counts as `played`.
         deaf: whether what is heard is silence.
         played: samples sent, without the silence between them.
         digits, digits_ms: DTMF digits sent, and how long they would have taken.
@@ -32,12 +33,13 @@ class FakeSession(Playing):
         self.queue = PlayQueue(sample_rate_hz=sample_rate_hz)
         self.turn = asyncio.Lock()
         self.closed = False
-        self.held = self.deaf = False
+        self.held = self.deaf = self.muted = False
         self.played = bytearray()
         self.digits = ""
         self.digits_ms = 0
         self.frame_bytes = sample_rate_hz * PTIME_MS // 1000 * SAMPLE_BYTES
         self._readers: tuple[FrameQueue, ...] = ()
+        self._away = False
         self._recordings: tuple[Recording, ...] = ()
         self._statistics = MediaStatistics(codec="PCMU" if sample_rate_hz == 8000 else "L16")
 
@@ -52,6 +54,14 @@ class FakeSession(Playing):
         if self.closed:
             reader.close()
         return reader
+
+    def send_readers_away(self) -> None:
+        """Let readers wait and hear nothing."""
+        self._away = True
+
+    def let_readers_back(self) -> None:
+        """Give the readers what is said from now on."""
+        self._away = False
 
     async def record(self, path: str, *, format: Format = "wav") -> Recording:
         """Record what is heard and said, into a real file."""
@@ -72,21 +82,28 @@ class FakeSession(Playing):
         self._statistics = replace(
             counted, packets_received=counted.packets_received + 1, packets_sent=counted.packets_sent + 1
         )
-        listeners: tuple[Sink, ...] = (*self._readers, *self._recordings)
+        listeners: tuple[Sink, ...] = (*(() if self._away else self._readers), *self._recordings)
         for listener in listeners:
             listener.put(bytes(len(heard)) if self.deaf else heard)
         before = self.queue.played_bytes
         pcm = None if self.held else self.queue.take(self.frame_bytes)
+        said = bytes(len(pcm)) if pcm is not None and self.muted else pcm
         for recording in self._recordings:
-            recording.sent(pcm or bytes(self.frame_bytes))
+            recording.sent(said or bytes(self.frame_bytes))
         if pcm is not None:
-            self.played += pcm[: self.queue.played_bytes - before]
+            if not self.muted:
+                self.played += pcm[: self.queue.played_bytes - before]
             self.queue.settle()
 
     @property
     def waited_for(self) -> bool:
         """Whether somebody waits for audio to come or to be sent."""
         return bool(self.queue.marks) or any(reader.waited_for for reader in self._readers)
+
+    @property
+    def heard_anything(self) -> bool:
+        """Whether time has passed in which something could be heard."""
+        return self._statistics.packets_received > 0
 
     def send_digits(self, digits: str, *, duration_ms: int = 100, gap_ms: int = 100) -> asyncio.Future[bool]:
         """Keep the digits, and say at once that they were sent."""

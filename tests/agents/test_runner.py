@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from sipflow.agents.conduct import Conduct
 from sipflow.agents.echo import echo
 from sipflow.agents.runner import Runner
 from sipflow.agents.spec import AgentSpec, HandOver
@@ -129,6 +130,27 @@ async def test_agent_that_cannot_be_loaded_replaces_none() -> None:
     assert runner._agents == before == {"desk": (AgentSpec("desk", "echo"), echo)}
 
 
+async def test_agent_made_at_run_time_that_cannot_be_loaded_gives_503_and_keeps_nobody_else_from_working(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    async with staged() as stage:
+        runner = stage.agent.runner
+        broken = AgentSpec("agent", "no_such_module:run")
+        for _ in range(2):
+            runner.apply([AgentSpec("echo", "echo")], [broken, AgentSpec("made", "echo")])
+        known = [runner.knows(name) for name in ("echo", "made", "agent")]
+        status = await failure(stage)
+        await stage.quiet()
+        runner.apply([], [])
+
+    (record,) = stage.kept.records
+    said = capsys.readouterr().out
+    assert record.ending is not None
+    assert (known, status, runner.knows("made")) == ([True, True, False], 503, False)
+    assert record.ending.why.startswith("agent agent: cannot import no_such_module")
+    assert said.count("an agent cannot be loaded, and gets no calls") == 1
+
+
 async def test_options_of_the_configuration_reach_the_agent() -> None:
     seen: list[object] = []
 
@@ -208,3 +230,11 @@ def test_fallback_that_is_no_agent_or_ends_in_itself_replaces_none() -> None:
         assert str(error.value) == f"agent a: {why}"
 
     assert runner._agents == before
+
+
+def test_the_runner_knows_its_agents_and_how_long_their_calls_may_ring() -> None:
+    runner = Runner(Tasks())
+    runner.apply([AgentSpec("patient", "echo", conduct=Conduct(ring_timeout_s=45.0)), AgentSpec("plain", "echo")])
+
+    assert [runner.knows(name) for name in ("patient", "plain", "gone")] == [True, True, False]
+    assert [runner.ring_s(name) for name in ("patient", "plain", "gone")] == [45.0, None, None]

@@ -100,7 +100,7 @@ async def test_the_caller_is_answered_when_the_endpoint_answers_and_not_before()
     async with between(slow) as (near, _):
         call = await near.caller.switchboard.place(near.plan())
         await asyncio.sleep(0.4)
-        before, progress = call.answered, list(call.progress)
+        before, progress = call.answered, list(call.provisionals)
         go.set()
         await asyncio.wait_for(call.wait_answered(), WAIT_S)
         await call.hangup()
@@ -118,7 +118,7 @@ async def test_what_the_endpoint_says_before_it_answers_is_heard_before_we_answe
     async with between(announces) as (near, _):
         call = await near.caller.switchboard.place(near.plan())
         async with asyncio.timeout(WAIT_S):
-            while 183 not in call.progress or call.media is None or call.media.agreed is None:  # noqa: ASYNC110
+            while 183 not in call.provisionals or call.media is None or call.media.agreed is None:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
         heard = await hear(call, 600)
         early = not call.answered
@@ -142,7 +142,7 @@ async def test_an_endpoint_that_speaks_and_then_refuses_is_replaced_by_the_fallb
         await call.hangup()
         await near.quiet()
 
-    assert 183 in call.progress
+    assert 183 in call.provisionals
     assert is_heard(heard, FALLBACK_HZ)
 
 

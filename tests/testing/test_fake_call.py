@@ -337,3 +337,24 @@ async def test_cancelling_a_run_cancels_the_agent() -> None:
 
 def test_a_call_has_nothing_public_that_is_not_documented() -> None:
     assert [name for name in dir(Call) if not name.startswith("_") and not inspect.getdoc(getattr(Call, name))] == []
+
+
+async def test_a_fake_call_out_is_answered_from_the_start_and_says_what_it_was_ordered_with() -> None:
+    seen: list[object] = []
+
+    async def agent(call: InboundCall) -> None:
+        await call.ring()
+        await call.progress()
+        await call.answer()
+        seen.extend((call.answered, call.record.direction, call.record.number, call.caller, call.callee))
+        seen.append(dict(call.variables))
+        await call.play(SECOND)
+        await call.reject(486, "wrong number")
+
+    call = FakeCall(direction="outbound", caller="+12065550100", callee="+12065550123", variables={"plan": "gold"})
+    ending = await run(agent, call)
+
+    assert seen == [True, "outbound", "+12065550100", "+12065550100", "+12065550123", {"plan": "gold"}]
+    assert (call.played, ending.by, ending.status, ending.why) == (SECOND, "local", 200, "wrong number")
+    assert call.provisionals == []
+    assert [line.name for line in call.record.history] == ["answered"]

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from sipflow.agents.spec import HandOver
 from sipflow.agents.stream.options import StreamOptions, read_options, trusting
 from sipflow.agents.stream.session import How, Session
+from sipflow.calls.call import Call
 from sipflow.calls.ending import Word
-from sipflow.calls.inbound import InboundCall
 
 _UNAVAILABLE = 503
 _MOST_READ = 256
@@ -31,7 +31,7 @@ def refers_to(options: Mapping[str, object]) -> str:
     return str(options.get("fallback", ""))
 
 
-async def stream(call: InboundCall) -> HandOver | None:
+async def stream(call: Call) -> HandOver | None:
     """Carry the call's audio to a bot and back until one of them has enough.
 
     The caller hears ringing until the bot is there. A bot that closes the WebSocket is done, and the call is ended. One
@@ -53,7 +53,7 @@ async def stream(call: InboundCall) -> HandOver | None:
     return None
 
 
-def _options(call: InboundCall) -> StreamOptions:
+def _options(call: Call) -> StreamOptions:
     found = _read.get(id(call.options))
     if found is None:
         if len(_read) >= _MOST_READ:

@@ -13,7 +13,7 @@ from sipflow.agents.stream.options import StreamOptions
 from sipflow.agents.stream.parameters import fill
 from sipflow.agents.stream.signing import signed_headers
 from sipflow.agents.stream.throttle import Throttle
-from sipflow.calls.inbound import InboundCall
+from sipflow.calls.call import Call
 from sipflow.errors import (
     CallEnded,
     LocalProtocolError,
@@ -91,7 +91,7 @@ class Session:
         counts: what happened so far.
     """
 
-    def __init__(self, call: InboundCall, options: StreamOptions) -> None:
+    def __init__(self, call: Call, options: StreamOptions) -> None:
         self._call = call
         self._options = options
         self._loop = asyncio.get_running_loop()
@@ -401,7 +401,7 @@ class Session:
             self._over.set_result(Outcome(how, why))
 
 
-def _start(call: InboundCall, options: StreamOptions) -> Start:
+def _start(call: Call, options: StreamOptions) -> Start:
     """Gather what the bot is told: the call's variables, and over them what the configuration adds."""
     known = {**call.variables, "call_id": call.id, "caller": call.caller, "callee": call.callee}
     parameters = dict(call.variables)
