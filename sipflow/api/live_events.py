@@ -1,0 +1,174 @@
+"""What happens in calls, as it happens: the last lines of all calls in one buffer, and everybody reads at their pace.
+
+A reader is a place in the buffer and nothing more, so one that is slow holds up nobody: it loses the oldest lines, and
+is told how many. A line's id is this process's own word and the line's number, so that a client that comes back says
+where it had been (`Last-Event-ID`).
+"""
+
+import asyncio
+import re
+import secrets
+from typing import NamedTuple
+
+from sipflow.calls.history import Ear
+from sipflow.calls.record import CallRecord, Happening
+from sipflow.errors import LimitReached
+
+KEPT = 10_000
+_MOST_READERS = 200
+_AT_ONCE = 200  # lines that a reader takes before others get their turn
+_ID = re.compile(r"([0-9a-f]{8})-([0-9]{1,15})")
+
+
+class Line(NamedTuple):
+    """One line of one call.
+
+    Attributes:
+        id: for `Last-Event-ID`.
+        call_id: of the call.
+        name: what happened, such as `ringing`.
+        data: the line as JSON values.
+    """
+
+    id: str
+    call_id: str
+    name: str
+    data: dict[str, object]
+
+
+class Lost(NamedTuple):
+    """Lines that a reader did not get, because they are no longer kept.
+
+    Attributes:
+        id: where the reader stands now.
+        lines: how many of all calls; None when nobody knows, for another process had noted them.
+    """
+
+    id: str
+    lines: int | None
+
+
+def data_of(record: CallRecord, happening: Happening) -> dict[str, object]:
+    """Write one line of a call's history as JSON values."""
+    return {
+        "call_id": record.id,
+        "name": happening.name,
+        "at": happening.at.isoformat(),
+        "details": dict(happening.details),
+        "model_id": record.agent,
+        "type_of_call": record.direction,
+        "phone_number_from": record.from_number,
+        "phone_number_to": record.to_number,
+    }
+
+
+class LiveEvents(Ear):
+    """The last lines of all calls; `History.tell` it."""
+
+    def __init__(self, *, kept: int = KEPT) -> None:
+        self._epoch = secrets.token_hex(4)
+        self._lines: list[Line | None] = [None] * kept
+        self._next = 0  # number of the line to come
+        self._waiting: set[asyncio.Future[None]] = set()
+        self._readers = 0
+        self.closed = False
+
+    def offer(self, record: CallRecord, happening: Happening) -> None:
+        """Keep a line, and wake whoever waits for one."""
+        number = self._next
+        line = Line(f"{self._epoch}-{number}", record.id, happening.name, data_of(record, happening))
+        self._lines[number % len(self._lines)] = line
+        self._next = number + 1
+        self._wake()
+
+    def reader(self, call_id: str = "", *, after: str = "") -> "Reader":
+        """Read the lines of one call, as far as they are kept, or with "" of all calls, from now on.
+
+        Args:
+            call_id: whose lines.
+            after: id of the last line that the reader has had; it goes on behind that.
+
+        Raises:
+            LimitReached: too many read already.
+        """
+        if self._readers >= _MOST_READERS:
+            raise LimitReached(f"{_MOST_READERS} clients listen already", limit="event streams", retry_after_s=5)
+        self._readers += 1
+        match = _ID.fullmatch(after)
+        if match is not None and match[1] == self._epoch:
+            return Reader(self, call_id, min(int(match[2]) + 1, self._next))
+        return Reader(self, call_id, self.first if call_id or after else self._next, stranger=bool(after))
+
+    @property
+    def first(self) -> int:
+        """Number of the oldest line that is kept."""
+        return max(0, self._next - len(self._lines))
+
+    def close(self) -> None:
+        """End every reader once it has had what is kept."""
+        self.closed = True
+        self._wake()
+
+    def _wake(self) -> None:
+        waiting, self._waiting = self._waiting, set()
+        for future in waiting:
+            if not future.done():
+                future.set_result(None)
+
+
+class Reader:
+    """One client's place in the buffer. Close it."""
+
+    def __init__(self, events: LiveEvents, call_id: str, number: int, *, stranger: bool = False) -> None:
+        self._events = events
+        self._call_id = call_id
+        self._number = number
+        self._stranger = stranger  # it names a line of another process
+        self._open = True
+
+    def take(self) -> list[Line | Lost]:
+        """Give what is there; [] when there is nothing new."""
+        events, found = self._events, list[Line | Lost]()
+        lost = events.first - self._number
+        if lost > 0:
+            self._number = events.first
+        if lost > 0 or self._stranger:
+            found.append(Lost(self._here, None if self._stranger else lost))
+            self._stranger = False
+        until = min(events._next, self._number + _AT_ONCE)
+        for number in range(self._number, until):
+            line = events._lines[number % len(events._lines)]
+            if line is not None and (not self._call_id or line.call_id == self._call_id):
+                found.append(line)
+        self._number = until
+        return found
+
+    async def more(self, timeout_s: float) -> bool:
+        """Wait until there is something to take; False when nothing came in time, or nothing will."""
+        events = self._events
+        if self._number < events._next:
+            return True
+        if events.closed:
+            return False
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        events._waiting.add(future)
+        try:
+            await asyncio.wait([future], timeout=timeout_s)
+        finally:
+            events._waiting.discard(future)
+        return self._number < events._next
+
+    @property
+    def ended(self) -> bool:
+        """Whether there will be no more."""
+        return self._events.closed and self._number >= self._events._next
+
+    @property
+    def _here(self) -> str:
+        return f"{self._events._epoch}-{max(0, self._number - 1)}"
+
+    def close(self) -> None:
+        """Let go of the place."""
+        if self._open:
+            self._open = False
+            self._events._readers -= 1

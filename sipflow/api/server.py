@@ -1,0 +1,203 @@
+"""The HTTP server of the API: in the loop of the edge, on a socket of its own, with an end to its patience."""
+
+import asyncio
+import json
+import logging
+import socket
+import ssl
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import structlog
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from sipflow.api.settings import Settings
+from sipflow.errors import TransportError
+from sipflow.net.literal import is_loopback
+from sipflow.net.settings import ListenAddress
+from sipflow.net.sockets import bind
+from sipflow.sip.addressing import join_host_port
+from sipflow.tasks import Tasks
+
+log = structlog.get_logger("sipflow.api")
+_LONGEST_HEAD_BYTES = 32 * 1024  # of request line and headers
+_GOODBYE_S = 2  # for requests under way when we go down
+
+
+class ApiServer:
+    """Serves one ASGI application.
+
+    Attributes:
+        address: where it listens, with the real port once started.
+        url: the same for people, as in `http://127.0.0.1:8080`.
+        on_closing: called first when it closes, so that what never ends by itself does.
+    """
+
+    def __init__(self, app: Any, settings: Settings) -> None:
+        self._app = app
+        self._settings = settings
+        self._tasks = Tasks()
+        self._server: _Server | None = None
+        self._serving: asyncio.Task[None] | None = None
+        self.address = ListenAddress("tcp", settings.host, settings.port)
+        self.on_closing: Callable[[], None] | None = None
+
+    @property
+    def url(self) -> str:
+        scheme = "https" if self._settings.certificate else "http"
+        return f"{scheme}://{join_host_port(self.address.host, self.address.port)}"
+
+    async def start(self) -> None:
+        """Listen, and serve until `close`.
+
+        Raises:
+            TransportError: the address cannot be had, or the certificate cannot be used; the sentence says why.
+        """
+        context = _tls(self._settings)
+        listener = _listener(self.address)
+        self.address = ListenAddress("tcp", self.address.host, listener.getsockname()[1])
+        _quiet_uvicorn()
+        config = uvicorn.Config(
+            self._app,
+            http=_protocol(self._settings),
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            ssl_context_factory=(lambda _config, _default: context) if context is not None else None,
+            timeout_keep_alive=int(self._settings.idle_timeout_s),
+            timeout_graceful_shutdown=_GOODBYE_S,
+            h11_max_incomplete_event_size=_LONGEST_HEAD_BYTES,
+        )
+        self._server = server = _Server(config)
+        self._serving = self._tasks.spawn(server.serve(sockets=[listener]), name="API server")
+        await server.ready.wait()
+        if self._settings.certificate == "" and not is_loopback(self.address.host):
+            log.warning("the API speaks plain HTTP: tokens can be read on the way; set api.certificate and api.key")
+        log.info("the API is open", url=self.url)
+
+    async def close(self) -> None:
+        """Take no more requests, let those under way end for a moment, close every connection."""
+        if self.on_closing is not None:
+            self.on_closing()
+        if self._server is not None:
+            self._server.should_exit = True
+        if self._serving is not None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_GOODBYE_S + 1):
+                    await asyncio.shield(self._serving)
+        await self._tasks.close()
+
+
+class _Server(uvicorn.Server):
+    """Leaves signals to the daemon, and says when it listens."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ready = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        try:
+            await super().startup(sockets)
+        finally:
+            self.ready.set()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def _protocol(settings: Settings) -> type[asyncio.Protocol]:
+    """Return HTTP/1.1 with two limits that uvicorn does not have: on connections, and on the time for a head."""
+
+    class Patient(H11Protocol):
+        _timer: asyncio.TimerHandle | None = None
+
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+            super().connection_made(transport)
+            if len(self.connections) > settings.max_connections:
+                transport.write(_BUSY)
+                transport.close()
+                return
+            self._expect_request()
+
+        def data_received(self, data: bytes) -> None:
+            before = self.cycle
+            super().data_received(data)
+            if self.cycle is not before:
+                self._stop_waiting()
+
+        def on_response_complete(self) -> None:
+            before = self.cycle
+            super().on_response_complete()
+            if self.cycle is before and not self.transport.is_closing():
+                self._expect_request()
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            self._stop_waiting()
+            super().connection_lost(exc)
+
+        def _expect_request(self) -> None:
+            self._stop_waiting()
+            self._timer = self.loop.call_later(settings.idle_timeout_s, self.transport.close)
+
+        def _stop_waiting(self) -> None:
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
+
+    return Patient
+
+
+def _busy() -> bytes:
+    sentence = "too many connections at once; try again in a moment"
+    detail = {"status": "error", "description": sentence, "request_id": "", "category": "unavailable"}
+    body = json.dumps({"detail": detail}).encode()
+    head = (
+        "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nRetry-After: 1\r\nConnection: close\r\n"
+    )
+    return head.encode() + f"Content-Length: {len(body)}\r\n\r\n".encode() + body
+
+
+_BUSY = _busy()
+
+
+def _listener(address: ListenAddress) -> socket.socket:
+    sock = socket.socket(address.family, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # head and body are two writes, and must not wait
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a restart must not wait for old connections
+        sock.setblocking(False)
+        bind(sock, address)
+        sock.listen(1024)  # now, so that a second one of us is refused here and not in the background
+    except TransportError as error:
+        sock.close()
+        raise TransportError(f"the API {error}") from None
+    except OSError as error:
+        sock.close()
+        raise TransportError(f"the API cannot listen on {address}: {error.strerror}") from None
+    return sock
+
+
+def _tls(settings: Settings) -> ssl.SSLContext | None:
+    if not settings.certificate:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_cert_chain(settings.certificate, settings.key)
+    except (OSError, ssl.SSLError) as error:
+        raise TransportError(f"the API's certificate or key cannot be used: {error.strerror or error}") from None
+    return context
+
+
+def _quiet_uvicorn() -> None:
+    """Let uvicorn say nothing: what a stranger's broken request makes it say is no news, and we log each request."""
+    logger = logging.getLogger("uvicorn")
+    if not logger.handlers:
+        logger.addHandler(logging.NullHandler())
+        logger.propagate = False

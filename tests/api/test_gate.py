@@ -1,0 +1,61 @@
+import pytest
+
+from tests.api.stage import Stage
+
+
+async def test_an_answer_has_the_id_of_its_request(api: Stage) -> None:
+    given = await api.client.get("/v2/health", headers={"X-Request-Id": "mine-1"})
+    made = [(await api.client.get("/v2/health")).headers["X-Request-Id"] for _ in range(2)]
+    strange = await api.client.get("/v2/health", headers={"X-Request-Id": "two words; and more"})
+
+    assert given.headers["X-Request-Id"] == "mine-1"
+    assert {len(each) for each in made} == {16}
+    assert made[0] != made[1]
+    assert strange.headers["X-Request-Id"] != "two words; and more"
+
+
+async def test_an_error_tells_the_same_id(api: Stage) -> None:
+    answer = await api.client.get("/v2/numbers/1", headers={"X-Request-Id": "mine-1"})
+
+    assert answer.json()["detail"]["request_id"] == "mine-1"
+
+
+@pytest.mark.parametrize("path", ["/v2/numbers", "/v2/nothing", "/", "/docs", "/v2/health/x", "/openapi.json"])
+async def test_without_a_token_nothing_is_told_not_even_what_there_is(api: Stage, path: str) -> None:
+    answer = await api.client.get(path, headers={"Authorization": ""})
+
+    assert answer.status_code == 401
+
+
+async def test_a_stranger_s_body_is_not_read(api: Stage) -> None:
+    answer = await api.client.post("/v2/custom-numbers", content=b"{" * 10, headers={"Authorization": "Bearer x"})
+
+    assert answer.status_code == 401
+
+
+async def test_a_body_larger_than_allowed_is_refused_whether_or_not_it_says_so(api: Stage) -> None:
+    async def parts() -> object:
+        for _ in range(40):
+            yield b" " * 65536
+
+    said = await api.refused("POST", "/v2/custom-numbers", status=413, content=b" " * (2**20 + 1))
+    unsaid = await api.refused("POST", "/v2/custom-numbers", status=413, content=parts())
+
+    assert said == unsaid == "the body is larger than 1048576 bytes"
+
+
+async def test_answers_are_not_kept_by_caches_nor_taken_for_something_else(api: Stage) -> None:
+    headers = (await api.client.get("/v2/numbers")).headers
+
+    assert (headers["Cache-Control"], headers["X-Content-Type-Options"]) == ("no-store", "nosniff")
+
+
+async def test_what_changes_something_is_logged_with_the_token_s_id(
+    api: Stage, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await api.post("/v2/phonebooks", {"name": "a private name"})
+    said = capsys.readouterr().out
+
+    assert "method=POST" in said
+    assert "token=config:1" in said
+    assert "a private name" not in said
