@@ -4,22 +4,56 @@ import re
 from collections.abc import Mapping
 from functools import partial
 from types import MappingProxyType
+from typing import Annotated
 
+from sipflow.agents.conduct import FIELDS as CONDUCT
+from sipflow.agents.conduct import NOTHING, Conduct
 from sipflow.agents.handlers import BUILT_IN, BuiltIn
 from sipflow.agents.spec import AgentSpec
+from sipflow.config.fields import short_for
+from sipflow.config.limit_section import MaxCalls
 from sipflow.config.problems import nearest
 from sipflow.config.section import Section
 from sipflow.config.sentences import Model
+from sipflow.config.webhook_section import HOOKS, check_url
 
 _FUNCTION = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*:[A-Za-z_][A-Za-z0-9_]*")
-_HANDLER = frozenset({"handler"})
-_FILES = ("file", "fallback_file", "ca_file")  # options that are paths, relative to the configuration's folder
+_HANDLER = frozenset({"handler", "pool", "max_calls"})
+FILE_OPTIONS = ("file", "fallback_file", "ca_file", "folder")  # paths from the folder of the configuration
 
 
 class AgentModel(Model):
     """What every agent has; all other keys belong to its handler."""
 
     handler: str
+    pool: str = ""
+    max_calls: MaxCalls = None
+
+
+class MaxDurationModel(Model):
+    """As the API has it; a number alone is the seconds."""
+
+    duration_seconds: float | None = None
+    is_enabled: bool = True
+
+
+class ConductModel(Model):
+    """How calls of an agent go."""
+
+    is_recording: bool | None = None
+    max_duration: Annotated[MaxDurationModel | None, short_for("duration_seconds")] = None
+    ring_pause_seconds: float | None = None
+    ring_timeout_seconds: float | None = None
+    initial_pause_seconds: float | None = None
+    allowed_idle_time_seconds: float | None = None
+
+
+class HookModel(Model):
+    """Where an agent wants its webhooks."""
+
+    external_webhook_url: str = ""
+    inbound_call_webhook_url: str = ""
+    events_webhook_url: str = ""
 
 
 def agent_spec(section: Section, name: str) -> AgentSpec | None:
@@ -27,7 +61,12 @@ def agent_spec(section: Section, name: str) -> AgentSpec | None:
     model = section.only(_HANDLER).validate(AgentModel)
     if model is None:
         return None
-    options = section.without(_HANDLER).options()
+    said = section.only(CONDUCT).validate(ConductModel) or ConductModel()
+    conduct = section.attempt(partial(Conduct.of, said.model_dump()))
+    hooks = section.only(HOOKS).validate(HookModel) or HookModel()
+    for key in sorted(HOOKS):
+        section.attempt(partial(check_url, getattr(hooks, key)), at=(key,))
+    options = section.without(_HANDLER | CONDUCT | HOOKS).options()
     built_in = BUILT_IN.get(model.handler)
     if built_in is None:
         if _FUNCTION.fullmatch(model.handler) is None:
@@ -36,13 +75,22 @@ def agent_spec(section: Section, name: str) -> AgentSpec | None:
             section.report(text + (f"; did you mean {near}?" if near else ""), "handler")
             return None
     else:
-        for key in _FILES:
+        for key in FILE_OPTIONS:
             file = options.get(key)
             if isinstance(file, str) and file:
                 options[key] = str(section.folder / file)
         if not section.attempt(partial(_accepts, built_in, options)):
             return None
-    return AgentSpec(name, model.handler, MappingProxyType(options), section.line_of("handler"))
+    return AgentSpec(
+        name,
+        model.handler,
+        MappingProxyType(options),
+        section.line_of("handler"),
+        conduct or NOTHING,
+        pool=model.pool,
+        max_calls=model.max_calls,
+        fields=MappingProxyType(hooks.model_dump(exclude_defaults=True)),
+    )
 
 
 def _accepts(built_in: BuiltIn, options: Mapping[str, object]) -> bool:

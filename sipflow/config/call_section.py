@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from sipflow.calls.settings import Settings
+from sipflow.calls.stranger_settings import StrangerSettings
 from sipflow.config.section import Section
 from sipflow.config.sentences import Model
 from sipflow.config.sip_section import SipModel
@@ -22,20 +23,25 @@ class LogSettings:
     Attributes:
         level: the least serious line that is written.
         format: `json` for machines, `console` for people, `auto` for `console` on a terminal and `json` elsewhere.
+        mask_numbers: whether telephone numbers are written with their middle hidden, and digits not at all.
     """
 
     level: LogLevel = "info"
     format: LogFormat = "auto"
+    mask_numbers: bool = False
 
 
 class LogModel(Model):
     level: LogLevel = "info"
     format: LogFormat = "auto"
+    mask_numbers: bool = False
 
 
 class CallsModel(Model):
     max_calls: Annotated[int, Field(ge=1, le=100_000)] = _DEFAULTS.max_calls
     answer_timeout_s: Annotated[float, Field(gt=0, le=3600)] = _DEFAULTS.answer_timeout_s
+    keep_digits: bool = _DEFAULTS.keep_digits
+    sounds: str = ""
 
 
 class TopModel(Model):
@@ -45,24 +51,30 @@ class TopModel(Model):
 def log_settings(section: Section) -> LogSettings | None:
     """Return the logs' settings, or None once their problems are reported."""
     model = section.validate(LogModel)
-    return LogSettings(model.level, model.format) if model is not None else None
+    return LogSettings(model.level, model.format, model.mask_numbers) if model is not None else None
 
 
-def call_settings(section: Section, sip: SipModel, top: TopModel) -> Settings | None:
+def call_settings(
+    section: Section, sip: SipModel, top: TopModel, *, strangers: StrangerSettings = _DEFAULTS.strangers
+) -> Settings | None:
     """Return the calls' settings, or None once their problems are reported.
 
     Args:
         section: `calls:`.
         sip: `sip:`, where an operator looks for what concerns strangers and our name.
         top: the keys beside the sections.
+        strangers: `sip.strangers`, as it was read.
     """
     model = section.validate(CallsModel)
     if model is None:
         return None
     return Settings(
         unknown_source=sip.unknown_source,
+        strangers=strangers,
         drain_s=top.drain_s,
         max_calls=model.max_calls,
         answer_timeout_s=model.answer_timeout_s,
+        keep_digits=model.keep_digits,
+        sounds=str(section.folder / model.sounds) if model.sounds else "",
         user_agent=sip.user_agent or _DEFAULTS.user_agent,
     )

@@ -13,8 +13,30 @@ _KEYS = {
     "media.port_high": "media.ports",
     "media.bind_host": "media.bind",
     "calls.unknown_source": "sip.unknown_source",
+    "calls.strangers": "sip.strangers",
     "calls.user_agent": "sip.user_agent",
     "calls.drain_s": "drain_s",
+    "store.encryption_keys": "store.encryption_key",
+    "api.host": "api.listen",
+    "api.port": "api.listen",
+    "trace.hep_collector": "trace.hep",
+    "trace.hep_agent_id": "trace.hep",
+    "trace.hep_key": "trace.hep",
+}
+_NAMED = ("trunks", "numbers", "agents", "pools")
+_NOTHING = "nothing changed"
+_LIMITS = {
+    "limits.whole": "limits",
+    "limits.token_calls_per_second": "limits.each_token",
+    "limits.queue_calls": "limits.queue",
+    "limits.queue_s": "limits.queue",
+    "limits.trunks": "trunks.*",
+    "limits.agents": "agents.*",
+    "limits.numbers": "numbers.*",
+    "tolls.rules": "tolls",
+    "tolls.whole": "tolls",
+    "tolls.trunk_rules": "trunks.*.tolls",
+    "tolls.trunks": "trunks.*.tolls",
 }
 
 
@@ -39,30 +61,35 @@ class Changes:
     """What a reload has to do.
 
     Attributes:
-        trunks, numbers, agents: by name; these can change while calls are live.
+        trunks, numbers, agents, pools: by name; these can change while calls are live.
+        limits: dotted keys of limits and tolls that differ; these can, too.
         needs_restart: dotted keys that differ and are read only when the daemon starts, such as `sip.listen`.
     """
 
     trunks: Difference = Difference()
     numbers: Difference = Difference()
     agents: Difference = Difference()
+    pools: Difference = Difference()
+    limits: tuple[str, ...] = ()
     needs_restart: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
-        return bool(self.trunks or self.numbers or self.agents or self.needs_restart)
+        return str(self) != _NOTHING
 
     def __str__(self) -> str:
-        parts = [f"{name}: {getattr(self, name)}" for name in ("trunks", "numbers", "agents") if getattr(self, name)]
+        parts = [f"{name}: {getattr(self, name)}" for name in _NAMED if getattr(self, name)]
+        if self.limits:
+            parts.append(f"limits: changed {' '.join(self.limits)}")
         if self.needs_restart:
             parts.append(f"only after a restart: {', '.join(self.needs_restart)}")
-        return "; ".join(parts) or "nothing changed"
+        return "; ".join(parts) or _NOTHING
 
 
 def changes(old: Configuration, new: Configuration) -> Changes:
     """Compare two configurations; values are compared and never shown."""
     restart = dict.fromkeys(
         _KEYS.get(key, key)
-        for section in ("sip", "media", "calls", "log")
+        for section in ("sip", "media", "calls", "recordings", "log", "api", "store", "webhooks", "trace")
         for key in _differing(section, getattr(old, section), getattr(new, section))
     )
     return Changes(
@@ -71,6 +98,14 @@ def changes(old: Configuration, new: Configuration) -> Changes:
             {number.number: number for number in old.numbers}, {number.number: number for number in new.numbers}
         ),
         agents=_difference(old.agents, new.agents),
+        pools=_difference(old.pools, new.pools),
+        limits=tuple(
+            dict.fromkeys(
+                _LIMITS.get(key, key)
+                for section in ("limits", "tolls")
+                for key in _differing(section, getattr(old, section), getattr(new, section))
+            )
+        ),
         needs_restart=tuple(restart),
     )
 
@@ -84,4 +119,6 @@ def _difference(old: Mapping[str, object], new: Mapping[str, object]) -> Differe
 
 
 def _differing(section: str, old: Any, new: Any) -> list[str]:
+    if old is None or new is None:
+        return [] if old is new else [section]
     return [f"{section}.{each.name}" for each in fields(old) if getattr(old, each.name) != getattr(new, each.name)]

@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import BeforeValidator
 
 from sipflow.config.fields import Texts
+from sipflow.config.limit_section import CallsPerDay, CallsPerSecond, MaxCalls
 from sipflow.config.problems import Problems, shown, suggestion
 from sipflow.config.section import Section
 from sipflow.config.trunk_section import TRUNK_KEYS, TrunkFields
@@ -28,6 +29,9 @@ class NumberModel(TrunkFields):
     trunk: str = ""
     inbound_agent: Annotated[str, BeforeValidator(_one_agent)] = ""
     outbound_agents: Texts = ()
+    max_calls: MaxCalls = None
+    calls_per_second: CallsPerSecond = None
+    calls_per_day: CallsPerDay = None
 
 
 @dataclass(frozen=True, slots=True)

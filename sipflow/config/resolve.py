@@ -10,7 +10,9 @@ from sipflow.config.tree import Branch, Entry, Items, Leaf, Node
 from sipflow.errors import ConfigError
 
 LONGEST_SECRET_BYTES = 65536
-_SECRET_KEYS = re.compile(r"(?:.*[_-])?(?:password|passphrase|secret|token|api[_-]?key|credential)s?", re.IGNORECASE)
+_SECRET_KEYS = re.compile(
+    r"(?:.*[_-])?(?:password|passphrase|secret|token|(?:api|encryption)[_-]?key|credential)s?", re.IGNORECASE
+)
 _VARIABLE = re.compile(r"(\$?)\$\{([^{}]*)(\}?)")  # a doubled $ stands for itself
 _NAMED = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(?::-(.*))?", re.DOTALL)
 _FILE = "file:"

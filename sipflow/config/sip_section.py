@@ -7,14 +7,17 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, SecretStr
 
 from sipflow.calls.settings import UnknownSource
+from sipflow.calls.stranger_settings import StrangerSettings
 from sipflow.config.fields import Texts, given, model_of, short_for
 from sipflow.config.section import Section
 from sipflow.config.sentences import Model
+from sipflow.errors import LocalProtocolError
 from sipflow.net.settings import DnsSettings, ListenAddress, Settings, StreamSettings, TlsSettings
 from sipflow.sip.addressing import DEFAULT_PORTS
 from sipflow.trunks.proxy import parse_advertise
 
 _DnsModel = model_of(DnsSettings)
+_StrangersModel = model_of(StrangerSettings)
 _StreamsModel = model_of(StreamSettings)
 _TLS_FILES = ("certificate", "key", "ca", "client_certificate", "client_key")
 _TLS_SECRETS = ("key_passphrase", "client_key_passphrase")
@@ -47,6 +50,7 @@ class SipModel(Model):
     advertise: Annotated[AdvertiseModel, short_for("default")] = AdvertiseModel()
     tls: Annotated[TlsModel, short_for("certificate")] = TlsModel()
     unknown_source: UnknownSource = "reject"
+    strangers: Annotated[_StrangersModel, short_for("never")] = _StrangersModel()  # type: ignore[valid-type]
     user_agent: str = Field(default="", max_length=200, pattern=r"^[\x20-\x7e]*$")
     keepalive_s: float = 0.0
     dscp: int = 0
@@ -71,6 +75,18 @@ def sip_settings(section: Section, model: SipModel) -> Settings | None:
     if listen:
         same["listen"] = listen
     return section.attempt(partial(Settings, **same))
+
+
+def stranger_settings(section: Section, model: SipModel) -> StrangerSettings | None:
+    """Return what sources of no trunk may try, or None once its problems are reported."""
+
+    def make() -> StrangerSettings:
+        try:
+            return StrangerSettings(**given(model.strangers))
+        except LocalProtocolError as error:
+            raise LocalProtocolError(f"strangers.{error}") from None
+
+    return section.attempt(make)
 
 
 def _listen(section: Section, model: SipModel) -> tuple[ListenAddress, ...]:

@@ -1,24 +1,36 @@
 """`trunks:`, and the trunk that a number declares in place, become trunks."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
 from sipflow.config.fields import Texts, given, model_of, short_for
-from sipflow.config.problems import dotted
+from sipflow.config.limit_section import CallsPerSecond, MaxCalls
+from sipflow.config.problems import dotted, shown, suggestion
+from sipflow.config.profiled import profiled
 from sipflow.config.section import Section
 from sipflow.config.sentences import Model, keys_at
+from sipflow.config.toll_section import TrunkTolls
 from sipflow.errors import LocalProtocolError
 from sipflow.net.acl import Networks
 from sipflow.numbers.number import is_region
+from sipflow.sip.session_timer import SessionSettings
+from sipflow.trunks.crossing import HeaderSettings
+from sipflow.trunks.outgoing import OutboundSettings
+from sipflow.trunks.profiles.catalogue import PROFILES, find_profile
+from sipflow.trunks.profiles.profile import Profile
+from sipflow.trunks.referring import ReferSettings
 from sipflow.trunks.settings import HealthSettings, InboundAuth, RegisterSettings
 from sipflow.trunks.trunk import Trunk
 
 _S = TypeVar("_S")
 _RegisterModel = model_of(RegisterSettings, enabled=(bool, True))
 _HealthModel = model_of(HealthSettings, enabled=(bool, True))
+_OutboundModel = model_of(OutboundSettings)
+_ReferModel = model_of(ReferSettings)
+_SessionModel = model_of(SessionSettings, without=frozenset({"on"}), enabled=(bool, True))
 _UNREADABLE = "192.0.2.1"
 # An error in one of these says nothing about the others: they are read again with this instead, to find more errors.
 _REPAIRS: Mapping[str, Any] = {
@@ -60,9 +72,19 @@ class InboundModel(Model):
     algorithms: Annotated[Texts, AfterValidator(_digests)] = ()
 
 
+class HeadersModel(Model):
+    """Which header lines cross to a trunk; `pass` is no name that Python allows."""
+
+    passed: Texts = Field(default=(), alias="pass")
+    set: dict[str, str] = {}  # noqa: RUF012  (pydantic copies it)
+    hide: Texts = ()
+    topology: Annotated[Literal["hidden", "shown"], BeforeValidator(_lower)] = "hidden"
+
+
 class TrunkFields(Model):
     """What can be said of a trunk, under `trunks:` or in place under a number."""
 
+    profile: str = ""
     sip_domain: str = ""
     outbound_proxy: str = ""
     username: str = ""
@@ -85,10 +107,18 @@ class TrunkFields(Model):
     region: Annotated[str, AfterValidator(_region)] = ""
     realm: str = ""
     allow_md5: bool = True
+    outbound: _OutboundModel | None = None  # type: ignore[valid-type]
+    refer: Annotated[_ReferModel | None, short_for("receive")] = None  # type: ignore[valid-type]
+    session_timer: Annotated[_SessionModel | None, short_for("enabled")] = None  # type: ignore[valid-type]
+    headers: HeadersModel | None = None
+    carry: Texts | None = None
 
 
 class TrunkModel(TrunkFields):
     phone_number: str = ""
+    max_calls: MaxCalls = None
+    calls_per_second: CallsPerSecond = None
+    tolls: TrunkTolls = None
 
 
 TRUNK_KEYS = frozenset(keys_at(TrunkFields))
@@ -102,9 +132,28 @@ def make_trunk(section: Section, model: TrunkFields, *, name: str, phone_number:
         phone_number: in E.164, or "" when it has none or an extension.
     """
     before = len(section.problems)
-    values = _values(section, model) | {"name": name, "phone_number": phone_number}
+    profile = _profile(section, model)
+    values = _values(section, profiled(model, profile))
+    values |= {"name": name, "phone_number": phone_number, "profile": profile.name}
     trunk = _made(section, values)
     return trunk if len(section.problems) == before else None
+
+
+def _profile(section: Section, model: TrunkFields) -> Profile:
+    """Return the profile that a trunk names, and report what it lacks for it."""
+    profile = section.attempt(find_profile, model.profile) or PROFILES["generic"]
+    account = {"username": model.username, "password": model.password.get_secret_value()}
+    if missing := [key for key in profile.needs if not account[key]]:
+        section.report(f"{profile.title} needs {' and '.join(missing)}", "profile")
+    return profile
+
+
+def check_failover(section: Section, trunk: Trunk, known: Collection[str]) -> None:
+    """Report the trunks that are to take over and that do not exist."""
+    for index, name in enumerate(trunk.outbound.failover):
+        if name not in known:
+            why = f"there is no trunk {shown(name)!r}" + suggestion(name, known)
+            section.report(why, "outbound", "failover", str(index))
 
 
 def _made(section: Section, values: dict[str, Any]) -> Trunk | None:
@@ -137,7 +186,33 @@ def _values(section: Section, model: TrunkFields) -> dict[str, Any]:
     values["register"] = _register(section, model)
     values["health"] = _switched(section, model.health, HealthSettings, "health")
     values["inbound_auth"] = _inbound_auth(section, model)
+    if model.outbound is not None:
+        outbound = section.attempt(partial(OutboundSettings, **given(model.outbound)), at=("outbound",))
+        values["outbound"] = outbound or OutboundSettings()
+    if model.refer is not None:
+        values["refer"] = section.attempt(partial(ReferSettings, **given(model.refer))) or ReferSettings()
+    return values | _joined(section, model)
+
+
+def _joined(section: Section, model: TrunkFields) -> dict[str, Any]:
+    """Return what holds for calls of the trunk that are joined with others, and for their sessions."""
+    values: dict[str, Any] = {}
+    if model.session_timer is not None:
+        said = {key: value for key, value in given(model.session_timer).items() if key != "enabled"}
+        settings = partial(SessionSettings, on=model.session_timer.enabled, **said)
+        values["session"] = section.attempt(partial(_checked_session, settings)) or SessionSettings()
+    if model.headers is not None:
+        values["headers"] = section.attempt(partial(HeaderSettings, **given(model.headers))) or HeaderSettings()
+    if model.carry is not None:
+        values["carry"] = model.carry
     return values
+
+
+def _checked_session(settings: Callable[[], SessionSettings]) -> SessionSettings:
+    try:
+        return settings()
+    except LocalProtocolError as error:
+        raise LocalProtocolError(f"session_timer.{error}") from None
 
 
 def _networks(section: Section, texts: tuple[str, ...]) -> Networks:

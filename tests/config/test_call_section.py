@@ -1,3 +1,5 @@
+from pathlib import Path
+
 from sipflow.calls.settings import Settings
 from sipflow.config.call_section import LogSettings, TopModel, call_settings, log_settings
 from sipflow.config.sip_section import SipModel
@@ -11,14 +13,21 @@ def test_nothing_said_is_the_rooms_own_defaults() -> None:
 
 def test_the_settings_of_calls_come_from_three_places() -> None:
     settings = call_settings(
-        section_of("max_calls: 5\nanswer_timeout_s: 20\n"),
+        section_of("max_calls: 5\nanswer_timeout_s: 20\nkeep_digits: true\n"),
         SipModel(unknown_source="silent", user_agent="edge"),
         TopModel(drain_s=1),
     )
 
     assert settings == Settings(
-        unknown_source="silent", drain_s=1.0, max_calls=5, answer_timeout_s=20.0, user_agent="edge"
+        unknown_source="silent", drain_s=1.0, max_calls=5, answer_timeout_s=20.0, keep_digits=True, user_agent="edge"
     )
+
+
+def test_the_folder_of_sounds_starts_at_the_configuration() -> None:
+    settings = call_settings(section_of("sounds: prompts\n", folder=Path("/etc/sipflow")), SipModel(), TopModel())
+
+    assert settings is not None
+    assert settings.sounds == "/etc/sipflow/prompts"
 
 
 def test_limits_that_cannot_work_are_told() -> None:

@@ -70,3 +70,32 @@ def test_what_is_read_only_at_the_start_is_named_by_its_key_in_the_file() -> Non
 def test_a_difference_without_names_is_nothing() -> None:
     assert str(Difference()) == "nothing"
     assert not Difference()
+
+
+def test_pools_and_limits_are_told_and_need_no_restart() -> None:
+    pooled = OLD + "pools: {us: {numbers: [200]}}\nlimits: {max_calls: 5}\n"
+    other = OLD.replace("{a: {", "{a: {max_calls: 3, ").replace("200: {", "200: {max_calls: 1, ")
+    found = changes(
+        read(pooled),
+        read(other + "pools: {us: {numbers: [200], strategy: weighted}, eu: {numbers: [200]}}\n"
+             "limits: {max_calls: 6, queue: {calls: 3, wait_s: 3}, each_token: {calls_per_second: 1}}\n"),
+    )  # fmt: skip
+
+    assert found == Changes(
+        pools=Difference(added=("eu",), changed=("us",)),
+        limits=("limits", "limits.each_token", "trunks.*", "numbers.*", "limits.queue"),
+    )
+    assert str(found) == (
+        "pools: added eu, changed us; limits: changed limits limits.each_token trunks.* numbers.* limits.queue"
+    )
+
+
+def test_another_store_waits_for_a_restart_and_is_not_shown() -> None:
+    old, new = "a key of more than 32 characters, old", "a key of more than 32 characters, new"
+    found = changes(
+        read(OLD + f"store: {{url: 'sqlite:///a.db', encryption_key: '{old}'}}\n"),
+        read(OLD + f"store: {{url: 'sqlite:///b.db', encryption_key: ['{new}', '{old}'], keep_records_days: 3}}\n"),
+    )
+
+    assert found == Changes(needs_restart=("store.url", "store.encryption_key", "store.keep_records_days"))
+    assert "a key" not in str(found)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from sipflow.agents.handlers import BUILT_IN
 from sipflow.agents.spec import AgentSpec
 from sipflow.audio.wav import wav_header
+from sipflow.calls.limits import Limit, LimitSettings
 from sipflow.config.configuration import Configuration
 from sipflow.config.load import load, parse
 from sipflow.errors import ConfigError
@@ -19,6 +20,9 @@ from sipflow.net.acl import Networks
 from sipflow.net.settings import ListenAddress
 from sipflow.net.settings import Settings as SipSettings
 from sipflow.numbers.inventory import Number
+from sipflow.numbers.pool import Member, PoolSettings
+from sipflow.numbers.use import Caps
+from sipflow.trunks.outgoing import OutboundSettings
 from sipflow.trunks.settings import RegisterSettings
 from sipflow.trunks.trunk import Trunk
 
@@ -288,17 +292,23 @@ def test_the_default_configuration_is_an_echo_on_this_machine() -> None:
 
 
 def test_every_key_that_the_default_configuration_shows_in_a_comment_can_be_used(tmp_path: Path) -> None:
-    for name in ("edge.pem", "edge.key", "authorities.pem", "client.pem", "client.key", "welcome.wav"):
+    files = "edge.pem edge.key authorities.pem client.pem client.key api.pem api.key welcome.wav"
+    for name in files.split():
         (tmp_path / name).write_bytes(wav_header(0) if name.endswith(".wav") else b"")
     shown = re.compile(r"^( *)# (( *)(?:[a-z_]+|\"\+[0-9]+\"): .*|( *)[a-z]+:)$", re.MULTILINE)
     text = shown.sub(r"\1\2", DEFAULT.read_text(encoding="utf-8"))
 
     environ = {"PBX_PASSWORD": "x", "ALICE_PASSWORD": "y", "KEY_PASSPHRASE": "z"}
+    environ |= {"SIPFLOW_TOKEN": 4 * "0123456789abcdef"}
+    environ |= {"WEBHOOK_SECRET": "0123456789abcdef", "SIPFLOW_STORE_KEY": 4 * "0123456789abcdef"}
     configuration = parse(text, folder=tmp_path, environ=environ)
 
     assert sorted(configuration.trunks) == ["+12065550102", "local", "pbx"]
-    assert sorted(configuration.agents) == ["desk", "echo", "welcome"]
+    assert sorted(configuration.agents) == ["desk", "echo", "told", "welcome"]
+    assert configuration.webhooks.secret == ("0123456789abcdef",)
     assert configuration.sip.tls.certificate == str(tmp_path / "edge.pem")
+    assert configuration.api is not None
+    assert configuration.api.certificate == str(tmp_path / "api.pem")
     assert configuration.trunks["pbx"].inbound_auth is not None
 
 
@@ -375,3 +385,57 @@ agents:
         parse(text % "pbk", file="a.yaml")
 
     assert str(error.value) == "a.yaml:4: agents.ai.trunk: there is no trunk 'pbk'; did you mean pbx?"
+
+
+def test_what_takes_over_from_a_trunk_is_a_trunk_that_there_is() -> None:
+    text = """
+trunks:
+  pbx: {sip_domain: pbx.example.com, outbound: {failover: %s, identity: asserted, ring_s: 20}}
+  backup: {sip_domain: backup.example.com}
+"""
+    outbound = parse(text % "backup", file="a.yaml").trunks["pbx"].outbound
+
+    assert outbound == OutboundSettings(failover=("backup",), identity="asserted", ring_s=20.0)
+    for wrong, why in (
+        ("backpu", "outbound.failover.0: there is no trunk 'backpu'; did you mean backup?"),
+        ("pbx", "outbound.failover: it names the trunk itself"),
+        ("[backup, backup]", "outbound.failover: it names a trunk twice"),
+    ):
+        with pytest.raises(ConfigError) as error:
+            parse(text % wrong, file="a.yaml")
+        assert str(error.value) == f"a.yaml:3: trunks.pbx.{why}"
+
+
+POOLED = """
+trunks: {pbx: {sip_domain: a.example, max_calls: 30, calls_per_second: 5}}
+numbers:
+  +12065550100: {trunk: pbx, outbound_agents: sales, max_calls: 1, calls_per_second: 0.1, calls_per_day: 150}
+  +12065550101: {sip_domain: b.example, max_calls: 2}
+agents:
+  sales: {handler: echo, pool: us, max_calls: 4}
+pools:
+  us: {strategy: least_recently_used, numbers: [+12065550100, +12065550101]}
+limits: {max_calls: 500}
+"""
+
+
+def test_pools_and_limits_are_read_with_what_trunks_numbers_and_agents_say_of_their_own() -> None:
+    configuration = parse(POOLED, environ={})
+
+    assert dict(configuration.pools) == {
+        "us": PoolSettings("us", ("least_recently_used",), (Member("+12065550100"), Member("+12065550101")))
+    }
+    assert configuration.limits == LimitSettings(
+        whole=Limit(500),
+        trunks={"pbx": Limit(30, 5.0)},
+        agents={"sales": Limit(4)},
+        numbers={"+12065550100": Caps(1, 0.1, 150), "+12065550101": Caps(2)},
+    )
+    assert configuration.agents["sales"] == AgentSpec("sales", "echo", pool="us", max_calls=4)
+    assert list(configuration.trunks) == ["pbx", "+12065550101"]  # a cap alone makes no trunk
+
+
+def test_a_pool_that_is_not_there_is_told_at_the_agent_that_names_it() -> None:
+    assert refusal(POOLED.replace("pool: us", "pool: uss")) == [
+        "a.yaml:7: agents.sales.pool: there is no pool 'uss'; did you mean us?"
+    ]

@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from sipflow.config.sip_section import SipModel, sip_settings
+from sipflow.calls.stranger_settings import StrangerSettings
+from sipflow.config.sip_section import SipModel, sip_settings, stranger_settings
 from sipflow.net.settings import DnsSettings, ListenAddress, Settings, StreamSettings, TlsSettings
 from tests.config.sections import section_of, told
 
@@ -102,3 +103,25 @@ def test_a_user_agent_cannot_smuggle_a_header() -> None:
     section.validate(SipModel)
 
     assert [key for _, key, _ in told(section)] == ["user_agent"]
+
+
+def read_strangers(text: str) -> tuple[StrangerSettings | None, list[tuple[int, str, str]]]:
+    section = section_of(text)
+    model = section.validate(SipModel)
+    assert model is not None
+    return stranger_settings(section, model), told(section)
+
+
+def test_strangers_are_treated_as_the_file_says() -> None:
+    assert read_strangers("{}") == (StrangerSettings(), [])
+    assert read_strangers("strangers: {never: 10.0.0.0/8, scanners: [abc], shut_out_s: 0}") == (
+        StrangerSettings(never=("10.0.0.0/8",), scanners=("abc",), shut_out_s=0.0),
+        [],
+    )
+
+
+def test_what_is_wrong_with_strangers_is_told_where_it_stands() -> None:
+    assert read_strangers("strangers: {most_users: 0}") == (
+        None,
+        [(1, "strangers.most_users", "must be at least 1, not 0")],
+    )
