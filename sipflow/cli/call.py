@@ -95,7 +95,7 @@ async def _call(options: CallOptions) -> CallReport:
     plan = make_plan(options)
     edge = build(
         router=Router(TrunkTable(secret=os.urandom(16)), Inventory()),
-        agents=lambda _tasks: _NoAgents(),
+        agents=lambda _tasks: NoAgents(),
         net=net_settings(options),
         media=MediaSettings(port_low=20002, port_high=29998, drain_s=0.0),
         calls=CallSettings(),
@@ -108,7 +108,7 @@ async def _call(options: CallOptions) -> CallReport:
         except TransportError as error:  # no address, or none of ours can be used: there never was a call
             report.status, report.why = 503, str(error)
         finally:
-            await _say_goodbye(edge)
+            await say_goodbye(edge)
             await edge.close()
     return report
 
@@ -160,7 +160,7 @@ def _hang_up_when_told(call: OutboundCall) -> None:
 async def _talk(call: OutboundCall, options: CallOptions, writer: WavWriter | None) -> bytes:
     """Play and listen until the time is over or the far end hangs up; returns what was heard, 8 kHz s16le."""
     heard = bytearray()
-    source = str(options.play) if options.play is not None else _tone(options.tone_hz)
+    source = str(options.play) if options.play is not None else tone(options.tone_hz)
     try:
         async with asyncio.timeout(options.seconds), call.playing(source):
             if options.digits:
@@ -182,7 +182,8 @@ async def _send_digits(call: OutboundCall, digits: str) -> None:
         raise CallFailed(488, f"answered, but no digits can be sent: {error}") from None
 
 
-async def _tone(hz: int) -> AsyncIterator[bytes]:
+async def tone(hz: int) -> AsyncIterator[bytes]:
+    """Yield a tone for ever."""
     second = sine(hz, 1000, level_dbfs=_TONE_DBFS, sample_rate_hz=RATE_HZ)  # whole cycles: it joins without a click
     while True:
         yield second
@@ -190,15 +191,20 @@ async def _tone(hz: int) -> AsyncIterator[bytes]:
 
 def _measure(heard: bytes, options: CallOptions) -> float | None:
     """The level of our tone in most of what was heard: neither a stall nor the silence before it makes it weaker."""
+    return tone_level(heard, options.tone_hz) if options.play is None else None
+
+
+def tone_level(heard: bytes, tone_hz: int) -> float | None:
+    """The level in dBFS of a tone in most of what was heard, 8 kHz s16le; None where that is too short to say."""
     pieces = [heard[at : at + _PIECE_BYTES] for at in range(0, len(heard) - _PIECE_BYTES + 1, _PIECE_BYTES)]
-    if options.play is not None or len(pieces) < _FEWEST_PIECES:
+    if len(pieces) < _FEWEST_PIECES:
         return None
-    return round(median(measure_tone(piece, options.tone_hz, RATE_HZ) for piece in pieces), 1)
+    return round(median(measure_tone(piece, tone_hz, RATE_HZ) for piece in pieces), 1)
 
 
 def _finish_report(report: CallReport, call: OutboundCall) -> None:
     ending = call.ending
-    report.progress = call.progress
+    report.progress = call.provisionals
     report.media = call.statistics
     report.talk_s = call.record.talk_s
     if report.status:  # we know better than the ending: it is our own CANCEL or BYE
@@ -214,7 +220,7 @@ def _finish_report(report: CallReport, call: OutboundCall) -> None:
         report.exit_status = SILENT if call.answered else UNANSWERED
 
 
-async def _say_goodbye(edge: Edge) -> None:
+async def say_goodbye(edge: Edge) -> None:
     """Let the last BYE be answered, and the CANCEL be sent that waits for a first response; five seconds at most."""
     for _ in range(100):
         if not edge.ua.counts["dialogs"] and not edge.switchboard.calls:
@@ -222,8 +228,16 @@ async def _say_goodbye(edge: Edge) -> None:
         await asyncio.sleep(0.05)
 
 
-class _NoAgents:
+class NoAgents:
     """One who only calls out runs no agents."""
 
     def start(self, call: object, agent: str) -> None:
         """Never happens: without numbers every call in is refused before."""
+
+    def knows(self, agent: str) -> bool:  # noqa: ARG002
+        """Know nobody."""
+        return False
+
+    def ring_s(self, agent: str) -> float | None:  # noqa: ARG002
+        """Say nothing."""
+        return None

@@ -9,6 +9,10 @@ from typing import Annotated
 import typer
 
 from sipflow import __version__
+from sipflow.cli import ask_commands
+from sipflow.cli.calls import calls_app
+from sipflow.cli.edge_commands import add_to
+from sipflow.cli.tokens import token_app
 from sipflow.errors import ConfigError, LocalProtocolError, SipflowError
 
 app = typer.Typer(
@@ -19,6 +23,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+app.add_typer(calls_app, name="calls")
+app.add_typer(token_app, name="token")
 
 EXIT_CONFIG = 78  # EX_CONFIG of sysexits.h: the configuration, not the program, is at fault
 EXIT_UNAVAILABLE = 69  # EX_UNAVAILABLE: a port is taken, an address is not ours
@@ -150,3 +157,7 @@ def call(
     except SipflowError as error:
         raise _fail(error, 5) from None
     raise typer.Exit(status)
+
+
+add_to(app)
+ask_commands.add_to(app)
