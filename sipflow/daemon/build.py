@@ -6,15 +6,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from sipflow.calls.doorkeeper import Doorkeeper
+from sipflow.calls.limits import Limits
 from sipflow.calls.record import CallRecord, RecordStore
 from sipflow.calls.routes import Router
 from sipflow.calls.settings import Settings as CallSettings
+from sipflow.calls.strangers import Strangers
 from sipflow.calls.switchboard import Agents, Switchboard
 from sipflow.media.desk import MediaDesk
 from sipflow.media.settings import Settings as MediaSettings
 from sipflow.net.endpoint import Endpoint
 from sipflow.net.resolver import Resolver
 from sipflow.net.settings import Settings as NetSettings
+from sipflow.net.tracers import Tracers
 from sipflow.sip.addressing import Addressing
 from sipflow.sip.hop import Hop
 from sipflow.sip.ids import Ids
@@ -24,7 +27,10 @@ from sipflow.tasks import Tasks
 
 
 class NoRecords:
-    """Keeps nothing: the log line of each ending is the record until there is a store."""
+    """Keeps nothing: the log line of each ending is all there is."""
+
+    def started(self, record: CallRecord) -> None:
+        """Let the record go."""
 
     def save(self, record: CallRecord) -> None:
         """Let the record go."""
@@ -69,19 +75,26 @@ def build(
     media: MediaSettings,
     calls: CallSettings,
     records: RecordStore | None = None,
+    limits: Limits | None = None,
     on_flow_lost: Callable[[Hop, str], None] | None = None,
+    tracers: Tracers | None = None,
 ) -> Edge:
     """Make an edge of its settings; nothing is opened yet. Must be called in a running loop."""
     loop = asyncio.get_running_loop()
     tasks = Tasks()
     doorkeeper = Doorkeeper(router, calls, secret=os.urandom(32), clock=loop.time)
+    strangers = Strangers(calls.strangers, router, clock=loop.time, silent=calls.unknown_source == "silent")
     ua = UserAgent(
         SipSettings(
             user_agent=calls.user_agent,
             addressing=Addressing(net.advertise, dict(net.advertise_by_transport)),
+            message=True,
+            refer=True,
+            replaces=True,
         ),
         Ids(os.urandom),
         gate=doorkeeper,
+        guard=strangers.guard,
     )
     endpoint = Endpoint(
         ua,
@@ -89,6 +102,8 @@ def build(
         Resolver(net, clock=loop.time),
         on_event=lambda event: switchboard.on_event(event),  # noqa: PLW0108  (made below)
         on_flow_lost=on_flow_lost,
+        tracer=tracers,
+        admit=strangers.admit,
     )
     desk = MediaDesk(media)
     switchboard = Switchboard(
@@ -100,5 +115,8 @@ def build(
         records=records or NoRecords(),
         settings=calls,
         tasks=tasks,
+        limits=limits,
+        strangers=strangers,
     )
+    switchboard.trace = tracers.ring if tracers is not None else None
     return Edge(ua, endpoint, desk, switchboard, tasks)

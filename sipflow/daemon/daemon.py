@@ -2,41 +2,62 @@
 
 import asyncio
 import gc
-import hashlib
 import resource
 import signal
 import sys
-from collections.abc import Iterable
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import structlog
 
 from sipflow.agents.runner import Runner
-from sipflow.calls.routes import Router
+from sipflow.calls.announced import AnnouncedCalls
+from sipflow.calls.recorder import Recorder
+from sipflow.calls.routes import Router, Unread
+from sipflow.config.call_section import LogSettings
 from sipflow.config.changes import changes
 from sipflow.config.configuration import Configuration
 from sipflow.daemon.build import build
+from sipflow.daemon.created import HandlerCheck
 from sipflow.daemon.greeting import greet, health_lines
+from sipflow.daemon.live import Live, owner_in
 from sipflow.daemon.loading import load_configuration
 from sipflow.daemon.logs import set_up_logs
-from sipflow.errors import AgentError, ConfigError, TransportError
-from sipflow.numbers.inventory import Inventory
+from sipflow.daemon.notify import Notifier
+from sipflow.daemon.outgoing import Outgoing
+from sipflow.daemon.secret import secret_of
+from sipflow.daemon.services import Services
+from sipflow.daemon.storage import Storage
+from sipflow.daemon.watching import Watching
+from sipflow.errors import AgentError, ConfigError, SipflowError, StoreError, TransportError
+from sipflow.sip.addressing import join_host_port
 from sipflow.sip.hop import Hop
+from sipflow.store.directory import Directory
+from sipflow.store.entries import AgentEntry
 from sipflow.tasks import Tasks
 from sipflow.trunks.addresses import Addresses
 from sipflow.trunks.outputs import RegistrationState
 from sipflow.trunks.runner import HealthChecks, Registrations
-from sipflow.trunks.table import Owner, TrunkTable
-from sipflow.trunks.trunk import Trunk
+from sipflow.trunks.table import TrunkTable
+from sipflow.webhooks.hooks import Hooks
+from sipflow.webhooks.inbound import Steering
+from sipflow.webhooks.settings import Settings as WebhookSettings
 
 log = structlog.get_logger("sipflow.daemon")
 _GREET_WITHIN_S = 0.8  # registrations that are quick are told as registered; the greeting does not wait for slow ones
 _GREET_STEP_S = 0.05
 _SETTLED = (RegistrationState.REGISTERED, RegistrationState.FAILED, RegistrationState.REJECTED)
 _GOODBYE_S = 2.0  # for the answers to our last BYEs
+_LEAVING_S = 60.0  # at most, once the calls are over
 _FILES_WANTED = 65_536
+_PATIENCE_S = 4.0  # a call that is repeated for longer than that has waited long enough for our store
+_UNREAD = "sipflow has just started, and has not read all of its numbers yet"
+_AT_START = (  # what a reload leaves alone
+    "sip", "media", "calls", "recordings", "log", "api", "store", "webhooks", "trace",
+)  # fmt: skip
+_AGAIN_S = 5.0
 _COLLECTED_AFTER = (2_000, 10, 100)  # new objects; collections of the young; of the middle-aged before one of all
 
 
@@ -46,12 +67,17 @@ def run_daemon(file: Path) -> None:
     Raises:
         ConfigError: the configuration cannot be used.
         TransportError: a listener cannot be opened.
+        StoreError: the store cannot be used.
     """
     configuration = load_configuration(file)
-    set_up_logs(configuration.log.level, configuration.log.format)
+    _set_up_logs(configuration.log)
     _raise_file_limit()
     with asyncio.Runner(loop_factory=_new_loop) as runner:
         runner.run(Daemon(file, configuration).run())
+
+
+def _set_up_logs(settings: LogSettings) -> None:
+    set_up_logs(settings.level, settings.format, mask_numbers=settings.mask_numbers)
 
 
 def _new_loop() -> asyncio.AbstractEventLoop:
@@ -77,69 +103,168 @@ class Daemon:
 
     Attributes:
         configuration: what runs now.
+        directory: trunks, numbers and agents, the configuration's and those that the API created.
         edge: sockets, user agent, media, calls.
         registrations, health: the trunks' states.
+        storage: what is kept.
+        outgoing: limits, pools, and who places calls.
+        recorder: makes recordings.
+        watching: traces, counters, captures.
+        steering: asks inbound-call webhooks before the agents' runner gets a call.
     """
 
     def __init__(self, file: Path, configuration: Configuration) -> None:
         self._file = file
+        self._folder = file.absolute().parent
         self._stop_asked = asyncio.Event()
+        self._services: Services | None = None
+        self._fatal: SipflowError | None = None
+        self._hooks: tuple[Mapping[str, AgentEntry], dict[str, Hooks]] = ({}, {})
         self.configuration = configuration
 
     async def run(self) -> None:
-        """Start, wait for a signal, stop. Cancelling stops at once, without waiting for calls."""
+        """Start, wait for a signal, stop. Cancelling stops at once, without waiting for calls.
+
+        Raises:
+            TransportError: a listener cannot be opened, SIP's or the API's.
+            StoreError: the store cannot be used.
+        """
         await self.start()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._asked_to_stop)
-        loop.add_signal_handler(signal.SIGHUP, self.reload)
+        notifier = Notifier(self._status)
+        loop.add_signal_handler(signal.SIGHUP, notifier.around(self.reload))
         loop.add_signal_handler(signal.SIGUSR1, self._say_state)
+        notifier.ready()
         try:
             await self._greet()
             await self._stop_asked.wait()
         finally:
+            notifier.stopping(within_s=self.configuration.calls.drain_s + _LEAVING_S)
             await self.stop()
+            notifier.close()
+        if self._fatal is not None:
+            raise self._fatal
 
     async def start(self) -> None:
-        """Open the sockets, start the registrations.
+        """Open the sockets, start the registrations; then, beside the calls, the store and what needs it.
 
         Raises:
             TransportError: a listener cannot be opened.
+            StoreError: the journal of records cannot be written.
         """
         configuration = self.configuration
-        secret = _secret_of(configuration.trunks.values())
-        self._table = TrunkTable(configuration.trunks.values(), secret=secret, owner=_owner_in(configuration.numbers))
-        self._router = Router(self._table, configuration.numbers)
+        directory = self.directory = Directory(check=HandlerCheck(self._folder))
+        self._declare(configuration)
+        storage = self.storage = Storage(configuration.store, self._folder, directory)
+        secret = secret_of(configuration.trunks.values())
+        table = TrunkTable(secret=secret)
+        router = self._router = Router(table, directory.numbers)
+        table.replace(directory.trunks.values(), owner=owner_in(router))  # before the first packet comes
+        if storage.writer is not None:
+            router.unread = Unread(_UNREAD, brief=True)
+        outgoing = self.outgoing = Outgoing(configuration.limits, configuration.tolls)
+        watching = self.watching = Watching(configuration.trace, directory)
         edge = self.edge = build(
-            router=self._router,
+            router=router,
             agents=self._make_runner,
             net=configuration.sip,
             media=configuration.media,
             calls=configuration.calls,
+            records=storage.records,
+            limits=outgoing.limits,
             on_flow_lost=self._flow_lost,
+            tracers=watching.tracers,
         )
         await edge.open()
+        watching.open(edge, storage.records.on_saved)
         board, ids = edge.switchboard, edge.ua.ids
-        self.registrations = Registrations(
-            board, ids=ids, secret=secret, on_source=self._table.learn, paths=edge.endpoint
-        )
+        self.registrations = Registrations(board, ids=ids, secret=secret, on_source=table.learn, paths=edge.endpoint)
         board.on_call_failed = self.registrations.call_failed
+        if configuration.api is not None and storage.writer is not None:
+            board.announced = AnnouncedCalls(read=False)  # those of before a restart are in the store
         self.health = HealthChecks(board, ids=ids, on_recovered=self.registrations.kick)
-        self.addresses = Addresses(edge.endpoint, self._table)
+        outgoing.open(board, self.health)
+        self.addresses = Addresses(edge.endpoint, table)
         self.addresses.start()
-        self._apply_trunks(configuration)
+        self.live = Live(
+            directory=directory,
+            folder=self._folder,
+            configuration=configuration,
+            table=table,
+            router=router,
+            runner=self._runner,
+            outgoing=outgoing,
+            registrations=self.registrations,
+            health=self.health,
+            addresses=self.addresses,
+        )
+        self.live.apply()
+        directory.on_change = self.live.changed
         _spare_the_collector()
+        edge.tasks.spawn(self._open_the_rest(), name="store and API")
 
-    def _make_runner(self, tasks: Tasks) -> Runner:
-        self._runner = Runner(tasks, answer_timeout_s=self.configuration.calls.answer_timeout_s)
-        self._runner.apply(self.configuration.agents.values())
-        return self._runner
+    def _declare(self, configuration: Configuration) -> None:
+        self.directory.declare(
+            trunks=configuration.trunks,
+            numbers=configuration.numbers,
+            agents=[(spec.name, spec.handler, spec.options, spec.fields) for spec in configuration.agents.values()],
+            where=self._file.name,
+        )
 
-    def _apply_trunks(self, configuration: Configuration) -> None:
-        trunks = list(configuration.trunks.values())
-        self.registrations.apply(trunks)
-        self.health.apply(trunks)
-        self.addresses.apply(trunks)
+    def _make_runner(self, tasks: Tasks) -> Steering:
+        self.recorder = Recorder(self.configuration.recordings, tasks)
+        answer_timeout_s = self.configuration.calls.answer_timeout_s
+        self._runner = Runner(tasks, answer_timeout_s=answer_timeout_s, recorder=self.recorder)
+        its = self.configuration.webhooks
+        settings = WebhookSettings(**{each.name: getattr(its, each.name) for each in fields(its)})
+        self.steering = Steering(self._runner, settings, hooks=self.hooks_of, tasks=tasks)
+        return self.steering
+
+    def hooks_of(self, agent: str) -> Hooks:
+        """Return the webhooks of an agent; without a store there are none."""
+        agents = self.directory.agents  # another mapping after each change
+        if agents is not self._hooks[0]:
+            self._hooks = (agents, {})
+        known = self._hooks[1].get(agent)  # asked for with every event of every call
+        if known is None:
+            found = agents.get(agent)
+            known = Hooks.of(found.fields) if found is not None and self.storage.writer is not None else Hooks()
+            if found is not None:
+                self._hooks[1][agent] = known
+        return known
+
+    async def _open_the_rest(self) -> None:
+        """Open the store and what needs it, while calls are taken with what the configuration declares."""
+        patience = asyncio.get_running_loop().call_later(_PATIENCE_S, self._be_frank)
+        try:
+            database = await self.storage.open()
+        finally:
+            patience.cancel()
+        self._router.unread = None
+        if database is None:
+            return
+        while not self._stop_asked.is_set():
+            services = Services(self, database)
+            try:
+                await services.open()
+            except SipflowError as error:
+                await services.close()
+                if not isinstance(error, StoreError):
+                    self._fatal = error
+                    self._stop_asked.set()
+                    return
+                log.error("what needs the store cannot be opened; it is tried again", why=str(error))
+                await asyncio.sleep(_AGAIN_S)
+            else:
+                self._services = services
+                _spare_the_collector()
+                return
+
+    def _be_frank(self) -> None:
+        """Say that the store is not there, to those whose numbers may be in it; so far they were left to try again."""
+        self._router.unread = Unread(_UNREAD, brief=False)
 
     def _flow_lost(self, hop: Hop, why: str) -> None:
         self.registrations.flow_lost(hop, why)
@@ -154,7 +279,27 @@ class Daemon:
 
     def _greeting(self) -> list[str]:
         now = asyncio.get_running_loop().time()
-        return greet(self.configuration, self.edge.endpoint.listening, self.registrations.states(), now=now)
+        there = replace(self.configuration, trunks=self.directory.trunks, numbers=self.directory.numbers)
+        states = self.registrations.states()
+        return greet(there, self.edge.endpoint.listening, states, now=now, more=self._beside())
+
+    def _beside(self) -> list[str]:
+        """Say what there is beside SIP."""
+        api, storage = self.configuration.api, self.storage
+        lines = [f"store {storage.place}" + (f": {storage.trouble}" if storage.trouble else "")]
+        if api is not None:
+            scheme = "https" if api.certificate else "http"
+            where = f"{scheme}://{join_host_port(api.host, api.port)}"
+            open_ = self._services is not None and self._services.url
+            lines.append(f"API {open_}" if open_ else f"API {where}, in a moment")
+        return lines
+
+    def _status(self) -> str:
+        """Say in a line how everything is, for `systemctl status`."""
+        states = [each.state for each in self.registrations.states()]
+        there = f", {states.count(RegistrationState.REGISTERED)} of {len(states)} trunks registered" if states else ""
+        calls = len(self.edge.switchboard.calls)
+        return ("going down: " if self._stop_asked.is_set() else "") + f"{calls} calls{there}"
 
     def _say_state(self) -> None:
         """Say how everything is, for whoever sends SIGUSR1."""
@@ -171,22 +316,24 @@ class Daemon:
 
     def reload(self) -> None:
         """Read the file again. What is wrong in it is logged, and everything goes on as it was."""
+        started = self.configuration
         try:
             fresh = load_configuration(self._file)
-            self._runner.apply(fresh.agents.values())
+            self._use(fresh)
         except (ConfigError, AgentError) as error:
+            self._use(started)
             log.error("the configuration was not reloaded: it cannot be used as written", why=str(error))
             return
-        found = changes(self.configuration, fresh)
+        found = changes(started, fresh)
         # What is read at start only stays as it was, so that the next reload still says what waits for a restart.
-        started = self.configuration
-        fresh = replace(fresh, sip=started.sip, media=started.media, calls=started.calls, log=started.log)
-        self._table.replace(fresh.trunks.values(), owner=_owner_in(fresh.numbers))
-        self._router.numbers = fresh.numbers
-        self.configuration = fresh
-        self._apply_trunks(fresh)
+        self.configuration = replace(fresh, **{name: getattr(started, name) for name in _AT_START})
         self.edge.tasks.spawn(self._reload_certificates(), name="reload of certificates")
         log.info("configuration reloaded", changes=str(found))
+
+    def _use(self, configuration: Configuration) -> None:
+        self._declare(configuration)
+        self.live.configuration = configuration
+        self.live.apply()
 
     async def _reload_certificates(self) -> None:
         try:
@@ -207,10 +354,15 @@ class Daemon:
         log.info("going down", calls=len(edge.switchboard.calls))
         await edge.switchboard.drain(self.configuration.calls.drain_s)
         await self._say_goodbye()
+        await self.outgoing.close()
+        if self._services is not None:
+            await self._services.close()
         await self.health.stop()
         await self.addresses.stop()
         await self.registrations.stop()
         await edge.close()
+        self.watching.close()
+        await self.storage.close()
         log.info("down")
 
     async def _say_goodbye(self) -> None:
@@ -230,22 +382,3 @@ def _spare_the_collector() -> None:
     gc.collect()
     gc.freeze()  # what is loaded now lives as long as the process
     gc.set_threshold(*_COLLECTED_AFTER)
-
-
-def _secret_of(trunks: Iterable[Trunk]) -> bytes:
-    """Key of the tokens in our Contacts: the same after a restart, and only we know it, for it is made of passwords.
-
-    So a binding that a killed process left behind still tells its trunk.
-    """
-    digest = hashlib.sha256(b"sipflow registration tokens")
-    for trunk in sorted(trunks, key=lambda trunk: trunk.name):
-        digest.update(repr((trunk.name, trunk.username, trunk.password)).encode())
-    return digest.digest()
-
-
-def _owner_in(numbers: Inventory) -> Owner:
-    def owner(dialled: str, region: str | None) -> str | None:
-        found = numbers.lookup(dialled, region=region).number
-        return found.trunk if found is not None else None
-
-    return owner

@@ -10,6 +10,7 @@ from sipflow.net.settings import ListenAddress
 from sipflow.numbers.inventory import Number
 from sipflow.sip.addressing import join_host_port
 from sipflow.trunks.outputs import RegistrationState
+from sipflow.trunks.profiles.catalogue import find_profile
 from sipflow.trunks.runner import HealthStatus, RegistrationStatus
 from sipflow.trunks.trunk import Trunk
 
@@ -20,7 +21,7 @@ _ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  (where a caller on t
 def describe(configuration: Configuration) -> list[str]:
     """Say what a configuration means, before anything runs; for `sipflow check`."""
     lines = [f"listens on {', '.join(str(address) for address in configuration.sip.listen)}"]
-    lines += _some([_trunk_line(trunk) for trunk in configuration.trunks.values()], "trunks")
+    lines += _some([_trunk_line(trunk) + _profile_line(trunk) for trunk in configuration.trunks.values()], "trunks")
     lines += _some([_number_line(number) for number in configuration.numbers], "numbers")
     return lines
 
@@ -31,6 +32,7 @@ def greet(
     states: Iterable[RegistrationStatus],
     *,
     now: float,
+    more: Sequence[str] = (),
 ) -> list[str]:
     """Say what runs.
 
@@ -39,6 +41,7 @@ def greet(
         listening: the listeners with their real ports.
         states: of every trunk that registers.
         now: monotonic seconds, as in `states`.
+        more: what there is beside, a line each.
     """
     registered = {state.trunk: _state_line(state, now) for state in states}
     lines = [f"sipflow {__version__} is ready"]
@@ -46,6 +49,7 @@ def greet(
     trunks = configuration.trunks.values()
     lines += ["  " + line for line in _some([_trunk_line(t, registered.get(t.name, "")) for t in trunks], "trunks")]
     lines += ["  " + line for line in _some([_number_line(number) for number in configuration.numbers], "numbers")]
+    lines += ["  " + line for line in more]
     lines += ["  " + line for line in _how_to_call(configuration, listening)]
     return lines
 
@@ -61,6 +65,22 @@ def _trunk_line(trunk: Trunk, state: str = "") -> str:
         return f"trunk {trunk.name}: {state or 'registers at ' + str(trunk.destination)}"
     takes = f"takes calls from {trunk.accept_from}" if trunk.accept_from else f"takes calls from {trunk.destination}"
     return f"trunk {trunk.name}: {takes}"
+
+
+def _profile_line(trunk: Trunk) -> str:
+    profile = find_profile(trunk.profile)
+    if not profile.settings:
+        return "" if profile.name == "generic" else f"\n  profile {profile.name} ({profile.title})"
+    own = set(profile.overridden(trunk))
+    kept = [f"{key}: {_plain(value)}" for key, value in profile.settings.items() if key not in own]
+    text = f"\n  profile {profile.name} ({profile.title}): {', '.join(kept) or 'nothing of it'}"
+    return text + (f"; otherwise here: {', '.join(sorted(own))}" if own else "")
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return " ".join(value) if isinstance(value, tuple) else f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _state_line(state: RegistrationStatus, now: float) -> str:

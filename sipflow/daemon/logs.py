@@ -6,18 +6,23 @@ from typing import Any, TextIO
 
 import structlog
 
+from sipflow.daemon import log_masks
+
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 _CALL_KEYS = ("call", "trunk")  # shown first, so that one call's lines can be picked out by eye
 _OF_SEVERAL_LINES = frozenset({"exception", "message"})
 _INDENT = "    "
 
 
-def set_up_logs(level: str = "info", form: str = "auto", *, stream: TextIO | None = None) -> None:
+def set_up_logs(
+    level: str = "info", form: str = "auto", *, mask_numbers: bool = False, stream: TextIO | None = None
+) -> None:
     """Send every log line to `stream` (standard error).
 
     Args:
         level: debug, info, warning or error; debug shows every SIP message, secrets masked.
         form: console, json, or auto: console where a person is watching.
+        mask_numbers: whether the middle of telephone numbers is hidden, and digits are hidden altogether.
         stream: for tests.
     """
     out = stream if stream is not None else sys.stderr
@@ -27,6 +32,7 @@ def set_up_logs(level: str = "info", form: str = "auto", *, stream: TextIO | Non
         structlog.processors.add_log_level,
         structlog.processors.format_exc_info,
         _printable,
+        *([log_masks.mask_numbers] if mask_numbers else []),
         structlog.processors.TimeStamper(fmt="iso", utc=True) if json else structlog.processors.TimeStamper("%H:%M:%S"),
         structlog.processors.JSONRenderer() if json else _Console(colors=out.isatty()),
     ]

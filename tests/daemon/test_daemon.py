@@ -34,7 +34,8 @@ def test_greeting_comes_within_a_second_and_says_all(tmp_path: Path) -> None:
     assert re.fullmatch(rf"  trunk good: registered at udp:127\.0\.0\.1:{registrar.port} for 1[12][0-9] s", greeting[3])
     assert re.fullmatch(r"  trunk dead: .*refused.*, next try in [0-9]+ s", greeting[4])
     assert greeting[5] == f"  number {ANSWERED} -> agent echo"
-    assert f"call sip:{ANSWERED}@127.0.0.1:{daemon.port}   (or any softphone)" in greeting[6]
+    assert greeting[6] == f"  store {tmp_path / 'sipflow.db'}"
+    assert f"call sip:{ANSWERED}@127.0.0.1:{daemon.port}   (or any softphone)" in greeting[7]
     assert any(text.startswith("REGISTER") and "expires=0" in text for text in registrar.heard[-2:])
 
 
@@ -123,7 +124,7 @@ def test_state_is_said_when_asked(tmp_path: Path) -> None:
 def test_term_waits_for_the_live_call_and_takes_no_other(tmp_path: Path) -> None:
     with (
         Daemon(tmp_path, drain_s=60) as daemon,
-        Caller(tmp_path / "live.log", daemon.uri(), "--seconds", "3") as live,
+        Caller(tmp_path / "live.log", daemon.uri(), "--seconds", "8") as live,
     ):
         daemon.wait_said("^call in")
         daemon.program.signal(signal.SIGTERM)

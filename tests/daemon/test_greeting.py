@@ -125,3 +125,19 @@ def test_health_of_far_ends_is_told_in_words() -> None:
 
     assert health_lines([up, down]) == ["trunk a: far end up, answered in 12 ms", "trunk b: far end down (no answer)"]
     assert health_lines([]) == []
+
+
+def test_check_tells_what_a_profile_brings_and_what_the_file_has_otherwise() -> None:
+    text = """
+trunks:
+  plain: {sip_domain: a.example}
+  carrier: {profile: twilio, sip_domain: a.pstn.twilio.com, codecs: PCMA}
+  voice: {profile: 3cx, sip_domain: pbx.example.com}
+"""
+    assert describe(parse(text))[1:-1] == [
+        "trunk plain: takes calls from sip:a.example",
+        "trunk carrier: takes calls from sip:a.pstn.twilio.com\n"
+        "  profile twilio (Twilio Elastic SIP Trunking): register: false, outbound.number_format: e164, "
+        "outbound.caller_format: e164; otherwise here: codecs",
+        "trunk voice: takes calls from sip:pbx.example.com\n  profile 3cx (3CX)",
+    ]

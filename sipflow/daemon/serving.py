@@ -1,0 +1,90 @@
+"""Puts the API together. Loaded late, for its libraries take half a second."""
+
+from typing import TYPE_CHECKING
+
+from sipflow.api.app import create_app
+from sipflow.api.auth import Door
+from sipflow.api.context import Context
+from sipflow.api.server import ApiServer
+from sipflow.api.settings import Settings
+from sipflow.config.api_section import ApiSettings
+from sipflow.daemon.desk import open_desk
+from sipflow.daemon.explaining import live_explainer
+from sipflow.daemon.pooling import Pooling
+from sipflow.sip.addressing import join_host_port, split_host_port
+from sipflow.store.database import Database
+from sipflow.store.tokens import Tokens
+
+if TYPE_CHECKING:
+    from sipflow.daemon.daemon import Daemon
+    from sipflow.webhooks.service import Webhooks
+
+_ANY = ("0.0.0.0", "::")  # noqa: S104  (compared, not listened on)
+
+
+async def open_api(
+    daemon: "Daemon",
+    settings: ApiSettings,
+    database: Database,
+    pooling: Pooling | None = None,
+    webhooks: "Webhooks | None" = None,
+) -> ApiServer:
+    """Open the API of a daemon.
+
+    Args:
+        daemon: whose.
+        settings: of the API.
+        database: the open store.
+        pooling: the stored part of pools.
+        webhooks: sends deliveries once more.
+
+    Raises:
+        TransportError: its address cannot be had, or its certificate cannot be used.
+        StoreError: the store cannot be read.
+    """
+    its = Settings(**{name: getattr(settings, name) for name in settings.__slots__})
+    context = await _context(daemon, its, database)
+    context.pools = pooling.desk if pooling is not None else None
+    context.webhooks = webhooks
+    context.traces = daemon.watching.traces()
+    context.measures = daemon.watching.measures(daemon, webhooks)
+    server = ApiServer(create_app(context, Door(Tokens(database), its.tokens)), its)
+    if context.calls is not None:
+        server.on_closing = context.calls.events.close  # streams end by themselves
+    await server.start()
+    return server
+
+
+async def _context(daemon: "Daemon", settings: Settings, database: Database) -> Context:
+    writer = daemon.storage.writer
+    assert writer is not None  # there is a database
+    desk = await open_desk(
+        switchboard=daemon.edge.switchboard,
+        originator=daemon.outgoing.originator,
+        database=database,
+        recorder=daemon.recorder,
+        flush=writer.flush,
+        sounds=daemon.configuration.calls.sounds,
+    )
+    return Context(
+        directory=daemon.directory,
+        database=database,
+        registration=daemon.live.registration_of,
+        origination_uri=_origination_uri(daemon),
+        calls=desk,
+        settings=settings,
+        explainer=live_explainer(daemon),
+    )
+
+
+def _origination_uri(daemon: "Daemon") -> str:
+    """Where trunks send their calls: what is advertised, or the first listener that has an address."""
+    advertised = daemon.configuration.sip.advertise
+    listening = daemon.edge.endpoint.listening
+    if advertised:
+        host, port = split_host_port(advertised)
+        return f"sip:{join_host_port(host, port or (listening[0].port if listening else 5060))}"
+    for address in listening:
+        if address.host not in _ANY:
+            return f"sip:{join_host_port(address.host, address.port)}"
+    return ""
