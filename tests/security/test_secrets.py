@@ -1,0 +1,138 @@
+"""No secret of a configuration stands in anything that a daemon says, writes or sends."""
+
+import asyncio
+import json
+import re
+import socket
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tests.daemon.api_client import TOKEN, Api
+from tests.daemon.registrar import Registrar
+from tests.interop.daemon import ANSWERED, Daemon, call
+from tests.security.peers import SDP, sip
+from tests.webhooks.receiver import Receiver
+
+SECRETS = {
+    "trunk": "pw-trunk-5kq2x",
+    "inbound": "pw-inbound-8zr4m",
+    "number": "pw-number-3hv9t",
+    "agent": "key-agent-7wd1n",
+    "webhook": "secret-webhook-2jf6b-long-enough",
+    "api": TOKEN,
+}
+
+
+def sections(registrar: Registrar, receiver: Receiver) -> dict[str, Any]:
+    proxy = f"127.0.0.1:{registrar.port}"
+    account = {"sip_domain": "pbx.example.com", "outbound_proxy": proxy, "username": "2001"}
+    guarded = {"username": "desk", "password": SECRETS["inbound"], "enabled": True}
+    return {
+        "log": {"level": "debug", "format": "json"},
+        "trunks": {
+            "local": {"accept_from": ["127.0.0.1"]},
+            "pbx": {**account, "password": SECRETS["trunk"]},
+            "guarded": {"accept_from": ["127.0.0.2"], "authenticate_inbound": guarded},
+        },
+        "numbers": {
+            ANSWERED: {"trunk": "local", "inbound_agent": "desk"},
+            "+12065550177": {**account, "username": "2002", "password": SECRETS["number"], "inbound_agent": "broken"},
+        },
+        "agents": {
+            "desk": {"handler": "echo", "external_webhook_url": receiver.url("/calls")},
+            "broken": {"handler": "tests.daemon.agents:forget", "api_key": SECRETS["agent"]},
+        },
+        "webhooks": {"secret": SECRETS["webhook"], "allow_networks": "127.0.0.1/32", "allow_http": True},
+    }
+
+
+def knock(daemon: Daemon, host: str, data: bytes) -> bytes:
+    """Send one request from an address of this machine, and give the answer."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.bind((host, 0))
+        sock.settimeout(10)
+        sock.sendto(data, ("127.0.0.1", daemon.port))
+        return sock.recv(65535)
+
+
+def refusals(daemon: Daemon) -> list[bytes]:
+    """What strangers, and callers whose proof is wrong, are told."""
+    proof = 'Digest username="desk", realm="x", nonce="n", uri="sip:x", response="0"'
+    return [
+        knock(daemon, "127.0.0.66", sip(source="127.0.0.66", body=SDP)),
+        knock(daemon, "127.0.0.2", sip(source="127.0.0.2", body=SDP)),
+        knock(daemon, "127.0.0.2", sip(source="127.0.0.2", body=SDP, Authorization=proof)),
+    ]
+
+
+def everything_of(api: Api) -> list[str]:
+    """Every answer of the API to a GET, and what it says of a wrong request."""
+    assert api._client is not None
+    client = api._client
+    base = str(client.base_url).removesuffix("/v2/")
+    document = client.get(f"{base}/v2/openapi.json").json()
+    calls = client.get("/calls").json()
+    call_id = _first_id(calls)
+    names = {"model_id": "desk", "agent_id": "desk", "mobile_number_slug": ANSWERED, "call_id": call_id, "name": "pbx"}
+    found = [json.dumps(calls)]
+    for path, operations in document.get("paths", {}).items():
+        if "get" not in operations or path.endswith(("/stream", "/v2/events")):
+            continue  # those that do not end
+        filled = re.sub(r"{(\w+)}", lambda found: names.get(found[1], found[1]), path)
+        answer = client.get(f"{base}{filled}", timeout=10)
+        found.append(answer.text + str(answer.headers))
+    wrong = client.post("/assistants", json={"type": 3})
+    return [*found, wrong.text, httpx.get(f"{base}/v2/numbers", headers={"Authorization": "Bearer x"}).text]
+
+
+def _first_id(calls: dict[str, Any]) -> str:
+    listed = calls.get("response", calls).get("calls") or calls.get("response", calls).get("items") or [{}]
+    return str(listed[0].get("call_id") or listed[0].get("id") or "none")
+
+
+def written(folder: Path) -> list[str]:
+    """What the caller's program said, and what the daemon keeps: the database, its log, its journal."""
+    files = [*folder.glob("call-*.log"), *(file for file in folder.glob("sipflow.db*") if file.suffix != ".key")]
+    return [file.read_bytes().decode("latin-1") for file in files]
+
+
+async def test_no_secret_of_the_configuration_is_in_any_output(tmp_path: Path) -> None:
+    async with Receiver() as receiver:
+        with Registrar() as registrar:
+            api = Api()
+            daemon = Daemon(tmp_path, api=api.section, **sections(registrar, receiver))
+            with daemon:
+                await asyncio.to_thread(api.wait, daemon)
+                report = await asyncio.to_thread(call, tmp_path, daemon.uri(), "--seconds", "0.3", "--verbose")
+                answers = await asyncio.to_thread(refusals, daemon)
+                await receiver.requests(1, "/calls")
+                state = await asyncio.to_thread(daemon.state)
+                good = daemon.file.read_text(encoding="utf-8")
+                daemon.file.write_text(good.replace("handler: echo", "handler: ecko") + "trunks: 5\n", encoding="utf-8")
+                await asyncio.to_thread(daemon.reload)
+                with api:
+                    said = await asyncio.to_thread(everything_of, api)
+            told = [got.body.decode() + str(got.headers) for got in receiver.got]
+            sent = [*registrar.heard, daemon.program.output]
+    outputs = [
+        *sent,
+        *told,
+        *said,
+        *written(tmp_path),
+        state,
+        json.dumps(report.report),
+        *(a.decode() for a in answers),
+    ]
+
+    assert report.status == 200
+    assert len(said) > 20
+    assert any("Digest" in each for each in registrar.heard)
+    leaks = [
+        (name, each[max(0, each.find(secret) - 80) :][:200])
+        for name, secret in SECRETS.items()
+        for each in outputs
+        if secret in each
+    ]
+    assert leaks == []
