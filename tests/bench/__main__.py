@@ -5,7 +5,22 @@ import resource
 import sys
 from collections.abc import Callable, Iterator
 
-from tests.bench import media, memory, quality, signalling, startup, stream, trunks
+from tests.bench import (
+    answering,
+    api,
+    bridge,
+    media,
+    memory,
+    orders,
+    pools,
+    quality,
+    signalling,
+    startup,
+    store,
+    storm,
+    stream,
+    trunks,
+)
 from tests.bench.programs import DRIVING, MEASURED, MissingProgram
 from tests.bench.report import Line, show
 
@@ -14,10 +29,18 @@ FIGURES: dict[str, tuple[str, Callable[[], Iterator[Line]]]] = {
     "signalling": ("Signalling: calls that ring, are answered and end", signalling.run),
     "media": ("Media: echo calls of G.711, 20 ms, each time for 20 s", media.run),
     "quality": ("Quality: speech through the whole path", quality.run),
+    "answering": ("Who answered: a person, a voicemail box or a phone menu", answering.run),
     "stream": ("WebSocket: 500 calls to a bot in Twilio's dialect, for 20 s", stream.run),
+    "pools": ("Pools: 10,000 numbers to choose from", pools.run),
     "trunks": ("Trunks: 1,000 that register", trunks.run),
+    "api": ("API: reads and writes over HTTP, for 10 s on each database", api.run),
+    "orders": ("Orders: calls asked for over HTTP, 200 a second", orders.run),
+    "bridge": ("Bridge: two legs joined, signalling and 500 relayed calls", bridge.run),
+    "store": ("Store: what records cost", store.run),
+    "storm": ("Storm: 50 calls/s for 5 minutes, transferred, held and cancelled", storm.run),
     "memory": ("Memory: 20,000 calls in one process", memory.run),
 }
+LONG = frozenset({"storm"})  # five minutes: only if it is asked for, or by `make load`
 
 
 def main(wanted: list[str]) -> int:
@@ -29,7 +52,7 @@ def main(wanted: list[str]) -> int:
     _raise_file_limit()
     print(f"Python {sys.version.split()[0]}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} before we began;")
     print(f"what is measured runs on core {MEASURED}, what drives it on core {DRIVING}. CPU is user and system time.\n")
-    for name in wanted or FIGURES:
+    for name in wanted or (name for name in FIGURES if name not in LONG):
         title, run = FIGURES[name]
         try:
             show(title, run())

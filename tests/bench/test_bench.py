@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench import media, memory, signalling, startup, stream, trunks
+from tests.bench import api, bridge, media, memory, orders, pools, signalling, startup, store, stream, trunks
 from tests.bench.__main__ import FIGURES, main
 from tests.bench.peers import kamailio
 from tests.bench.programs import MissingProgram, find
@@ -55,6 +55,44 @@ def test_media_comes_back_in_every_call() -> None:
     assert found["packets from sipflow that were lost"] == "0"
 
 
+def test_a_bridge_has_two_legs_and_packets_cross_it_with_the_time_that_they_took(tmp_path: Path) -> None:
+    needs("sipp", "sip-tester")
+    with bridge.two_legs(tmp_path) as ours:
+        one = signalling.Candidate("sipflow", *ours)
+        signalling.measure([one], tmp_path, signalling.Load(calls=10, rate=50, turns=1))
+    found = values(bridge.media(calls=3, seconds=0.4, settle_s=0.2))
+
+    assert [(turn.successful, turn.failed) for turn in one.went] == [(10, 0)]
+    assert (found["3 joined calls of G.711: up"], found["packets lost of 120"]) == ("3", "0")
+    assert (found["ends that heard nothing"], found["calls left afterwards"]) == ("0", "0")
+    assert found["a packet's way through, half of them within"].endswith(" ms")
+
+
+def test_calls_cost_little_more_with_the_store() -> None:
+    needs("sipp", "sip-tester")
+    found = values(store.run(signalling.Load(calls=5, rate=50, turns=1)))
+
+    assert found["failed calls"] == "0"
+    assert found["CPU per call without it, at 50 calls/s"].endswith(" ms")
+
+
+def test_calls_are_ordered_with_and_without_a_key() -> None:
+    needs("sipp", "sip-tester")
+    found = values(orders.run(orders.Load(rate=20, seconds=0.5, connections=2)))
+
+    assert found["orders refused of 10 at 20 a second, without Idempotency-Key"] == "0"
+    assert found["orders refused of 10 at 20 a second, with Idempotency-Key"] == "0"
+    assert found["calls that did not end"] == "0"
+
+
+def test_requests_are_answered_by_the_api_on_both_databases() -> None:
+    found = values(api.run(api.Load(rate=20, seconds=0.5, connections=2)))
+
+    assert found["SQLite: requests that failed, at 20 a second"] == "0"
+    assert found.get("PostgreSQL: requests that failed, at 20 a second", "0") == "0"
+    assert found["SQLite: CPU per request"].endswith(" ms")
+
+
 def test_audio_goes_to_a_bot_over_a_websocket_and_back() -> None:
     found = values(stream.run(stream.Load(calls=3, seconds=0.4)))
 
@@ -67,6 +105,14 @@ def test_trunks_register_with_a_digest() -> None:
     found = values(trunks.run(trunks.Load(trunks=3)))
 
     assert found["trunks registered of 3"] == "3"
+
+
+def test_every_strategy_of_pools_looks_at_a_handful_of_numbers() -> None:
+    lines = list(pools.run(numbers=1000, calls=30))
+    looks = [int(line.value) for line in lines if line.what.endswith("looked at for one choice")]
+
+    assert len(lines) == 3 * 14
+    assert max(looks) <= 5
 
 
 def test_startup_ends_at_the_greeting() -> None:

@@ -1,0 +1,125 @@
+"""Two calls joined: what signalling costs beside Kamailio's relay and Sippy's B2BUA, and how packets cross."""
+
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.bench import peers, sipp
+from tests.bench.edge import Edge
+from tests.bench.programs import DRIVING, MissingProgram, Program, wait_for_port
+from tests.bench.report import Line, at_most, exactly
+from tests.bench.signalling import Candidate, Load, measure
+from tests.interop.free_ports import free_sip_port
+
+_AIM_MS = 1.8
+_AIM_DELAY_MS = 2.0
+_SETTLE_S = 2.0
+_PATIENCE_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class BridgeLoad:
+    """How much crosses.
+
+    Attributes:
+        signalling: SIPp's calls, from one SIPp through the edge to another.
+        calls: joined calls whose packets are relayed.
+        seconds: how long they talk.
+    """
+
+    signalling: Load = field(default_factory=Load)
+    calls: int = 500
+    seconds: float = 15.0
+
+
+def run(load: BridgeLoad | None = None) -> Iterator[Line]:
+    """Measure signalling, then media.
+
+    Raises:
+        MissingProgram: SIPp is not installed.
+    """
+    load = load or BridgeLoad()
+    yield from _signalling(load.signalling)
+    yield from media(load.calls, load.seconds)
+
+
+@contextmanager
+def two_legs(folder: Path) -> Iterator[tuple[Program, int]]:
+    """Run sipflow between two SIPps; gives the program and its port.
+
+    Raises:
+        MissingProgram: SIPp is not installed.
+    """
+    callee = free_sip_port()
+    with sipp.answering(folder, callee) as answering:
+        wait_for_port(answering, callee)
+        with Edge(folder, agents=_endpoint(callee)) as running:
+            yield running.program, running.port
+
+
+def _endpoint(port: int) -> dict[str, object]:
+    return {"bench": {"handler": "sip_endpoint", "uri": f"sip:desk@127.0.0.1:{port}"}}
+
+
+def _signalling(load: Load) -> Iterator[Line]:
+    with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
+        folder = Path(name)
+        ours = Candidate("sipflow", *stack.enter_context(two_legs(folder)))
+        others: list[Candidate] = []
+        for title, server, share in (
+            ("Sippy, B2BUA", peers.sippy, 0.25),
+            ("Kamailio, stateful relay with one worker", peers.kamailio, 1.0),
+        ):
+            try:
+                others.append(Candidate(title, *stack.enter_context(server(folder)), share))
+            except MissingProgram as error:
+                yield Line(title, "-", f"left out: {error}")
+        measure([ours, *others], folder, load)
+    yield at_most(f"sipflow: CPU per call of two legs at {load.rate} calls/s", ours.cost_ms, _AIM_MS, "ms")
+    yield Line("  in each turn", " ".join(f"{cost:.2f}" for cost in ours.costs_ms))
+    yield exactly("  failed calls", sum(turn.failed for turn in ours.went), 0)
+    yield exactly("  retransmissions", sum(turn.retransmissions for turn in ours.went), 0)
+    for other in others:
+        yield Line(f"{other.name}: at {load.rate * other.share:g} calls/s", f"{other.cost_ms:.2f} ms")
+        yield Line("  sipflow costs, compared with that", f"{ours.cost_ms / other.cost_ms:.2f}")
+
+
+def media(calls: int, seconds: float, *, settle_s: float = _SETTLE_S) -> Iterator[Line]:
+    """Have so many joined calls talk, both sides all the time."""
+    command = [sys.executable, "-m", "tests.bench.both_ends"]
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        ends = stack.enter_context(Program("both-ends", command, folder, core=DRIVING, talks=True))
+        edge = stack.enter_context(Edge(folder, agents=_endpoint(int(ends.read()))))
+        up = _ask(ends, f"{edge.port}\ncall {calls}")["up"]
+        yield exactly(f"{calls} joined calls of G.711: up", up, calls)
+        _ask(ends, f"talk {settle_s}")
+        yield from _talk(edge, ends, seconds)
+        _ask(ends, "hangup")
+        left = edge.wait_until(lambda now: not now["calls"] and not now["lent"], timeout_s=_PATIENCE_S)
+        yield exactly("  calls left afterwards", 0 if left is not None else edge.figures()["calls"], 0)
+
+
+def _talk(edge: Edge, ends: Program, seconds: float) -> Iterator[Line]:
+    cpu_s, begun = edge.program.cpu_s, time.monotonic()
+    heard = _ask(ends, f"talk {seconds}")
+    cpu_s, took_s = edge.program.cpu_s - cpu_s, time.monotonic() - begun
+    yield exactly(f"  packets lost of {heard['sent']:.0f}", heard["sent"] - heard["received"], 0)
+    yield exactly("  ends that heard nothing", heard["silent"], 0)
+    yield Line("  CPU per relayed packet", f"{1e6 * cpu_s / max(heard['received'], 1):.1f} us")
+    yield Line("  share of one core", f"{100 * cpu_s / took_s:.0f} %")
+    yield Line("  a packet's way through, half of them within", f"{heard['p50_ms']:.2f} ms")
+    yield at_most("  99 of 100 within", heard["p99_ms"], _AIM_DELAY_MS, "ms")
+    yield Line("  999 of 1000 within", f"{heard['p99.9_ms']:.2f} ms")
+    yield Line("  the slowest", f"{heard['p100_ms']:.1f} ms")
+    yield Line("  what drives it was late by at most", f"{heard['late_ms']:.1f} ms")
+
+
+def _ask(ends: Program, what: str) -> dict[str, float]:
+    answer: dict[str, float] = json.loads(ends.ask(what))
+    return answer
