@@ -20,7 +20,7 @@ PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-input
 # $(call checked,what it is,command): one line when it is well, the command's own output when it is not.
 checked = if out=$$($(2) 2>&1); then echo "ok: $(1)"; else echo "not ok: $(1)"; echo "$$out"; failed=1; fi
 
-.PHONY: help run setup test-tools pipecat livekit test check scenarios bench clean
+.PHONY: help run setup test-tools pipecat livekit test check scenarios bench load docs clean
 .DEFAULT_GOAL := help
 
 help:
@@ -29,6 +29,8 @@ help:
 	@echo "make check       lint, format, types, imports between rooms, house rules"
 	@echo "make scenarios   the SIPp scenarios alone"
 	@echo "make bench       print the figures: calls, audio, registrations, memory"
+	@echo "make load        five minutes of calls, transferred, held and cancelled: what is left afterwards?"
+	@echo "make docs        build the documentation as a site into build/site"
 	@echo "make setup       only set up the virtual environment with what developers need"
 	@echo "make test-tools  only set up the programs that the tests call (Debian packages)"
 	@echo "make pipecat     only set up the environment of the Pipecat bot that the tests call"
@@ -100,6 +102,14 @@ check: $(VENV)/.developed
 
 bench: $(VENV)/.benched test-tools
 	@$(BIN)/python -m tests.bench $(ARGS)
+
+load: $(VENV)/.developed test-tools
+	@$(BIN)/python -m tests.bench storm
+
+# The variable silences a notice about the future of MkDocs; what is wrong with a page is still said, and is a failure.
+docs: $(VENV)/.developed
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet -f docs/site/mkdocs.yml
+	@echo "Built: build/site/index.html"
 
 clean:
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist *.egg-info

@@ -138,9 +138,17 @@ def understood(pcm: bytes, sentences: list[str]) -> str:
 class Nobody:
     """Takes no calls."""
 
-    def start(self, call: InboundCall, agent: str) -> None:
+    def start(self, call: InboundCall | OutboundCall, agent: str) -> None:
         """Refuse."""
         call.end("nobody is here", status=480)
+
+    def knows(self, agent: str) -> bool:
+        """Know nobody."""
+        return False
+
+    def ring_s(self, agent: str) -> float | None:
+        """Have no wish."""
+        return None
 
 
 class Talk:

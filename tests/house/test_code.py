@@ -8,7 +8,7 @@ from tests.house.tree import Module, modules
 NOQA = re.compile(r"noqa(?::[ A-Z0-9,]+)?")
 TASK_MAKERS = frozenset({"create_task", "ensure_future"})
 BROAD = frozenset({"Exception", "BaseException"})
-SOCKET_TESTS = frozenset({"bench", "cli", "daemon", "interop", "media", "net", "scenario", "support"})
+SOCKET_TESTS = frozenset({"bench", "cli", "daemon", "interop", "media", "net", "scenario", "security", "support"})
 
 
 def places(module: Module, nodes: Iterator[ast.stmt | ast.expr | ast.excepthandler]) -> list[str]:

@@ -19,17 +19,19 @@ from sipflow.audio.wav import wav_header
 from sipflow.config.load import parse
 from sipflow.testing import FakeCall
 from sipflow.testing import run as run_agent
+from tests.daemon.api_client import TOKEN, Api
 from tests.house.tree import ROOT
-from tests.interop.daemon import SIPFLOW
+from tests.interop.daemon import SIPFLOW, Daemon, call
 from tests.interop.free_ports import free_media_ports, free_sip_port
 from tests.interop.programs import Program
 
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "docs" / "providers").glob("*.md"))]
 LINKED = [*PAGES, ROOT / "CHANGELOG.md", *sorted((ROOT / "scenarios").rglob("*.md"))]
 DEFAULT = ROOT / "config" / "sipflow.yaml"
 FENCE = re.compile(r"^```([a-z]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)\s#]+)(?:#[^)]*)?\)")
 CODE = re.compile(r"`([^`\n]+)`")
+ASKING = tuple(f".venv/bin/sipflow {name} " for name in ("status", "trunks", "numbers", "agents", "trace"))
 PYPI_PATIENCE_S = 6.0
 
 
@@ -83,7 +85,11 @@ def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
 
 
 def test_every_command_is_of_a_kind_that_is_tried_here() -> None:
-    kinds = ("make ", ".venv/bin/sipflow call ", ".venv/bin/sipflow check ", "python3 -m venv aiosip-try ")
+    kinds = (
+        "make ", ".venv/bin/sipflow call ", ".venv/bin/sipflow calls ", ".venv/bin/sipflow check ",
+        "python3 -m venv aiosip-try ", *ASKING, ".venv/bin/sipflow explain ",
+        ".venv/bin/sipflow trunk test ", ".venv/bin/sipflow firewall ", ".venv/bin/sipflow load ",
+    )  # fmt: skip
 
     assert [command for command in commands("") if not f"{command} ".startswith(kinds)] == []
 
@@ -107,6 +113,80 @@ def test_check_is_good(command: str) -> None:
 
 @pytest.mark.parametrize("command", commands(".venv/bin/sipflow call "))
 def test_call_is_answered_and_heard(command: str, port: int) -> None:
+    done = run(command.replace(":5060", f":{port}"))
+
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("command", commands(".venv/bin/sipflow calls"))
+def test_calls_reads_the_store_of_the_configuration(command: str, tmp_path: Path) -> None:
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "sipflow.yaml").write_bytes(DEFAULT.read_bytes())
+
+    done = run(command, tmp_path)
+
+    assert (done.returncode, "there is no store" in done.stderr) == (69, True)
+
+
+@pytest.fixture(scope="module")
+def asked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """A daemon with an API that has had a call: what the environment says of it."""
+    folder, api = tmp_path_factory.mktemp("asked"), Api()
+    daemon = Daemon(folder, api=api.section)
+    with daemon, api.wait(daemon):
+        call(folder, daemon.uri(), "--seconds", "0.3")
+        daemon.wait_said("call over")
+        yield {"SIPFLOW_URL": f"http://{api.section['listen']}", "SIPFLOW_TOKEN": TOKEN}
+
+
+@pytest.mark.parametrize("command", [each for name in ASKING for each in commands(name.rstrip())])
+def test_the_running_daemon_answers(
+    command: str, asked: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in asked.items():
+        monkeypatch.setenv(name, value)
+
+    done = run(command, tmp_path)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout
+
+
+@pytest.mark.parametrize("command", commands(".venv/bin/sipflow explain "))
+def test_explain_comes_to_an_answer(command: str) -> None:
+    done = run(f"{command} --offline")
+    answered = '"answered": true' in done.stdout or "answer       200" in done.stdout
+
+    assert done.returncode == (0 if answered else 1)
+    assert "by itself" in done.stderr
+
+
+def test_explain_prints_what_its_page_shows() -> None:
+    shown = next(each.text for each in snippets("text") if each.place.startswith("docs/explain.md"))
+
+    assert run(f"{commands('.venv/bin/sipflow explain ')[0]} --offline").stdout == shown
+
+
+@pytest.mark.parametrize("command", commands(".venv/bin/sipflow trunk test "))
+def test_trunk_works(command: str, port: int, tmp_path: Path) -> None:
+    file = tmp_path / "trunk.yaml"
+    sample = ROOT / "docs" / "samples" / "trunk_test.yaml"
+    file.write_text(sample.read_text(encoding="utf-8").replace(":5060", f":{port}"), encoding="utf-8")
+    done = run(command.replace("docs/samples/trunk_test.yaml", shlex.quote(str(file))))
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[-1].startswith("trunk here works")
+
+
+@pytest.mark.parametrize("command", commands(".venv/bin/sipflow firewall "))
+def test_firewall_is_good(command: str) -> None:
+    done = run(command)
+
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("command", commands(".venv/bin/sipflow load "))
+def test_load_is_answered_and_heard(command: str, port: int) -> None:
     done = run(command.replace(":5060", f":{port}"))
 
     assert (done.returncode, done.stderr) == (0, "")
@@ -151,7 +231,7 @@ def test_yaml_loads(snippet: Snippet) -> None:
         text += "agents: {echo: {handler: echo}}\n"
     names = re.findall(r"\$\{([A-Z_]+)", text)
 
-    parse(text, file=snippet.place, environ=dict.fromkeys(names, "a secret of many characters"))
+    parse(text, file=snippet.place, environ=dict.fromkeys(names, "a secret of many, very many characters"))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

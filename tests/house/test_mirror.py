@@ -8,14 +8,19 @@ import pytest
 from tests.house.tree import ROOT, Module, modules
 
 # These folders of tests prove a behaviour of the whole and not a module; or are what tests are made of.
-WHOLE = frozenset({"bench", "examples", "fuzz", "house", "interop", "scenario", "support", "torture"})
+WHOLE = frozenset(
+    {"bench", "examples", "fuzz", "house", "interop", "regressions", "scenario", "security", "support", "torture"}
+)
 
 # path of a module without a test file of its own -> the reason. Keep it empty.
 WITHOUT_A_TEST: dict[str, str] = {}
 
 # path of a test file in a mirrored folder that is about no single module -> the reason.
 WITHOUT_A_MODULE = {
+    "tests/api/test_schemathesis.py": "the whole API, as its OpenAPI document describes it",
     "tests/media/test_delay.py": "how long sound takes through the room as a whole, which it promises",
+    "tests/trunks/profiles/test_pages.py": "the pages about providers and the profiles they describe, which must agree",
+    "tests/sip/usage/test_update.py": "UPDATE goes through modification, uac, uas and invite: RFC 3311 as a whole",
     "tests/sip/test_ten_thousand_calls.py": "two whole user agents over a lossy wire: it proves the room as a whole",
 }
 

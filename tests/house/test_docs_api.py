@@ -1,0 +1,119 @@
+"""The requests on the page of the API are made as they stand there, and answered as it says."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from tests.house.tree import ROOT
+from tests.interop.daemon import SIPFLOW, Daemon
+from tests.interop.free_ports import free_sip_port
+from tests.interop.programs import missing
+
+PAGE = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+BLOCK = re.compile(r"^```console\n(.*?)^```$(?:\n\n^```json\n(.*?)^```$)?", re.MULTILINE | re.DOTALL)
+
+
+class Shown(NamedTuple):
+    """Commands, and what the page shows below them of the last one's answer."""
+
+    commands: str
+    answer: str
+
+
+BLOCKS = [Shown(commands, answer) for commands, answer in BLOCK.findall(PAGE)]
+
+
+@pytest.fixture(scope="module")
+def terminal(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Terminal"]:
+    if shutil.which("curl") is None:
+        missing("curl is not installed (Debian package curl)")
+    folder = tmp_path_factory.mktemp("docs")
+    (folder / "config").mkdir()
+    listen = f"127.0.0.1:{free_sip_port()}"
+    numbers = {"+12065550100": {"friendly_name": "Echo", "trunk": "local", "inbound_agent": "echo"}}
+    with Daemon(folder / "config", numbers=numbers, api={"listen": listen}) as daemon:
+        daemon.wait_said("the API is open")
+        yield Terminal(folder, listen)
+
+
+class Terminal:
+    """A shell that keeps what is exported."""
+
+    def __init__(self, folder: Path, listen: str) -> None:
+        self._folder = folder
+        self._listen = listen
+        self._exported = ""
+
+    def type(self, commands: str) -> str:
+        """Run commands as they stand on the page; return what the last one printed."""
+        here = commands.replace("127.0.0.1:8080", self._listen).replace(".venv/bin/sipflow", SIPFLOW)
+        *before, last = here.strip().splitlines()
+        curl = 'curl() { command curl --fail-with-body "$@"; }'
+        script = "\n".join(["set -e -o pipefail", curl, self._exported, *(f"{line} >&2" for line in before), last])
+        done = subprocess.run(
+            ["bash", "-c", script + "\nexport -p >&3"], cwd=self._folder, capture_output=True, text=True, timeout=60,
+            pass_fds=(3,), preexec_fn=self._keep_exports,
+        )  # fmt: skip
+        assert done.returncode == 0, f"{commands}\n{done.stdout}\n{done.stderr}"
+        wanted = ("declare -x SIPFLOW_TOKEN=", "declare -x MODEL_ID=")
+        kept = (self._folder / "exports").read_text(encoding="utf-8").splitlines()
+        self._exported = "\n".join(line for line in kept if line.startswith(wanted))
+        return done.stdout
+
+    def _keep_exports(self) -> None:
+        os.dup2(os.open(self._folder / "exports", os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 3)
+
+
+def same(shown: Any, found: Any) -> bool:
+    """Whether an answer is what the page shows; `...` there is anything."""
+    if shown == "...":
+        return True
+    if isinstance(shown, dict) and isinstance(found, dict):
+        return shown.keys() == found.keys() and all(same(shown[key], found[key]) for key in shown)
+    if isinstance(shown, list) and isinstance(found, list):
+        return len(shown) == len(found) and all(map(same, shown, found))
+    return bool(shown == found)
+
+
+def test_the_requests_of_the_page_are_answered_as_it_shows(terminal: Terminal) -> None:
+    answers = [(block, terminal.type(block.commands)) for block in BLOCKS]
+    compared = [(block.answer, answer) for block, answer in answers if block.answer]
+
+    assert len(answers) >= 6
+    assert len(compared) >= 4
+    assert [pair for pair in compared if not same(json.loads(pair[0]), json.loads(pair[1]))] == []
+
+
+def test_every_path_on_the_page_is_in_the_openapi_document_with_the_scope_it_says() -> None:
+    from tests.api.test_schemathesis import DOCUMENT
+
+    rows = re.findall(r"^\| (`(?:GET|POST|PUT|PATCH|DELETE) /[^|]*`) \| `([a-z:]+)` \|", PAGE, re.MULTILINE)
+    found = {
+        (method, path.partition("?")[0]): scope
+        for cell, scope in rows
+        for method, path in re.findall(r"`([A-Z]+) (/[^`]*)`", cell)
+    }
+    published = {
+        (method.upper(), path.replace("phone_number_slug", "slug")): operation["security"][0]["token"][0]
+        for path, operations in DOCUMENT["paths"].items()
+        for method, operation in operations.items()
+        if "security" in operation
+    }
+
+    assert len(found) > 10
+    assert {key: scope for key, scope in found.items() if published.get(key) != scope} == {}
+
+
+def test_every_field_of_an_import_stands_on_the_page() -> None:
+    from tests.api.test_schemathesis import DOCUMENT
+
+    fields = DOCUMENT["components"]["schemas"]["ImportNumber"]["properties"]
+
+    assert [name for name in fields if f"`{name}`" not in PAGE] == []
