@@ -17,7 +17,7 @@ _WITHOUT_WORDS = frozenset({Who.BEEP, Who.MACHINE, Who.NOT_IN_SERVICE, Who.FAX})
 class Answering(Hearing):
     """The part of a call that tells who answered it; see `Call`."""
 
-    answering_settings: AnsweringSettings | None = None
+    answering_settings: AnsweringSettings = AnsweringSettings()
 
     if TYPE_CHECKING:
 
@@ -50,7 +50,7 @@ class Answering(Hearing):
         """
         if not 0 < timeout_s <= _LONGEST_S:
             raise LocalProtocolError(f"timeout_s is {timeout_s}, not more than 0 and at most {_LONGEST_S:g}")
-        detector = AnswerDetector(self.answering_settings or AnsweringSettings())
+        detector = AnswerDetector(self.answering_settings)
         reader = self.frames(sample_rate_hz=RATE_HZ)
         try:
             with self._lifetime.scope():

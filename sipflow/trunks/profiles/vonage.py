@@ -37,7 +37,7 @@ VONAGE = Profile(
         ),
         Fact(
             Aspect.IDENTITY,
-            "The number shown stands in From, as in <sip:447700900000@yourcompany.com>.",
+            "The number shown stands in From, as in `sip:447700900000@yourcompany.com`.",
             "https://developer.vonage.com/en/sip/technical-details",
             {"outbound.caller_format": "digits"},
         ),
