@@ -14,10 +14,14 @@
     ├── NotFound                  what was named does not exist
     ├── Conflict                  what was asked for contradicts what is there: taken, declared, in use
     ├── LimitReached              a limit of ours refuses it for now: when to try again
+    ├── ApiError                  an answer of the HTTP API other than 2xx that none of the others says
+    ├── ClientError               a command asked a running edge for what cannot be had: the status to exit with
     └── AgentError                an agent could not be loaded, or broke its contract
 
 Each says whose fault it was, what to answer and what an operator should do; catch the narrowest that has your remedy.
 """
+
+from collections.abc import Mapping
 
 
 class SipflowError(Exception):
@@ -144,3 +148,35 @@ class LimitReached(SipflowError):  # noqa: N818
         self.limit = limit
         self.retry_after_s = max(1, retry_after_s)
         self.again_s = again_s
+
+
+class ApiError(SipflowError):
+    """An answer of the HTTP API other than 2xx, where no other error says it.
+
+    Attributes:
+        status: of HTTP.
+        description: one sentence for a person.
+        category: one word for a program; "" is that of the status.
+        headers: further ones.
+    """
+
+    def __init__(
+        self, status: int, description: str, category: str = "", *, headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(description)
+        self.status = status
+        self.description = description
+        self.category = category
+        self.headers = dict(headers or {})
+
+
+class ClientError(SipflowError):
+    """A command asked a running edge for what cannot be had; the text says why and what to do.
+
+    Attributes:
+        status: to exit with.
+    """
+
+    def __init__(self, text: str, status: int) -> None:
+        super().__init__(text)
+        self.status = status

@@ -24,6 +24,9 @@ from sipflow.errors import (
     StoreError,
     TransportError,
 )
+from sipflow.errors import (
+    ApiError as ApiError,
+)
 
 _log = structlog.get_logger("sipflow.api")
 _STORE_PAUSE_S = 2
@@ -67,26 +70,6 @@ _MEANING: Mapping[int, str] = {
 }
 
 
-class ApiError(SipflowError):
-    """An answer other than 2xx, where no error of the rooms below says it.
-
-    Attributes:
-        status: of HTTP.
-        description: one sentence for a person.
-        category: one word for a program; by default that of the status.
-        headers: further ones.
-    """
-
-    def __init__(
-        self, status: int, description: str, category: str = "", *, headers: Mapping[str, str] | None = None
-    ) -> None:
-        super().__init__(description)
-        self.status = status
-        self.description = description
-        self.category = category or CATEGORIES.get(status, "error")
-        self.headers = dict(headers or {})
-
-
 def add_error_handlers(app: FastAPI) -> None:
     """Have every error of the app answered in the shape of the API."""
     for kind in (SipflowError, RequestValidationError, HTTPException, SQLAlchemyError, ConnectionError, Exception):
@@ -118,18 +101,23 @@ def _methods_at(request: Request) -> list[str]:
     return sorted(found)
 
 
+def category_of(error: ApiError) -> str:
+    """Give the one word of an error, its own or that of its status."""
+    return error.category or CATEGORIES.get(error.status, "error")
+
+
 def respond(scope: Any, error: ApiError) -> Response:
     """Make the answer of an error to the request with this ASGI scope."""
     request_id = str(scope.get("request_id", ""))
     if str(scope.get("path", "")).startswith(_LOGS):
-        content = LogsErrorAnswer(error=error.category, message=error.description).model_dump()
+        content = LogsErrorAnswer(error=category_of(error), message=error.description).model_dump()
     else:
         content = {
             "detail": {
                 "status": "error",
                 "description": error.description,
                 "request_id": request_id,
-                "category": error.category,
+                "category": category_of(error),
             }
         }
     return JSONResponse(content, error.status, error.headers)

@@ -10,7 +10,8 @@ import httpx
 
 from sipflow.config.api_section import ApiSettings
 from sipflow.config.load import load_api
-from sipflow.errors import ConfigError, SipflowError
+from sipflow.errors import ClientError as ClientError
+from sipflow.errors import ConfigError
 from sipflow.sip.addressing import join_host_port
 
 URL_VARIABLE, TOKEN_VARIABLE = "SIPFLOW_URL", "SIPFLOW_TOKEN"
@@ -19,18 +20,6 @@ _TIMEOUT_S = 20.0
 _PAGE = 1000
 _ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  (where "every address" is reached from this machine)
 _STATUSES = {400: USAGE, 401: FORBIDDEN, 403: FORBIDDEN, 404: NOT_FOUND, 409: NOT_FOUND}
-
-
-class ClientError(SipflowError):
-    """What was asked for cannot be had; the text says why and what to do.
-
-    Attributes:
-        status: to exit with.
-    """
-
-    def __init__(self, text: str, status: int) -> None:
-        super().__init__(text)
-        self.status = status
 
 
 class Client:

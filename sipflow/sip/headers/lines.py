@@ -15,6 +15,7 @@ ECHO = ":echo"  # what responses repeat of a request, kept among the parsed valu
 _PLURALS = {"via": "vias", "contact": "contacts", "route": "routes", "record-route": "record_routes"}
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]")
 _LINE_END = re.compile(r"[\r\n\0]")
+_CHALLENGED = frozenset({"www-authenticate", "proxy-authenticate", "authorization", "proxy-authorization"})
 _NAMED = frozenset({"from", "to", "contact", "route", "record-route", "refer-to", "referred-by"})
 _QUOTED_PAIR = re.compile(r"\\[\x01-\x09\x0b\x0c\x0e-\x7f]")
 
@@ -37,7 +38,11 @@ def write_line(name: str, value: str) -> str:
     """
     if header_key(name) is None:
         raise LocalProtocolError(f"not a header name: {name[:80]!r}")
-    if not value.isprintable():
+    if not value.isprintable() and name.lower() in _CHALLENGED:
+        # A peer gets its own realm and nonce back, whatever it made them of (RFC 7616 §3.4); no line end all the same.
+        if _LINE_END.search(value):
+            refuse_controls(value, f"a {name} header")
+    elif not value.isprintable():
         # Names that a peer gave himself stand in every request of his call, and may hold quoted pairs (§25.1).
         refuse_controls(_QUOTED_PAIR.sub("", value) if name.lower() in _NAMED else value, f"a {name} header")
     if not value.isascii():
