@@ -51,7 +51,7 @@ async def test_what_a_call_cannot_do_is_a_conflict_and_what_the_far_end_refuses_
         async with acting(edge.desk, call_id):
             raise MediaError("the far end refused to be put on hold: 488")
 
-    assert (refused.value.status, refused.value.category) == (502, "bad_gateway")
+    assert refused.value.status == 502
 
 
 async def test_an_incoming_call_that_rings_is_refused_with_the_status_that_is_asked_for(edge: CallStage) -> None:

@@ -8,7 +8,7 @@ from structlog.testing import capture_logs
 
 from sipflow.api.app import create_app
 from sipflow.api.auth import Door, requires
-from sipflow.api.errors import ApiError, documented, translated
+from sipflow.api.errors import ApiError, category_of, documented, translated
 from sipflow.errors import (
     AgentError,
     CallEnded,
@@ -52,7 +52,7 @@ def test_every_error_has_a_status_a_word_and_a_sentence(
 ) -> None:
     found = translated(error)
 
-    assert (found.status, found.category, found.description) == (status, category, sentence)
+    assert (found.status, category_of(found), found.description) == (status, category, sentence)
 
 
 def test_whoever_may_try_again_is_told_when() -> None:
