@@ -13,8 +13,7 @@ from fastapi import Request, Security
 from fastapi.security import HTTPBearer, SecurityScopes
 from sqlalchemy.exc import SQLAlchemyError
 
-from sipflow.api.errors import ApiError
-from sipflow.errors import StoreError
+from sipflow.errors import ApiError, StoreError
 from sipflow.store.tokens import SCOPES, Token, Tokens, hash_of
 
 _log = structlog.get_logger("sipflow.api")

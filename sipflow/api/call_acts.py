@@ -6,10 +6,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from sipflow.api.call_desk import REGISTERED, CallDesk
-from sipflow.api.errors import ApiError
 from sipflow.api.models.calls import HangUp
 from sipflow.calls.call import Call
-from sipflow.errors import CallEnded, Conflict, LocalProtocolError, MediaError, NotFound
+from sipflow.errors import ApiError, CallEnded, Conflict, LocalProtocolError, MediaError, NotFound
 from sipflow.media.recording import Recording
 from sipflow.media.sound_file import check_sound
 from sipflow.sip.headers.reason import Reason

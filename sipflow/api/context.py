@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Protocol, TypeVar
 
 from fastapi import Depends, Request
 
-from sipflow.api.errors import ApiError
 from sipflow.api.settings import Settings
+from sipflow.errors import ApiError
 from sipflow.store.database import Database
 from sipflow.store.deliveries import Delivery
 from sipflow.store.directory import Directory

@@ -14,6 +14,7 @@ from starlette.routing import Match
 from sipflow.api.envelope import ErrorAnswer, LogsErrorAnswer
 from sipflow.errors import (
     AgentError,
+    ApiError,
     CallEnded,
     Conflict,
     LimitReached,
@@ -23,9 +24,6 @@ from sipflow.errors import (
     SipflowError,
     StoreError,
     TransportError,
-)
-from sipflow.errors import (
-    ApiError as ApiError,
 )
 
 _log = structlog.get_logger("sipflow.api")

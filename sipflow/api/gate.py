@@ -11,9 +11,9 @@ from typing import Any
 import structlog
 
 from sipflow.api.auth import Caller, Opens
-from sipflow.api.errors import ApiError, respond, translated
+from sipflow.api.errors import respond, translated
 from sipflow.api.settings import Settings
-from sipflow.errors import SipflowError
+from sipflow.errors import ApiError, SipflowError
 from sipflow.net.literal import is_loopback
 
 _log = structlog.get_logger("sipflow.api")

@@ -10,8 +10,7 @@ from typing import NamedTuple
 
 import structlog
 
-from sipflow.api.errors import ApiError
-from sipflow.errors import StoreError
+from sipflow.errors import ApiError, StoreError
 from sipflow.store.idempotency import IdempotencyKeys
 
 _log = structlog.get_logger("sipflow.api")

@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from urllib.parse import urlencode
 
-from sipflow.api.errors import ApiError
+from sipflow.errors import ApiError
 
 PATH = "/v2/recordings/"
 _REMEMBERED = 10_000

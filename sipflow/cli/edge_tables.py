@@ -11,7 +11,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from sipflow.cli.client import NOT_FOUND, UNAVAILABLE, Client, ClientError
+from sipflow.cli.client import NOT_FOUND, UNAVAILABLE, Client
+from sipflow.errors import ClientError
 
 _WIDE = 200  # columns where nobody looks, as in a file
 _GOOD, _BAD, _SOSO = "green", "red", "yellow"

@@ -11,11 +11,11 @@ from typing import Any
 from sipflow.calls.explain import Explainer, Explanation, explain_record, hop_of
 from sipflow.calls.record import CallRecord
 from sipflow.calls.variables import printable
-from sipflow.cli.client import CONFIG, NOT_FOUND, UNAVAILABLE, USAGE, Client, ClientError
+from sipflow.cli.client import CONFIG, NOT_FOUND, UNAVAILABLE, USAGE, Client
 from sipflow.config.load import load_store
 from sipflow.daemon.explaining import look_up, still_explainer
 from sipflow.daemon.loading import load_configuration
-from sipflow.errors import ConfigError, LocalProtocolError, StoreError
+from sipflow.errors import ClientError, ConfigError, LocalProtocolError, StoreError
 from sipflow.store.calls import CallRecords
 from sipflow.store.database import Database
 

@@ -4,8 +4,7 @@ from pathlib import Path
 import pytest
 
 from sipflow.api.auth import Caller, Door, granted, requires
-from sipflow.api.errors import ApiError
-from sipflow.errors import StoreError
+from sipflow.errors import ApiError, StoreError
 from sipflow.store.database import Database
 from sipflow.store.settings import Settings as StoreSettings
 from sipflow.store.tokens import SCOPES, Tokens

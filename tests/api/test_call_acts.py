@@ -8,13 +8,12 @@ import pytest_asyncio
 
 from sipflow.agents.runner import Runner
 from sipflow.api.call_acts import acting, hang_up, play, recording_of
-from sipflow.api.errors import ApiError
 from sipflow.api.models.calls import HangUp
 from sipflow.audio.tones import level_dbfs, sine
 from sipflow.audio.wav import wav_header
 from sipflow.calls.call import Call
 from sipflow.calls.inbound import InboundCall
-from sipflow.errors import CallEnded, Conflict, LocalProtocolError, MediaError
+from sipflow.errors import ApiError, CallEnded, Conflict, LocalProtocolError, MediaError
 from sipflow.store.settings import Settings
 from tests.api.callstage import CallStage, callstage
 from tests.calls.stage import WAIT_S

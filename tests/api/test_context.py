@@ -2,7 +2,7 @@ import pytest
 from fastapi import Request
 
 from sipflow.api.context import context_of, need
-from sipflow.api.errors import ApiError
+from sipflow.errors import ApiError
 from tests.api.stage import Stage
 
 

@@ -8,9 +8,10 @@ from structlog.testing import capture_logs
 
 from sipflow.api.app import create_app
 from sipflow.api.auth import Door, requires
-from sipflow.api.errors import ApiError, category_of, documented, translated
+from sipflow.api.errors import category_of, documented, translated
 from sipflow.errors import (
     AgentError,
+    ApiError,
     CallEnded,
     Conflict,
     LimitReached,

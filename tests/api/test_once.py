@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from sipflow.api.errors import ApiError
 from sipflow.api.once import Answer, Once
-from sipflow.errors import NotFound, StoreError
+from sipflow.errors import ApiError, NotFound, StoreError
 from sipflow.store.database import Database
 from sipflow.store.idempotency import IdempotencyKeys
 from sipflow.store.settings import Settings

@@ -2,8 +2,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from sipflow.api.errors import ApiError
 from sipflow.api.recording_links import RecordingLinks
+from sipflow.errors import ApiError
 
 DAY_S = 86_400.0
 

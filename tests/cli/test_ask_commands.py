@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 
 from sipflow.cli.ask_commands import _guarded
-from sipflow.cli.client import ClientError
-from sipflow.errors import ConfigError, LocalProtocolError, SipflowError, StoreError, TransportError
+from sipflow.errors import ClientError, ConfigError, LocalProtocolError, SipflowError, StoreError, TransportError
 from tests.cli.conftest import Sipflow
 
 

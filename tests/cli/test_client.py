@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from sipflow.cli.client import CONFIG, FORBIDDEN, NOT_FOUND, UNAVAILABLE, USAGE, Client, ClientError
+from sipflow.cli.client import CONFIG, FORBIDDEN, NOT_FOUND, UNAVAILABLE, USAGE, Client
+from sipflow.errors import ClientError
 
 TOKEN, OTHER = "a-token-of-the-configuration", "a-token-of-the-environment"
 

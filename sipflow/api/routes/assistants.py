@@ -9,7 +9,7 @@ from sipflow.agents.handlers import BUILT_IN
 from sipflow.api.auth import requires
 from sipflow.api.context import Context, InContext
 from sipflow.api.envelope import Done, Enveloped, Limit, Offset, Pagination
-from sipflow.api.errors import ApiError, documented
+from sipflow.api.errors import documented
 from sipflow.api.models.assistants import (
     DEFAULT_TIMEZONE,
     Assistant,
@@ -23,7 +23,7 @@ from sipflow.api.models.assistants import (
     Details,
     ModelId,
 )
-from sipflow.errors import NotFound
+from sipflow.errors import ApiError, NotFound
 from sipflow.store.entries import AgentEntry, slug_of
 
 router = APIRouter(prefix="/v2/assistants", tags=["Assistants"])

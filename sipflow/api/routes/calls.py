@@ -13,10 +13,11 @@ from sipflow.api.call_acts import acting, hang_up, play
 from sipflow.api.call_desk import CallDesk, Found
 from sipflow.api.context import Context, InContext, need
 from sipflow.api.envelope import Done, Enveloped, Limit, Offset, Pagination
-from sipflow.api.errors import ApiError, documented
+from sipflow.api.errors import documented
 from sipflow.api.models.call_records import CallList, OneCall, item, shown
 from sipflow.api.models.calls import HangUp, PlaceCall, Placed, PlacedCall, PlaySound, SendDigits
 from sipflow.calls.order import CallOrder
+from sipflow.errors import ApiError
 from sipflow.store.calls import CallFilter
 
 router = APIRouter(prefix="/v2/calls", tags=["Calls"])

@@ -10,11 +10,11 @@ from fastapi import APIRouter, Response
 from sipflow.api.auth import Caller, requires
 from sipflow.api.call_desk import CallDesk
 from sipflow.api.context import Context, InContext
-from sipflow.api.errors import ApiError, documented
+from sipflow.api.errors import documented
 from sipflow.api.models.calls import PreparedInbound, PrepareInbound
 from sipflow.api.routes.calls import IdempotencyKey, desk_of
 from sipflow.calls.announced import Announced
-from sipflow.errors import LocalProtocolError
+from sipflow.errors import ApiError, LocalProtocolError
 
 router = APIRouter(tags=["Calls"])
 
