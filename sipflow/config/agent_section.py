@@ -23,7 +23,13 @@ FILE_OPTIONS = ("file", "fallback_file", "ca_file", "folder")  # paths from the 
 
 
 class AgentModel(Model):
-    """What every agent has; all other keys belong to its handler."""
+    """What every agent has; all other keys belong to its handler.
+
+    Attributes:
+        handler: what answers: a built-in handler, or module:function for a coroutine of yours.
+        pool: the pool of numbers that it calls from.
+        max_calls: at a time; nothing said is `limits.each_agent`.
+    """
 
     handler: str
     pool: str = ""
@@ -31,14 +37,28 @@ class AgentModel(Model):
 
 
 class MaxDurationModel(Model):
-    """As the API has it; a number alone is the seconds."""
+    """As the API has it; a number alone is the seconds.
+
+    Attributes:
+        duration_seconds: from the answer on; then the call is ended.
+        is_enabled: whether calls are ended so at all.
+    """
 
     duration_seconds: float | None = None
     is_enabled: bool = True
 
 
 class ConductModel(Model):
-    """How calls of an agent go."""
+    """How calls of an agent go.
+
+    Attributes:
+        is_recording: whether its calls are recorded; nothing said is `recordings.automatic`.
+        max_duration: how long an answered call may last.
+        ring_pause_seconds: how long the caller hears ringing before the answer, at least.
+        ring_timeout_seconds: how long a call that is placed for this agent may go unanswered.
+        initial_pause_seconds: how long nothing is said after the answer.
+        allowed_idle_time_seconds: how long nobody may say anything; then the call is ended. Hold does not count.
+    """
 
     is_recording: bool | None = None
     max_duration: Annotated[MaxDurationModel | None, short_for("duration_seconds")] = None
@@ -49,7 +69,13 @@ class ConductModel(Model):
 
 
 class HookModel(Model):
-    """Where an agent wants its webhooks."""
+    """Where an agent wants its webhooks.
+
+    Attributes:
+        external_webhook_url: is told of each of its calls once that is over.
+        inbound_call_webhook_url: is asked about each call to it before it is answered.
+        events_webhook_url: is told what happens in its calls while they are up.
+    """
 
     external_webhook_url: str = ""
     inbound_call_webhook_url: str = ""

@@ -31,12 +31,28 @@ class ApiSettings:
     max_connections: int = 1000
     body_timeout_s: float = 15.0
     idle_timeout_s: float = 30.0
+    console: bool = False
 
 
 _DEFAULTS = ApiSettings()
 
 
 class ApiModel(Model):
+    """Where the HTTP API listens, and whom it lets in. Without this section there is none.
+
+    Attributes:
+        listen: address:port; 0.0.0.0 is every IPv4 address of this machine; have a certificate then.
+        tokens: open everything; `sipflow token create` makes others, with fewer rights.
+        default_agent: handler and options of agents that are created over the API without a handler.
+        certificate: PEM file with our chain; with it the API speaks HTTPS only.
+        key: PEM file with its private key.
+        max_body_bytes: a larger request is refused with 413.
+        max_connections: at once.
+        body_timeout_s: within which the body of a request must have come.
+        idle_timeout_s: after which a silent connection is closed.
+        console: whether the operator's pages are served, too.
+    """
+
     listen: str = f"{_DEFAULTS.host}:{DEFAULT_PORT}"
     tokens: Texts = ()
     default_agent: str = ""
@@ -46,6 +62,7 @@ class ApiModel(Model):
     max_connections: Annotated[int, Field(ge=1, le=10_000)] = _DEFAULTS.max_connections
     body_timeout_s: Annotated[float, Field(gt=0, le=300)] = _DEFAULTS.body_timeout_s
     idle_timeout_s: Annotated[float, Field(ge=1, le=3600)] = _DEFAULTS.idle_timeout_s
+    console: bool = False
 
 
 def api_settings(section: Section) -> ApiSettings | None:
@@ -72,6 +89,7 @@ def api_settings(section: Section) -> ApiSettings | None:
         max_connections=model.max_connections,
         body_timeout_s=model.body_timeout_s,
         idle_timeout_s=model.idle_timeout_s,
+        console=model.console,
     )
 
 

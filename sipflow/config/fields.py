@@ -1,10 +1,12 @@
 """What the schema is made of: lists that may be one value, short forms, and models made from a room's settings."""
 
 from collections.abc import Mapping
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, dataclass, fields
 from typing import Annotated, Any, get_origin, get_type_hints
 
-from pydantic import BeforeValidator, create_model
+from pydantic import BeforeValidator, GetCoreSchemaHandler, GetJsonSchemaHandler, create_model
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, core_schema
 
 from sipflow.config.sentences import Model
 
@@ -13,16 +15,34 @@ def _listed(value: object) -> object:
     return [] if value is None else [value] if isinstance(value, str) else value
 
 
-Texts = Annotated[tuple[str, ...], BeforeValidator(_listed)]  # one value stands for a list of one
+@dataclass(frozen=True, slots=True, eq=False)
+class also:  # noqa: N801  (it stands in annotations, like a word)
+    """Tell editors what else may stand there; whether it does, a validator beside it decides."""
+
+    schema: JsonSchemaValue
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {"anyOf": [handler(schema), self.schema]}
 
 
-def short_for(key: str) -> BeforeValidator:
+_ONE: JsonSchemaValue = {"type": "string"}
+Texts = Annotated[tuple[str, ...], BeforeValidator(_listed), also(_ONE)]  # one value stands for a list of one
+
+
+@dataclass(frozen=True, slots=True)
+class short_for:  # noqa: N801  (it stands in annotations, like a word)
     """Let one value stand for a mapping with it at `key`, and nothing for an empty mapping."""
 
-    def expand(value: object) -> object:
-        return {} if value is None else {key: value} if isinstance(value, str) else value
+    key: str
 
-    return BeforeValidator(expand)
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_before_validator_function(self._expand, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {"anyOf": [handler(schema), _ONE]}
+
+    def _expand(self, value: object) -> object:
+        return {} if value is None else {self.key: value} if isinstance(value, str) else value
 
 
 def model_of(settings: type[Any], *, without: frozenset[str] = frozenset(), **extra: tuple[Any, Any]) -> type[Model]:
@@ -42,6 +62,7 @@ def model_of(settings: type[Any], *, without: frozenset[str] = frozenset(), **ex
         default = each.default if each.default_factory is MISSING else each.default_factory()
         own[each.name] = (kind, default)
     model: type[Model] = create_model(settings.__name__ + "Model", __base__=Model, **own)
+    model.__doc__ = settings.__doc__  # says what each key means
     return model
 
 

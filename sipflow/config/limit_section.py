@@ -17,7 +17,12 @@ CallsPerDay = Annotated[int, Field(ge=1, le=1_000_000)] | None
 
 
 class LimitModel(Model):
-    """Of a trunk or the whole."""
+    """Of a trunk or the whole.
+
+    Attributes:
+        max_calls: at a time, in and out; nothing said is no limit.
+        calls_per_second: calls placed a second; nothing said is no limit.
+    """
 
     max_calls: MaxCalls = None
     calls_per_second: CallsPerSecond = None
@@ -29,7 +34,13 @@ class LimitModel(Model):
 
 
 class CapsModel(Model):
-    """Of a number."""
+    """Of a number.
+
+    Attributes:
+        max_calls: at a time; nothing said is no limit.
+        calls_per_second: calls placed a second; nothing said is no limit.
+        calls_per_day: calls placed a day; nothing said is no limit.
+    """
 
     max_calls: MaxCalls = None
     calls_per_second: CallsPerSecond = None
@@ -42,20 +53,48 @@ class CapsModel(Model):
 
 
 class _AgentModel(Model):
+    """Of an agent.
+
+    Attributes:
+        max_calls: at a time, in and out; nothing said is no limit.
+    """
+
     max_calls: MaxCalls = None
 
 
 class _TokenModel(Model):
+    """Of a client of the API.
+
+    Attributes:
+        calls_per_second: calls ordered a second; nothing said is no limit.
+    """
+
     calls_per_second: CallsPerSecond = None
 
 
 class _QueueModel(Model):
+    """Calls out that wait for room.
+
+    Attributes:
+        calls: how many may wait.
+        wait_s: how long one may wait at most, whatever it asks for.
+    """
+
     calls: Annotated[int, Field(ge=0, le=100_000)] = 1000
     wait_s: Annotated[float, Field(gt=0, le=86_400)] = 300.0
 
 
 class LimitsModel(LimitModel):
-    """`limits:`."""
+    """`limits:`.
+
+    Attributes:
+        each_trunk: of trunks that say nothing of their own.
+        each_agent: of agents that say nothing of their own.
+        each_number: of numbers that say nothing of their own.
+        each_token: of each client of the API.
+        queue: calls out that may wait for room.
+        time_zone: where a number's day begins at midnight.
+    """
 
     each_trunk: LimitModel = LimitModel()
     each_agent: _AgentModel = _AgentModel()

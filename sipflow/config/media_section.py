@@ -3,6 +3,9 @@
 import re
 from functools import partial
 from ipaddress import ip_address
+from typing import Annotated
+
+from pydantic import Field
 
 from sipflow.config.fields import given, model_of
 from sipflow.config.section import Section
@@ -17,9 +20,15 @@ _PORTS = f"{_DEFAULTS.port_low}-{_DEFAULTS.port_high}"
 MediaModel = model_of(
     Settings,
     without=frozenset({"port_low", "port_high", "bind_host", "advertise"}),
-    ports=(str, _PORTS),
-    bind=(str, ""),
-    advertise=(str, ""),
+    ports=(Annotated[str, Field(description="UDP ports for audio, first-last. A call takes two.")], _PORTS),
+    bind=(
+        Annotated[str, Field(description="where audio comes to and leaves from; 0.0.0.0 is every IPv4 address.")],
+        "",
+    ),
+    advertise=(
+        Annotated[str, Field(description="the address written into calls for audio: behind NAT the public one.")],
+        "",
+    ),
 )
 
 

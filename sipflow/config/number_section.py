@@ -23,7 +23,17 @@ def _one_agent(value: object) -> object:
 
 
 class NumberModel(TrunkFields):
-    """What can be said of a number; with any of a trunk's fields it has a trunk of its own."""
+    """What can be said of a number; with any of a trunk's fields it has a trunk of its own.
+
+    Attributes:
+        friendly_name: for people.
+        trunk: calls to it come by this trunk only, and calls from it leave by it; nothing said is any trunk.
+        inbound_agent: who answers.
+        outbound_agents: who may call from it.
+        max_calls: at a time; nothing said is `limits.each_number`.
+        calls_per_second: placed from it.
+        calls_per_day: placed from it; days begin at midnight of `limits.time_zone`.
+    """
 
     friendly_name: str = ""
     trunk: str = ""

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
-from sipflow.config.fields import Texts, given, model_of, short_for
+from sipflow.config.fields import Texts, also, given, model_of, short_for
 from sipflow.config.limit_section import CapsModel
 from sipflow.config.number_section import number_name
 from sipflow.config.problems import shown, suggestion
@@ -20,7 +20,11 @@ _RestModel = model_of(RestSettings)
 
 
 class MemberModel(CapsModel):
-    """Of a number in a pool."""
+    """Of a number in a pool.
+
+    Attributes:
+        weight: how often it is chosen beside the others, with `weighted`.
+    """
 
     weight: Annotated[float, Field(gt=0, le=1_000_000)] = 1.0
 
@@ -37,10 +41,23 @@ def _by_number(value: object) -> object:
 
 
 class PoolModel(CapsModel):
-    """A pool; its caps are those of each of its numbers."""
+    """A pool; its caps are those of each of its numbers.
+
+    Attributes:
+        strategy: what is tried, in order: of sticky, same_area and same_country any, then one of round_robin,
+            least_recently_used and weighted.
+        numbers: its numbers in order, or a mapping of them to what is to be said of each; `+1206*` is every listed
+            number that begins so.
+        rest: when numbers that nobody answers any more rest.
+        remember: callees whose number is remembered, with sticky; beyond that the oldest are forgotten.
+    """
 
     strategy: Texts = ("round_robin",)
-    numbers: Annotated[dict[str, MemberModel], BeforeValidator(_by_number)] = {}  # noqa: RUF012  (pydantic copies it)
+    numbers: Annotated[
+        dict[str, MemberModel],
+        BeforeValidator(_by_number),
+        also({"type": ["array", "string"], "items": {"type": "string"}}),
+    ] = {}  # noqa: RUF012  (pydantic copies it)
     rest: Annotated[_RestModel | None, short_for("enabled")] = None  # type: ignore[valid-type]
     remember: Annotated[int, Field(ge=1, le=10_000_000)] = 100_000
 

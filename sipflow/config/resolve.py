@@ -13,14 +13,15 @@ LONGEST_SECRET_BYTES = 65536
 _SECRET_KEYS = re.compile(
     r"(?:.*[_-])?(?:password|passphrase|secret|token|(?:api|encryption)[_-]?key|credential)s?", re.IGNORECASE
 )
+_SECRET_PLACES = frozenset({("hep", "key")})  # keys that are secrets only there
 _VARIABLE = re.compile(r"(\$?)\$\{([^{}]*)(\}?)")  # a doubled $ stands for itself
 _NAMED = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(?::-(.*))?", re.DOTALL)
 _FILE = "file:"
 
 
-def is_secret(key: str) -> bool:
-    """Whether the value of this key is never shown, and may be `file:PATH`."""
-    return _SECRET_KEYS.fullmatch(key) is not None
+def is_secret(*path: str) -> bool:
+    """Whether the value of this key, with those above it or alone, is never shown and may be `file:PATH`."""
+    return _SECRET_KEYS.fullmatch(path[-1]) is not None or path[-2:] in _SECRET_PLACES
 
 
 def resolve(root: Branch, *, environ: Mapping[str, str], folder: Path, problems: Problems) -> Branch:
@@ -57,7 +58,7 @@ class _Resolver:
                 return self._leaf(node, path)
 
     def _leaf(self, leaf: Leaf, path: tuple[str, ...]) -> Leaf:
-        secret = is_secret(path[-1])
+        secret = is_secret(*path)
         if not secret and (leaf.written is None or "${" not in leaf.written):
             return leaf
         if leaf.written is None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pydantic import BaseModel, ConfigDict
 from pydantic_core import ErrorDetails
 
+from sipflow.config.meanings import describe
 from sipflow.config.problems import nearest, shown, suggestion
 from sipflow.config.tree import Leaf, Node
 from sipflow.config.walk import masked, written
@@ -38,7 +39,9 @@ _KINDS = {
 class Model(BaseModel):
     """Base of the schema: unknown keys are errors, and no message quotes a value."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, allow_inf_nan=False)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, hide_input_in_errors=True, allow_inf_nan=False, json_schema_extra=describe
+    )
 
 
 def sentence(detail: ErrorDetails, node: Node, model: type[Model]) -> str:

@@ -16,6 +16,7 @@ from sipflow.net.settings import DnsSettings, ListenAddress, Settings, StreamSet
 from sipflow.sip.addressing import DEFAULT_PORTS
 from sipflow.trunks.proxy import parse_advertise
 
+_DEFAULTS = Settings()
 _DnsModel = model_of(DnsSettings)
 _StrangersModel = model_of(StrangerSettings)
 _StreamsModel = model_of(StreamSettings)
@@ -24,7 +25,12 @@ _TLS_SECRETS = ("key_passphrase", "client_key_passphrase")
 
 
 class AdvertiseModel(Model):
-    """Our address as peers see it: one for all transports, or one each."""
+    """Our address as peers see it: one for all transports, or one each.
+
+    Attributes:
+        default: host or host:port, for every transport that has none of its own.
+        udp, tcp, tls: the same for one transport.
+    """
 
     default: str = ""
     udp: str = ""
@@ -33,6 +39,22 @@ class AdvertiseModel(Model):
 
 
 class TlsModel(Model):
+    """Certificates, and whom we trust. Paths of PEM files, from the folder of the configuration.
+
+    Attributes:
+        certificate: ours with its chain; every `tls:` listener needs it.
+        key: its private key.
+        key_passphrase: opens the key where it is encrypted.
+        ca: certificates of the authorities that we trust instead of this machine's.
+        verify: whether the far end of a connection that we open must prove its name. Without it anybody on the way can
+            hear the calls and take the credentials.
+        minimum_version: the oldest TLS that is spoken.
+        client_certificate: what we show a server that asks for one; nothing said is `certificate`.
+        client_key: its private key.
+        client_key_passphrase: opens that key where it is encrypted.
+        verify_client: whether those who connect to us must show a certificate of `ca`.
+    """
+
     certificate: str = ""
     key: str = ""
     ca: str = ""
@@ -46,15 +68,33 @@ class TlsModel(Model):
 
 
 class SipModel(Model):
-    listen: Texts = ()
+    """The sockets, and what strangers may do.
+
+    Attributes:
+        listen: transport:address:port, with udp, tcp or tls; 0.0.0.0 is every IPv4 address of this machine, [::] every
+            IPv6 one.
+        advertise: our address as others must write it, where it is not the one of `listen`: behind NAT the public one.
+        tls: certificates for TLS, and whom we trust.
+        unknown_source: what a caller gets who belongs to no trunk: `reject` is 403, `silent` is nothing at all, so that
+            scanners learn nothing.
+        strangers: how much such a caller may try before nothing of him is read any more.
+        user_agent: what we call ourselves in User-Agent and Server; nothing said is sipflow and its version.
+        keepalive_s: seconds between the keep-alives of connections that we opened and of UDP paths through NAT.
+        dscp: DiffServ code point of SIP packets, 0 to 63; nothing said leaves it alone.
+        udp_buffer_bytes: size of the UDP sockets' buffers that the system is asked for.
+        dns: which servers are asked for names, and how long their answers are kept.
+        streams: limits of TCP and TLS connections.
+    """
+
+    listen: Texts = tuple(map(str, _DEFAULTS.listen))
     advertise: Annotated[AdvertiseModel, short_for("default")] = AdvertiseModel()
     tls: Annotated[TlsModel, short_for("certificate")] = TlsModel()
     unknown_source: UnknownSource = "reject"
     strangers: Annotated[_StrangersModel, short_for("never")] = _StrangersModel()  # type: ignore[valid-type]
     user_agent: str = Field(default="", max_length=200, pattern=r"^[\x20-\x7e]*$")
-    keepalive_s: float = 0.0
-    dscp: int = 0
-    udp_buffer_bytes: Annotated[int, Field(ge=4096, le=1 << 30)] = 4096
+    keepalive_s: float = _DEFAULTS.keepalive_s
+    dscp: int | None = _DEFAULTS.dscp
+    udp_buffer_bytes: Annotated[int, Field(ge=4096, le=1 << 30)] = _DEFAULTS.udp_buffer_bytes
     dns: Annotated[_DnsModel, short_for("servers")] = _DnsModel()  # type: ignore[valid-type]
     streams: Annotated[_StreamsModel, short_for("connect_s")] = _StreamsModel()  # type: ignore[valid-type]
 
@@ -69,7 +109,8 @@ def sip_settings(section: Section, model: SipModel) -> Settings | None:
     streams = section.attempt(partial(StreamSettings, **given(model.streams)), at=("streams",))
     if len(section.problems) > before or tls is None or dns is None or streams is None:
         return None
-    same = {name: getattr(model, name) for name in model.model_fields_set & {each.name for each in fields(Settings)}}
+    known = model.model_fields_set & {each.name for each in fields(Settings)} - {"listen"}
+    same = {name: getattr(model, name) for name in known}
     same |= {"advertise": advertise.pop("default", ""), "advertise_by_transport": advertise}
     same |= {"tls": tls, "dns": dns, "streams": streams}
     if listen:

@@ -18,7 +18,13 @@ _RULES = ("countries", "allow", "deny", "premium")
 
 
 class BudgetModel(Model):
-    """How much may be called."""
+    """How much may be called.
+
+    Attributes:
+        calls_per_minute: calls placed a minute; nothing said is no limit.
+        calls_per_day: calls placed a day; nothing said is no limit.
+        minutes_per_day: minutes talked a day; nothing said is no limit.
+    """
 
     calls_per_minute: _Count = None
     calls_per_day: _Count = None
@@ -31,7 +37,14 @@ class BudgetModel(Model):
 
 
 class TollModel(BudgetModel):
-    """`trunks.<name>.tolls`."""
+    """`trunks.<name>.tolls`.
+
+    Attributes:
+        countries: that may be called, two letters each; `home` is the trunk's own.
+        allow: beginnings of numbers that may be called all the same.
+        deny: beginnings of numbers that may not be called in any case.
+        premium: whether premium rate, shared cost, personal and satellite numbers may be called.
+    """
 
     countries: Texts = ("home",)
     allow: Texts = ()
@@ -45,7 +58,13 @@ class TollModel(BudgetModel):
 
 
 class TollsModel(TollModel):
-    """`tolls:`."""
+    """`tolls:`.
+
+    Attributes:
+        each_trunk: what each trunk may that says nothing of its own.
+        each_number: what each number may.
+        each_token: what each client of the API may.
+    """
 
     each_trunk: BudgetModel = BudgetModel()
     each_number: BudgetModel = BudgetModel()

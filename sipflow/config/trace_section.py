@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Annotated
 
+from pydantic import Field
+
 from sipflow.config.fields import given, model_of, short_for
 from sipflow.config.section import Section
 from sipflow.config.sentences import Model
@@ -14,7 +16,13 @@ _HEP_KEYS: Mapping[str, str] = {"collector": "hep_collector", "agent_id": "hep_a
 
 
 class HepModel(Model):
-    """`trace.hep:`."""
+    """`trace.hep:`.
+
+    Attributes:
+        collector: address:port where Homer listens; nothing said sends nothing.
+        agent_id: number of this sipflow among all that report there.
+        key: the collector's password.
+    """
 
     collector: str = ""
     agent_id: int = Settings().hep_agent_id
@@ -22,7 +30,12 @@ class HepModel(Model):
 
 
 TraceModel = model_of(
-    Settings, without=frozenset(_HEP_KEYS.values()), hep=(Annotated[HepModel, short_for("collector")], HepModel())
+    Settings,
+    without=frozenset(_HEP_KEYS.values()),
+    hep=(
+        Annotated[HepModel, short_for("collector"), Field(description="where a copy of every message of a call goes.")],
+        HepModel(),
+    ),
 )
 
 

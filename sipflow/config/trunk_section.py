@@ -26,11 +26,19 @@ from sipflow.trunks.settings import HealthSettings, InboundAuth, RegisterSetting
 from sipflow.trunks.trunk import Trunk
 
 _S = TypeVar("_S")
-_RegisterModel = model_of(RegisterSettings, enabled=(bool, True))
-_HealthModel = model_of(HealthSettings, enabled=(bool, True))
+_RegisterModel = model_of(
+    RegisterSettings, enabled=(Annotated[bool, Field(description="whether we register at all.")], True)
+)
+_HealthModel = model_of(
+    HealthSettings, enabled=(Annotated[bool, Field(description="whether the far end is asked at all.")], True)
+)
 _OutboundModel = model_of(OutboundSettings)
 _ReferModel = model_of(ReferSettings)
-_SessionModel = model_of(SessionSettings, without=frozenset({"on"}), enabled=(bool, True))
+_SessionModel = model_of(
+    SessionSettings,
+    without=frozenset({"on"}),
+    enabled=(Annotated[bool, Field(description="whether session timers are offered and taken at all.")], True),
+)
 _UNREADABLE = "192.0.2.1"
 # An error in one of these says nothing about the others: they are read again with this instead, to find more errors.
 _REPAIRS: Mapping[str, Any] = {
@@ -65,6 +73,16 @@ def _digests(value: tuple[str, ...]) -> tuple[str, ...]:
 
 
 class InboundModel(Model):
+    """What those must know who call us by the trunk.
+
+    Attributes:
+        enabled: whether they are asked at all.
+        username: nothing said is the trunk's.
+        password: nothing said is the trunk's.
+        realm: what our challenge names; nothing said is the trunk's `realm`, else its SIP domain.
+        algorithms: of digest that are offered; nothing said is SHA-256, MD5.
+    """
+
     enabled: bool = True
     username: str = ""
     password: SecretStr = SecretStr("")
@@ -73,7 +91,14 @@ class InboundModel(Model):
 
 
 class HeadersModel(Model):
-    """Which header lines cross to a trunk; `pass` is no name that Python allows."""
+    """Which header lines cross to a trunk; `pass` is no name that Python allows.
+
+    Attributes:
+        passed: header lines that cross from the call it is joined with, by name; `X-*` is all that begin so.
+        set: lines that every INVITE to the trunk gets; `{variables}` of the call are filled in.
+        hide: lines that leave by the trunk in no case, whoever put them there.
+        topology: `hidden` puts our domain in the place of hosts in headers that are addresses, `shown` leaves them.
+    """
 
     passed: Texts = Field(default=(), alias="pass")
     set: dict[str, str] = {}  # noqa: RUF012  (pydantic copies it)
@@ -82,7 +107,42 @@ class HeadersModel(Model):
 
 
 class TrunkFields(Model):
-    """What can be said of a trunk, under `trunks:` or in place under a number."""
+    """What can be said of a trunk, under `trunks:` or in place under a number.
+
+    Attributes:
+        profile: begins with what is known of a provider or PBX; what stands here wins, key by key.
+        sip_domain: where calls go and the domain of the account: host, host:port or [IPv6]:port.
+        outbound_proxy: goes before `sip_domain` as the destination of every call and registration.
+        username: the account: the user part of From and Contact.
+        auth_username: the name that answers challenges, where it is not `username`.
+        password: of the account.
+        origination_uri: our address as the provider knows it. An IP address in it is written into our messages to this
+            trunk unless `advertise` says otherwise.
+        advertise: our address as this trunk must write it, host or host:port.
+        transport: udp, tcp or tls; nothing said is what DNS says. An outbound proxy's own wins.
+        registration: whether and how we register. Nothing said: an account with username and password registers, any
+            other does not.
+        accept_from: networks whose calls are this trunk's, beside the addresses that it is called at.
+        authenticate_inbound: whether those who call by the trunk must know a username and a password.
+        health: whether and how often the far end is asked with OPTIONS if it is there.
+        codecs: in order of preference; nothing said is PCMU and PCMA, whichever the far end likes better.
+        ptime_ms: milliseconds of audio in a packet.
+        srtp: encrypted audio: off, taken where the far end can, or required.
+        srtp_keys: how keys are made where we call: `sdes` writes them into SIP, so use TLS; `dtls` is a handshake.
+        srtp_suites: how audio may be encrypted, in order of preference; nothing said is all that we know.
+        dtmf: how digits are sent: as RTP events, in SIP INFO, or as tones; `auto` is events where the far end takes
+            them, else tones.
+        prack: whether early media is announced reliably, and our calls say that we can (RFC 3262).
+        region: the country whose national numbers the far end sends, two letters.
+        realm: answer challenges of this realm only.
+        allow_md5: whether challenges that offer only MD5 are answered.
+        outbound: how calls leave: who is shown, how numbers are written, what is tried when it fails.
+        refer: whether calls are handed on by REFER, and what becomes of one that comes.
+        session_timer: how calls that nobody has heard of for long are found (RFC 4028).
+        headers: which header lines cross to it from a call that one of its own is joined with.
+        carry: what its far end does that reaches the other side of a joined call: hold, codec, info, messages,
+            identity.
+    """
 
     profile: str = ""
     sip_domain: str = ""
@@ -115,6 +175,15 @@ class TrunkFields(Model):
 
 
 class TrunkModel(TrunkFields):
+    """A trunk below `trunks:`.
+
+    Attributes:
+        phone_number: the number that this account is reached by and calls from.
+        max_calls: at a time, in and out; nothing said is `limits.each_trunk`.
+        calls_per_second: placed by it; nothing said is `limits.each_trunk`.
+        tolls: where it may call, and how much, where that is not as `tolls:` says.
+    """
+
     phone_number: str = ""
     max_calls: MaxCalls = None
     calls_per_second: CallsPerSecond = None

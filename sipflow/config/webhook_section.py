@@ -44,6 +44,27 @@ _DEFAULTS = WebhookSettings()
 
 
 class WebhookModel(Model):
+    """How webhooks are signed, where they may go, and how often they are tried.
+
+    Attributes:
+        secret: signs every request; of several each signs, so that one can be changed.
+        allow_networks: private networks that webhooks may reach.
+        allow_http: whether a URL may begin with http://.
+        ca_file: PEM file of the authorities that are trusted instead of this machine's.
+        timeout_s: within which a delivery must be answered.
+        inbound_timeout_s: within which each question about an inbound call must be answered.
+        inbound_retries: how often such a question is repeated.
+        default_agent: takes a call whose question got no usable answer.
+        events_url: is told what happens in all calls.
+        events: which events it is told.
+        retry_first_s: pause after the first failure of a delivery; it doubles.
+        retry_most_s: the longest pause.
+        give_up_s: age at which a delivery is given up.
+        concurrency: deliveries at once.
+        per_endpoint: deliveries at once to one host and port.
+        keep_logs_days: how long finished deliveries stay in the log.
+    """
+
     secret: Texts = ()
     allow_networks: Texts = ()
     allow_http: bool = _DEFAULTS.allow_http

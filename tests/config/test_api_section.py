@@ -38,6 +38,10 @@ def test_the_section_of_the_issue_is_read() -> None:
     assert TOKEN not in repr(api(text, SIPFLOW_TOKEN=TOKEN))
 
 
+def test_the_console_is_there_where_it_is_asked_for() -> None:
+    assert api("api: {console: true}") == ApiSettings(console=True)
+
+
 @pytest.mark.parametrize(
     ("listen", "address"),
     [

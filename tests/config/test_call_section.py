@@ -1,5 +1,7 @@
 from pathlib import Path
 
+import pytest
+
 from sipflow.calls.settings import Settings
 from sipflow.config.call_section import LogSettings, TopModel, call_settings, log_settings
 from sipflow.config.sip_section import SipModel
@@ -46,3 +48,18 @@ def test_logs_have_a_level_and_a_format() -> None:
 
     assert log_settings(section) == LogSettings("debug", "auto")
     assert told(section) == [(2, "format", "must be auto, json or console, not 'jsn'; did you mean json?")]
+
+
+@pytest.mark.parametrize(
+    ("written", "speak"),
+    [
+        ("speak: [espeak-ng, --stdin, --stdout]\n", ("espeak-ng", "--stdin", "--stdout")),
+        ("speak: /opt/speak\n", ("/opt/speak",)),
+        ("max_calls: 5\n", ()),
+    ],
+)
+def test_the_program_that_speaks_is_a_list_of_words_and_no_shell_reads_it(written: str, speak: tuple[str, ...]) -> None:
+    settings = call_settings(section_of(written), SipModel(), TopModel())
+
+    assert settings is not None
+    assert settings.speak == speak

@@ -122,3 +122,4 @@ def test_keys_that_hold_secrets_are_known_by_their_last_word() -> None:
     other = ["key", "username", "tokenizer", "password_hint", "client_key"]
 
     assert [key for key in secret + other if is_secret(key)] == secret
+    assert is_secret("trace", "hep", "key")

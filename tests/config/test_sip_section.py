@@ -19,6 +19,13 @@ def test_nothing_said_is_the_rooms_own_defaults() -> None:
     assert read("{}") == (Settings(), [])
 
 
+def test_an_address_with_a_variable_that_is_not_set_is_one_problem_and_no_more() -> None:
+    settings, problems = read("listen: ['udp:${NOT_SET}:5060', 'udp:127.0.0.1:5060']")
+
+    assert settings is not None
+    assert problems == [(1, "listen", "the environment variable NOT_SET is not set")]
+
+
 def test_everything_said_is_in_the_settings(tmp_path: Path) -> None:
     for name in ("a.pem", "a.key", "ca.pem", "c.pem", "c.key"):
         (tmp_path / name).write_text("")

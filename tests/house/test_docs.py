@@ -1,220 +1,34 @@
-"""What the pages say is so: commands run, links lead somewhere, snippets load, named modules exist."""
+"""What the pages say is so: links lead somewhere, blocks load, named things exist. Commands are tried elsewhere."""
 
 import ast
 import asyncio
 import importlib
 import inspect
+import json
 import re
-import shlex
 import subprocess
-import sys
-from collections.abc import Iterator
+import tomllib
 from pathlib import Path
-from typing import NamedTuple
+from xml.etree import ElementTree
 
+import jsonschema_rs
 import pytest
+import yaml
 
+from sipflow.agents.handlers import BUILT_IN
 from sipflow.audio.tones import sine
 from sipflow.audio.wav import wav_header
 from sipflow.config.load import parse
+from sipflow.config.reference import json_schema
+from sipflow.errors import AgentError
 from sipflow.testing import FakeCall
 from sipflow.testing import run as run_agent
-from tests.daemon.api_client import TOKEN, Api
+from tests.house.pages import CODE, DEFAULT, FENCE, PAGES, Snippet, blocks, snippets
+from tests.house.site_hooks import hook
 from tests.house.tree import ROOT
-from tests.interop.daemon import SIPFLOW, Daemon, call
-from tests.interop.free_ports import free_media_ports, free_sip_port
-from tests.interop.programs import Program
 
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "docs" / "providers").glob("*.md"))]
 LINKED = [*PAGES, ROOT / "CHANGELOG.md", *sorted((ROOT / "scenarios").rglob("*.md"))]
-DEFAULT = ROOT / "config" / "sipflow.yaml"
-FENCE = re.compile(r"^```([a-z]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)\s#]+)(?:#[^)]*)?\)")
-CODE = re.compile(r"`([^`\n]+)`")
-ASKING = tuple(f".venv/bin/sipflow {name} " for name in ("status", "trunks", "numbers", "agents", "trace"))
-PYPI_PATIENCE_S = 6.0
-
-
-class Snippet(NamedTuple):
-    """A fenced block: file:line, its language, its text."""
-
-    place: str
-    language: str
-    text: str
-
-
-def snippets(language: str) -> list[Snippet]:
-    found = []
-    for page in PAGES:
-        text = page.read_text(encoding="utf-8")
-        for match in FENCE.finditer(text):
-            if match[1] == language:
-                line = text.count("\n", 0, match.start()) + 1
-                found.append(Snippet(f"{page.relative_to(ROOT)}:{line}", language, match[2]))
-    return found
-
-
-def commands(beginning: str) -> list[str]:
-    """The different commands of all pages that begin so."""
-    lines = [line.strip() for snippet in snippets("sh") for line in snippet.text.splitlines()]
-    return list(dict.fromkeys(line for line in lines if line.startswith(beginning)))
-
-
-def run(command: str, folder: Path = ROOT) -> subprocess.CompletedProcess[str]:
-    words = command.replace(".venv/bin/sipflow", shlex.quote(SIPFLOW))
-    return subprocess.run(["bash", "-c", words], cwd=folder, capture_output=True, text=True, timeout=120)
-
-
-@pytest.fixture(scope="module")
-def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    """The daemon that `make run` starts; on another port where its own is taken."""
-    folder = tmp_path_factory.mktemp("docs")
-    program, chosen = Program("sipflow run", [SIPFLOW, "run", str(DEFAULT)], folder / "run.log"), 5060
-    try:
-        program.wait_for(r"is ready$")
-    except AssertionError:
-        program.kill()
-        chosen, media = free_sip_port(), free_media_ports(20)
-        text = DEFAULT.read_text(encoding="utf-8").replace(":5060", f":{chosen}")
-        file = folder / "sipflow.yaml"
-        file.write_text(text.replace("10000-20000", f"{media.start}-{media.stop - 1}"), encoding="utf-8")
-        program = Program("sipflow run", [SIPFLOW, "run", str(file)], folder / "again.log")
-        program.wait_for(r"is ready$")
-    yield chosen
-    program.stop(5)
-
-
-def test_every_command_is_of_a_kind_that_is_tried_here() -> None:
-    kinds = (
-        "make ", ".venv/bin/sipflow call ", ".venv/bin/sipflow calls ", ".venv/bin/sipflow check ",
-        "python3 -m venv aiosip-try ", *ASKING, ".venv/bin/sipflow explain ",
-        ".venv/bin/sipflow trunk test ", ".venv/bin/sipflow firewall ", ".venv/bin/sipflow load ",
-    )  # fmt: skip
-
-    assert [command for command in commands("") if not f"{command} ".startswith(kinds)] == []
-
-
-@pytest.mark.parametrize("command", commands("make "))
-def test_make_target_exists(command: str) -> None:
-    target = command.split()[1]
-    phony = re.search(r"^\.PHONY:(.*)$", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
-
-    assert phony is not None
-    assert target in phony[1].split()
-    assert run(f"make -n {target}").returncode == 0
-
-
-@pytest.mark.parametrize("command", commands(".venv/bin/sipflow check "))
-def test_check_is_good(command: str) -> None:
-    done = run(command)
-
-    assert (done.returncode, done.stderr) == (0, "")
-
-
-@pytest.mark.parametrize("command", commands(".venv/bin/sipflow call "))
-def test_call_is_answered_and_heard(command: str, port: int) -> None:
-    done = run(command.replace(":5060", f":{port}"))
-
-    assert (done.returncode, done.stderr) == (0, "")
-
-
-@pytest.mark.parametrize("command", commands(".venv/bin/sipflow calls"))
-def test_calls_reads_the_store_of_the_configuration(command: str, tmp_path: Path) -> None:
-    (tmp_path / "config").mkdir()
-    (tmp_path / "config" / "sipflow.yaml").write_bytes(DEFAULT.read_bytes())
-
-    done = run(command, tmp_path)
-
-    assert (done.returncode, "there is no store" in done.stderr) == (69, True)
-
-
-@pytest.fixture(scope="module")
-def asked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """A daemon with an API that has had a call: what the environment says of it."""
-    folder, api = tmp_path_factory.mktemp("asked"), Api()
-    daemon = Daemon(folder, api=api.section)
-    with daemon, api.wait(daemon):
-        call(folder, daemon.uri(), "--seconds", "0.3")
-        daemon.wait_said("call over")
-        yield {"SIPFLOW_URL": f"http://{api.section['listen']}", "SIPFLOW_TOKEN": TOKEN}
-
-
-@pytest.mark.parametrize("command", [each for name in ASKING for each in commands(name.rstrip())])
-def test_the_running_daemon_answers(
-    command: str, asked: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name, value in asked.items():
-        monkeypatch.setenv(name, value)
-
-    done = run(command, tmp_path)
-
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout
-
-
-@pytest.mark.parametrize("command", commands(".venv/bin/sipflow explain "))
-def test_explain_comes_to_an_answer(command: str) -> None:
-    done = run(f"{command} --offline")
-    answered = '"answered": true' in done.stdout or "answer       200" in done.stdout
-
-    assert done.returncode == (0 if answered else 1)
-    assert "by itself" in done.stderr
-
-
-def test_explain_prints_what_its_page_shows() -> None:
-    shown = next(each.text for each in snippets("text") if each.place.startswith("docs/explain.md"))
-
-    assert run(f"{commands('.venv/bin/sipflow explain ')[0]} --offline").stdout == shown
-
-
-@pytest.mark.parametrize("command", commands(".venv/bin/sipflow trunk test "))
-def test_trunk_works(command: str, port: int, tmp_path: Path) -> None:
-    file = tmp_path / "trunk.yaml"
-    sample = ROOT / "docs" / "samples" / "trunk_test.yaml"
-    file.write_text(sample.read_text(encoding="utf-8").replace(":5060", f":{port}"), encoding="utf-8")
-    done = run(command.replace("docs/samples/trunk_test.yaml", shlex.quote(str(file))))
-
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.splitlines()[-1].startswith("trunk here works")
-
-
-@pytest.mark.parametrize("command", commands(".venv/bin/sipflow firewall "))
-def test_firewall_is_good(command: str) -> None:
-    done = run(command)
-
-    assert (done.returncode, done.stderr) == (0, "")
-
-
-@pytest.mark.parametrize("command", commands(".venv/bin/sipflow load "))
-def test_load_is_answered_and_heard(command: str, port: int) -> None:
-    done = run(command.replace(":5060", f":{port}"))
-
-    assert (done.returncode, done.stderr) == (0, "")
-
-
-def test_call_prints_what_the_readme_shows(port: int) -> None:
-    command = commands(".venv/bin/sipflow call ")[0]
-    shown = next(each.text for each in snippets("text") if each.place.startswith("README") and "calling" in each.text)
-    number = re.compile(r"[0-9]+(\.[0-9]+)?")
-    done = run(command.replace(":5060", f":{port}"))
-
-    assert number.sub("N", done.stdout) == number.sub("N", shown)
-
-
-def test_aiosip_cannot_be_imported_as_the_page_says(tmp_path: Path) -> None:
-    (command,) = commands("python3 -m venv aiosip-try ")
-    fetch = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--no-cache-dir", "--retries", "0"]
-    try:
-        subprocess.run(
-            [*fetch, "--timeout", "3", "-d", "fetched", "aiosip==0.2.0"],
-            cwd=tmp_path, check=True, capture_output=True, timeout=PYPI_PATIENCE_S,
-        )  # fmt: skip
-    except (subprocess.CalledProcessError, subprocess.TimeoutExpired):
-        pytest.skip("PyPI cannot be reached from here within seconds: the page's claim is not tried")
-    done = run(command.replace("python3 ", f"{shlex.quote(sys.executable)} ", 1), tmp_path)
-
-    assert done.returncode != 0
-    assert "asyncio' has no attribute 'coroutine'" in done.stderr
 
 
 @pytest.mark.parametrize("page", LINKED, ids=lambda page: str(page.relative_to(ROOT)))
@@ -222,6 +36,29 @@ def test_every_link_leads_to_a_file(page: Path) -> None:
     links = [link for link in LINK.findall(page.read_text(encoding="utf-8")) if "://" not in link]
 
     assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+# What is in a block, and who reads it: here, or a test that names the page.
+READ_HERE = frozenset({"yaml", "sh", "python", "json", "xml", "mermaid", "console", "text"})
+READ_ELSEWHERE = {
+    ("docs/webhooks.md", "bash"): "tests/webhooks/test_signing.py",
+    ("docs/integrations.md", "py"): "tests/integrations/elsewhere.py",
+    ("docs/providers/kamailio.md", "kamailio"): "tests/interop/test_provider_pages.py",
+    ("docs/providers/asterisk.md", "ini"): "tests/trunks/profiles/test_pages.py",
+}
+# Shell that only an operator can run, on a machine of his: its words are looked at, and it is not run.
+INSTALLING = "docs/operations.md"
+DRAWINGS = ("flowchart ", "sequenceDiagram", "stateDiagram-v2")
+
+
+def test_every_block_is_read_by_a_test() -> None:
+    found = {(block.page, block.language) for block in blocks()}
+
+    assert {each for each in found if each[1] not in READ_HERE} == READ_ELSEWHERE.keys()
+    assert [
+        test for (page, _), test in READ_ELSEWHERE.items()
+        if Path(page).name.removesuffix(".md") not in (ROOT / test).read_text(encoding="utf-8")
+    ] == []  # fmt: skip
 
 
 @pytest.mark.parametrize("snippet", snippets("yaml"), ids=lambda snippet: snippet.place)
@@ -232,6 +69,48 @@ def test_yaml_loads(snippet: Snippet) -> None:
     names = re.findall(r"\$\{([A-Z_]+)", text)
 
     parse(text, file=snippet.place, environ=dict.fromkeys(names, "a secret of many, very many characters"))
+
+
+def test_editors_that_know_the_json_schema_find_nothing_wrong_with_any_yaml() -> None:
+    validator = jsonschema_rs.validator_for(json_schema())
+    files = [DEFAULT, *sorted((ROOT / "docs").rglob("*.yaml"))]
+    texts = {block.place: block.text for block in snippets("yaml")}
+    texts |= {str(file.relative_to(ROOT)): file.read_text(encoding="utf-8") for file in files}
+    wrong = [(place, error.message) for place, text in texts.items() for error in validator.iter_errors(_as_json(text))]
+
+    assert wrong == []
+    assert len(texts) > 60
+
+
+def _as_json(text: str) -> object:
+    """YAML as editors hand it to a schema: keys are text, whatever they look like."""
+    return json.loads(json.dumps(yaml.safe_load(text)))
+
+
+@pytest.mark.parametrize("snippet", snippets("json"), ids=lambda snippet: snippet.place)
+def test_json_is_json(snippet: Snippet) -> None:
+    assert json.loads(snippet.text.replace("...,", '"...",').replace(": ...}", ': "..."}'))
+
+
+@pytest.mark.parametrize("snippet", snippets("xml"), ids=lambda snippet: snippet.place)
+def test_xml_is_well_formed(snippet: Snippet) -> None:
+    ElementTree.fromstring(f"<all>{snippet.text}</all>")
+
+
+def test_drawings_are_of_a_kind_that_is_drawn() -> None:
+    drawings = snippets("mermaid")
+
+    assert [block.place for block in drawings if not block.text.startswith(DRAWINGS)] == []
+    assert len(drawings) > 5
+
+
+def test_what_an_operator_types_to_install_it_is_shell_and_names_files_that_are_there() -> None:
+    text = "\n".join(block.text for block in snippets("console") if block.page == INSTALLING)
+    done = subprocess.run(["bash", "-n"], input=text, capture_output=True, text=True, timeout=60)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(text.splitlines()) > 10
+    assert [name for name in re.findall(r"(?<![\w./-])config/\S+", text) if not (ROOT / name).exists()] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -279,25 +158,16 @@ def test_the_agents_of_the_page_about_agents_run(
 
 
 def test_whatever_the_pages_do_with_a_call_a_call_can() -> None:
-    sources = "".join(inspect.getsource(part) for part in FakeCall.__mro__ if part.__module__.startswith("sipflow."))
-    can = set(dir(FakeCall)) | set(re.findall(r"\bself\.([a-z_]+)\b", sources))
+    can = set(hook("call_reference").members()) | {name for name in dir(FakeCall()) if not name.startswith("_")}
     asked = {
         name
         for page in PAGES
         for name in re.findall(r"\bcall\.([a-z_]+)\b", page.read_text(encoding="utf-8"))
-        if name not in ("py", "pcap", "zip")  # files
+        if name not in ("py", "pcap", "zip", "wav")  # files
     }
 
     assert {"answer", "play", "read_digit", "variables"} <= asked
     assert asked - can == set()
-
-
-def test_every_option_that_the_page_of_sipflow_call_names_is_there() -> None:
-    asked = set(re.findall(r"`?(--[a-z-]+)\b", (ROOT / "docs" / "calling.md").read_text(encoding="utf-8")))
-    shown = run(".venv/bin/sipflow call --help").stdout
-
-    assert len(asked) > 5
-    assert [option for option in sorted(asked) if option not in shown] == []
 
 
 def test_every_module_that_the_architecture_names_exists() -> None:
@@ -321,11 +191,132 @@ def _is_there(dotted: str) -> bool:
     return found is not None
 
 
+NAMED = re.compile(r"`((?:tests|sipflow|config|docs|scenarios)/[\w./-]+)`")
+MADE_BY_THE_READER = {"config/agents.py"}
+
+
+def test_every_file_of_ours_that_a_page_names_is_there() -> None:
+    named = {
+        (str(page.relative_to(ROOT)), path)
+        for page in LINKED
+        for path in re.findall(
+            r"`((?:tests|sipflow|config|docs|scenarios)/[\w./-]+)`", page.read_text(encoding="utf-8")
+        )
+        if path not in MADE_BY_THE_READER
+    }
+
+    places = (ROOT, ROOT / "sipflow")
+
+    assert sorted(each for each in named if not any((place / each[1]).exists() for place in places)) == []
+    assert len(named) > 10
+
+
+@pytest.mark.parametrize(
+    ("handler", "page"),
+    [
+        ("announce", "agents"), ("stream", "stream"), ("audiosocket", "integrations"),
+        ("sip_endpoint", "sip_endpoint"), ("forward", "forward"), ("voicemail", "forward"),
+    ],
+)  # fmt: skip
+def test_every_option_of_a_handler_stands_on_its_page(handler: str, page: str) -> None:
+    with pytest.raises(AgentError) as refused:
+        BUILT_IN[handler].check({"no_such_option": 1})
+    options = re.findall(r"\w+", str(refused.value).partition("it has ")[2])
+    text = (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8")
+
+    assert options
+    assert [name for name in options if f"`{name}" not in text and f"{name}:" not in text] == []
+
+
+def test_every_handler_stands_on_the_page_about_agents() -> None:
+    rows = re.findall(r"^\| `(\w+)` \|", (ROOT / "docs" / "agents.md").read_text(encoding="utf-8"), re.MULTILINE)
+
+    assert BUILT_IN.keys() <= set(rows)
+
+
 def test_every_room_stands_in_the_map() -> None:
-    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
-    ranks = next(block for language, block in FENCE.findall(text) if language == "text")
+    ranks = next(block.text for block in snippets("text") if block.page == "docs/architecture.md")
     named = {word for line in ranks.splitlines()[1:] for word in re.findall(r"[a-z]+", line[4:32])}
     rooms = {path.parent.name for path in (ROOT / "sipflow").glob("*/__init__.py")}
 
     assert rooms <= named
     assert {name for name in named if not (ROOT / "sipflow" / name).is_dir()} == {"errors", "tasks"}
+
+
+def test_the_ranks_of_the_map_are_those_that_are_checked() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    layers = project["tool"]["importlinter"]["contracts"][0]["layers"]
+    ranks = next(block.text for block in snippets("text") if block.page == "docs/architecture.md")
+    drawn: list[set[str]] = []
+    for line in ranks.splitlines()[1:]:
+        names = set(re.findall(r"[a-z]+", line[4:32]))
+        if line[:4].strip():
+            drawn.append(names)
+        else:
+            drawn[-1] |= names
+
+    assert drawn == [set(re.findall(r"[a-z]+", layer)) for layer in layers]
+
+
+def test_every_module_and_test_in_the_table_of_rfcs_exists() -> None:
+    lines = (ROOT / "docs" / "sip.md").read_text(encoding="utf-8").splitlines()
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("| ")]
+    rows = [cells for cells in rows if len(cells) == 5 and cells[0] != "RFC"]
+    modules = {name for cells in rows for name in CODE.findall(cells[3])}
+    shown = {name for cells in rows for name in CODE.findall(cells[4])}
+
+    assert len(rows) > 45
+    assert [
+        cells for cells in rows if not (cells[1] and cells[2] and CODE.search(cells[3]) and CODE.search(cells[4]))
+    ] == []
+    assert sorted(name for name in modules if not _module(name)) == []
+    assert sorted(name for name in shown if not _shows(name)) == []
+
+
+def _module(name: str) -> bool:
+    return (ROOT / "sipflow" / f"{name}.py").is_file() or (ROOT / "sipflow" / "sip" / f"{name}.py").is_file()
+
+
+def _shows(name: str) -> bool:
+    """Whether there is such a test, below tests/ or tests/sip/, or such a scenario."""
+    places = [ROOT / "tests" / f"{name}.py", ROOT / "tests" / "sip" / f"{name}.py", ROOT / "scenarios" / f"{name}.xml"]
+    return any(place.is_file() for place in places)
+
+
+def test_every_dependency_stands_on_its_page_with_a_reason() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    wanted = [*project["dependencies"], *(each for lines in extras.values() for each in lines)]
+    names = {re.split(r"[\[>=<;]", each)[0].lower() for each in wanted}
+    page = (ROOT / "docs" / "dependencies.md").read_text(encoding="utf-8").lower()
+
+    assert sorted(name for name in names if f"`{name}`" not in page) == []
+    assert sorted(name for name in extras if f"`{name}`" not in page) == []
+    assert all(heading in page for heading in ("## why not aiosip?", "## why not pjsua2?"))
+
+
+def test_what_the_page_about_agents_lists_is_all_that_a_call_has() -> None:
+    page = (ROOT / "docs" / "agents.md").read_text(encoding="utf-8")
+    told = set(re.findall(r"`(?:await |async with |async for \w+ in )?call\.([a-z_]+)", page))
+    fake = {name for name in dir(FakeCall()) if not name.startswith("_")}
+    members = set(hook("call_reference").members())
+
+    assert sorted(members - told) == []
+    assert sorted(told - members - fake) == []
+
+
+def test_every_argument_of_the_fake_call_stands_on_the_page_about_agents() -> None:
+    page = (ROOT / "docs" / "agents.md").read_text(encoding="utf-8")
+
+    assert [name for name in inspect.signature(FakeCall).parameters if f"`{name}=" not in page] == []
+
+
+def test_the_reference_of_the_call_tells_of_each_member_what_its_docstring_says() -> None:
+    made = hook("call_reference")
+    sections = dict(re.findall(r"^### `call\.([a-z_]+)`\n(.*?)(?=^###? |\Z)", made.page(), re.MULTILINE | re.DOTALL))
+
+    assert sections.keys() == made.members().keys()
+    assert [name for name, text in sections.items() if len(text.split()) < 3] == []
+    assert "CallEnded" in sections["answer"]
+    assert "Hz" in sections["sample_rate_hz"]
+    assert [name for name in made.OF_THE_EDGE if not made.is_public(name)] == []

@@ -9,13 +9,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import jsonschema_rs
 import pytest
 
+from tests.house.pages import snippets
+from tests.house.site_hooks import hook
 from tests.house.tree import ROOT
 from tests.interop.daemon import SIPFLOW, Daemon
 from tests.interop.free_ports import free_sip_port
 from tests.interop.programs import missing
 
+DOCUMENT: dict[str, Any] = hook("api_reference").document()
 PAGE = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
 BLOCK = re.compile(r"^```console\n(.*?)^```$(?:\n\n^```json\n(.*?)^```$)?", re.MULTILINE | re.DOTALL)
 
@@ -92,8 +96,6 @@ def test_the_requests_of_the_page_are_answered_as_it_shows(terminal: Terminal) -
 
 
 def test_every_path_on_the_page_is_in_the_openapi_document_with_the_scope_it_says() -> None:
-    from tests.api.test_schemathesis import DOCUMENT
-
     rows = re.findall(r"^\| (`(?:GET|POST|PUT|PATCH|DELETE) /[^|]*`) \| `([a-z:]+)` \|", PAGE, re.MULTILINE)
     found = {
         (method, path.partition("?")[0]): scope
@@ -112,8 +114,41 @@ def test_every_path_on_the_page_is_in_the_openapi_document_with_the_scope_it_say
 
 
 def test_every_field_of_an_import_stands_on_the_page() -> None:
-    from tests.api.test_schemathesis import DOCUMENT
-
     fields = DOCUMENT["components"]["schemas"]["ImportNumber"]["properties"]
 
     assert [name for name in fields if f"`{name}`" not in PAGE] == []
+
+
+def requests(text: str) -> list[tuple[str, str, str]]:
+    """The method, the path and the body of each curl in a block."""
+    found = []
+    for command in text.replace("\\\n", " ").splitlines():
+        url = re.search(r"curl .*?(?:https?://)?(?:127\.0\.0\.1|localhost):8080(/[^ '\"?]*)", command)
+        if url is not None:
+            method, body = re.search(r"-X (\w+)", command), re.search(r"-d '(\{.*\})'", command)
+            usual = "POST" if body else "GET"
+            found.append((method[1] if method else usual, url[1], body[1] if body else ""))
+    return found
+
+
+def test_every_request_in_a_console_is_one_that_the_api_takes() -> None:
+    found = [(block.place, *each) for block in snippets("console") for each in requests(block.text)]
+    for place, method, path, body in found:
+        steps = re.sub(r"\$[A-Z_]+", "x", path).split("/")
+        fitting = [
+            below[method.lower()]
+            for known, below in DOCUMENT["paths"].items()
+            if method.lower() in below and _fits(known.split("/"), steps)
+        ]
+        assert fitting, f"{place}: {method} {path}"
+        if body:
+            schema = fitting[0]["requestBody"]["content"]["application/json"]["schema"]
+            jsonschema_rs.validate({**schema, "components": DOCUMENT["components"]}, json.loads(body))
+
+    assert len(found) > 12
+
+
+def _fits(known: list[str], steps: list[str]) -> bool:
+    return len(known) == len(steps) and all(
+        one.startswith("{") or one == other for one, other in zip(known, steps, strict=True)
+    )

@@ -44,7 +44,7 @@ def test_every_page_stands_in_the_nav() -> None:
     nav = SETTINGS.read_text(encoding="utf-8").partition("\nnav:\n")[2].partition("\n\n")[0]
     named = re.findall(r"(\S+\.md)$", nav, re.MULTILINE)
 
-    assert sorted(name for name in named if not name.startswith("source/")) == pages()
+    assert sorted(name for name in named if not name.startswith(("source/", "reference/"))) == pages()
 
 
 def test_the_site_has_every_page(site: Path) -> None:
@@ -64,6 +64,19 @@ def test_a_link_that_leaves_the_docs_leads_to_the_page_of_its_file(site: Path) -
     text = (site / "configuration.html").read_text(encoding="utf-8")
 
     assert 'href="source/config/sipflow.yaml.html"' in text
+
+
+@pytest.mark.parametrize(
+    ("page", "says"),
+    [
+        ("configuration", "trunks.<name>.register.expires"),
+        ("api", "POST /v2/calls"),
+        ("shapes", "PlaceCall"),
+        ("call", "call.read_digit"),
+    ],
+)
+def test_the_references_are_made(site: Path, page: str, says: str) -> None:
+    assert says in text_of(site / "reference" / f"{page}.html")
 
 
 def test_no_page_of_the_site_links_to_a_file_that_is_not_there(site: Path) -> None:

@@ -1,10 +1,14 @@
-"""What the house rules look at: our files, and our Python read into syntax trees once."""
+"""What the house rules look at: our files, and our Python as syntax trees.
+
+To read every file into a tree takes seconds of a core. So a tree is made when it is asked for, and a rule asks only for
+those whose text can break it.
+"""
 
 import ast
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -19,33 +23,54 @@ class Module:
     Attributes:
         path: relative to the root of the project, with forward slashes.
         text: the whole source.
-        tree: its syntax.
     """
 
     path: str
     text: str
-    tree: ast.Module
 
-    @property
+    @cached_property
+    def tree(self) -> ast.Module:
+        """Its syntax."""
+        return ast.parse(self.text)
+
+    @cached_property
+    def nodes(self) -> tuple[ast.AST, ...]:
+        """Everything in it, in no particular order."""
+        return tuple(ast.walk(self.tree))
+
+    @cached_property
     def lines(self) -> list[str]:
         return self.text.splitlines()
 
     def functions(self) -> Iterator[Function]:
         """Yield every function and method, nested ones too."""
-        for node in ast.walk(self.tree):
-            if isinstance(node, Function):
-                yield node
+        rest: list[ast.AST] = [self.tree]
+        while rest:
+            for node in _statements(rest.pop()):
+                if isinstance(node, Function):
+                    yield node
+                rest.append(node)
+
+
+def _statements(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield the statements below a statement, and what has statements: no function stands inside an expression."""
+    for name in ("body", "orelse", "finalbody", "handlers", "cases"):
+        below = getattr(node, name, None)
+        if isinstance(below, list):
+            yield from below
 
 
 @cache
 def modules(*folders: str) -> tuple[Module, ...]:
     """Return every Python file below `folders` ("sipflow", "tests"), in the order of their paths."""
+    if len(folders) > 1:
+        return tuple(module for folder in folders for module in modules(folder))
     found = []
     for folder in folders:
         for path in sorted((ROOT / folder).rglob("*.py")):
             if "__pycache__" not in path.parts:
                 text = path.read_text(encoding="utf-8")
-                found.append(Module(path.relative_to(ROOT).as_posix(), text, ast.parse(text)))
+                found.append(Module(path.relative_to(ROOT).as_posix(), text))
     return tuple(found)
 
 
