@@ -13,6 +13,7 @@ from sipflow import __version__
 from sipflow.api.auth import Caller, Door, authorised, granted
 from sipflow.api.context import Context
 from sipflow.api.errors import EVERYWHERE, add_error_handlers
+from sipflow.api.express import PlacingExpress
 from sipflow.api.gate import Gate
 from sipflow.api.recording_links import PATH as RECORDING_LINKS
 from sipflow.api.routes import (
@@ -21,12 +22,15 @@ from sipflow.api.routes import (
     events,
     explain,
     health,
+    listen,
+    log_tail,
     logs,
     metrics,
     numbers,
     phonebooks,
     pools,
     prepare_inbound,
+    quality,
     recordings,
     status,
     tokens,
@@ -57,6 +61,9 @@ ROUTERS: tuple[APIRouter, ...] = (
     logs.router,
     tokens.router,
     traces.router,
+    listen.router,
+    log_tail.router,
+    quality.router,
     status.router,
     metrics.router,
     health.router,
@@ -99,6 +106,7 @@ def create_app(context: Context, door: Door, *, routers: Sequence[APIRouter] = R
         open_paths=OPEN_PATHS,
         open_prefixes=OPEN_PREFIXES,
         near_paths=NEAR_PATHS,
+        express={("POST", "/v2/calls"): PlacingExpress(context)} if calls.router in routers else {},
         settings=context.settings,
     )
     return app

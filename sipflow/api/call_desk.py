@@ -88,8 +88,8 @@ class CallDesk:
         found |= {call.record.id: Found(call.record) for call in self.switchboard.calls.values()}
         return found
 
-    async def page(self, wanted: CallFilter, *, limit: int, offset: int) -> Page:
-        """Give a page of calls, newest first."""
+    async def page(self, wanted: CallFilter, *, limit: int, offset: int, only_live: bool = False) -> Page:
+        """Give a page of calls, newest first; `only_live` leaves out those that are over."""
         now = self.wall()
         found = {
             call_id: each
@@ -97,14 +97,18 @@ class CallDesk:
             if lets_through(wanted, each.record, now=now, status=each.status)
         }
         live = [each.record for each in found.values()]
-        await self._flush()
-        stored_limit, stored_offset = stored_range(len(live), limit, offset)
-        total, stored = await self.records.page(wanted, limit=stored_limit, offset=stored_offset)
+        total, stored = (0, []) if only_live else await self._stored(wanted, len(live), limit, offset)
         page = [self._as_of_now(record) for record in merge(live, stored, limit=limit, offset=offset)]
         statuses = {call_id: each.status for call_id, each in found.items()}
         known = {record.id for record in stored}
         calls = [Found(record, "" if record.id in known else statuses.get(record.id, "")) for record in page]
         return Page(total + sum(record.id not in known for record in live), calls)
+
+    async def _stored(self, wanted: CallFilter, live: int, limit: int, offset: int) -> tuple[int, list[CallRecord]]:
+        """Give how many finished calls there are, and those that can be on a page."""
+        await self._flush()
+        stored_limit, stored_offset = stored_range(live, limit, offset)
+        return await self.records.page(wanted, limit=stored_limit, offset=stored_offset)
 
     def _as_of_now(self, record: CallRecord) -> CallRecord:
         call = self.switchboard.calls.get(record.id)

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Protocol, TypeVar
 
 from fastapi import Depends, Request
 
+from sipflow.api.listening import Listeners
+from sipflow.api.log_ring import LogRing
 from sipflow.api.settings import Settings
 from sipflow.errors import ApiError
 from sipflow.store.database import Database
@@ -19,6 +21,7 @@ if TYPE_CHECKING:  # half the edge, which nobody needs who only reads numbers
     from sipflow.api.pool_desk import PoolDesk
     from sipflow.api.trace_desk import TraceDesk
     from sipflow.calls.explain import Explainer
+    from sipflow.calls.quality_tracks import QualityTracks
 
 T = TypeVar("T")
 
@@ -51,6 +54,9 @@ class Context:
         explainer: says why calls are answered or refused.
         traces: the messages of calls.
         measures: figures, and how the edge is.
+        listeners: who listens to live calls.
+        log: its last lines.
+        quality: how the audio of calls fared over their time.
     """
 
     directory: Directory
@@ -64,6 +70,9 @@ class Context:
     explainer: "Explainer | None" = None
     traces: "TraceDesk | None" = None
     measures: "Measures | None" = None
+    listeners: Listeners = field(default_factory=Listeners)
+    log: LogRing | None = None
+    quality: "QualityTracks | None" = None
 
 
 async def context_of(request: Request) -> Context:  # async, or else FastAPI runs it in a thread

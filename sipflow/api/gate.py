@@ -12,6 +12,7 @@ import structlog
 
 from sipflow.api.auth import Caller, Opens
 from sipflow.api.errors import respond, translated
+from sipflow.api.express import Express
 from sipflow.api.settings import Settings
 from sipflow.errors import ApiError, SipflowError
 from sipflow.net.literal import is_loopback
@@ -44,6 +45,7 @@ class Gate:
         open_paths: frozenset[str],
         open_prefixes: tuple[str, ...] = (),
         near_paths: Mapping[str, Caller] = MappingProxyType({}),
+        express: Mapping[tuple[str, str], Express] = MappingProxyType({}),
         settings: Settings,
     ) -> None:
         self._app = app
@@ -51,6 +53,7 @@ class Gate:
         self._open_paths = open_paths
         self._open_prefixes = open_prefixes
         self._near_paths = near_paths
+        self._express = express
         self._settings = settings
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
@@ -89,7 +92,12 @@ class Gate:
             scope["caller"] = await self._opens(headers.get(b"authorization", ""))
         length = headers.get(b"content-length", "")
         if length or b"transfer-encoding" in headers:
-            await exchange.take_body(length)
+            body = await exchange.take_body(length)
+            express = self._express.get((scope["method"], path))
+            answer = await express(scope, body) if express is not None else None
+            if answer is not None:
+                await answer(scope, exchange.receive, exchange.send)
+                return
         await self._app(scope, exchange.receive, exchange.send)
 
 
@@ -106,8 +114,8 @@ class _Exchange:
         self.begun = False
         self.status = 0
 
-    async def take_body(self, length: str) -> None:
-        """Read the whole body, in time and not too much.
+    async def take_body(self, length: str) -> bytes:
+        """Read the whole body, in time and not too much; it is there for `receive`, too.
 
         Raises:
             ApiError: it is too large, or does not come in time.
@@ -130,6 +138,7 @@ class _Exchange:
         except TimeoutError:
             raise ApiError(408, "the body did not come in time", headers={"Connection": "close"}) from None
         self._body = b"".join(parts)
+        return self._body
 
     async def receive(self) -> Message:
         """Hand on the body; after it, wait for the end of the connection."""

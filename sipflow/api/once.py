@@ -8,15 +8,15 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
-import structlog
-
-from sipflow.errors import ApiError, StoreError
+from sipflow.errors import ApiError
 from sipflow.store.idempotency import IdempotencyKeys
 
-_log = structlog.get_logger("sipflow.api")
 _ID_BYTES = 16
 _CUT_OFF = timedelta(seconds=60)  # another process that has not answered by then is gone
 _RETRY_S = 2
+
+_FIRST: Mapping[str, str] = {}
+_REPLAYED: Mapping[str, str] = {"Idempotency-Replayed": "true"}
 
 Answer = Mapping[str, object]
 
@@ -31,6 +31,11 @@ class Outcome(NamedTuple):
 
     response: Answer
     replayed: bool
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """What the answer's headers say of it."""
+        return _REPLAYED if self.replayed else _FIRST
 
 
 class Once:
@@ -124,11 +129,12 @@ class Once:
         except BaseException:  # whatever it was, and cancelled too: nothing was made, so the key is free
             await self._keys.release(token_id, key)
             raise
-        try:
-            await self._keys.settle(token_id, key, call_id=call_id, status=200, response=answer)
-        except StoreError as error:  # the call is made; who asks again is answered by its id
-            _log.warning("the answer under an Idempotency-Key could not be kept", call=call_id, why=str(error))
+        self._keys.settle(token_id, key, status=200, response=answer)
         return answer
+
+    async def close(self) -> None:
+        """Keep what was answered; there must be no more requests."""
+        await self._keys.close()
 
 
 def new_call_id() -> str:

@@ -5,13 +5,13 @@ import json
 import logging
 import socket
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
 import structlog
 import uvicorn
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from sipflow.api.settings import Settings
 from sipflow.errors import TransportError
@@ -33,6 +33,7 @@ class ApiServer:
         address: where it listens, with the real port once started.
         url: the same for people, as in `http://127.0.0.1:8080`.
         on_closing: called first when it closes, so that what never ends by itself does.
+        on_closed: waited for when there are no more requests.
     """
 
     def __init__(self, app: Any, settings: Settings) -> None:
@@ -43,6 +44,7 @@ class ApiServer:
         self._serving: asyncio.Task[None] | None = None
         self.address = ListenAddress("tcp", settings.host, settings.port)
         self.on_closing: Callable[[], None] | None = None
+        self.on_closed: Callable[[], Awaitable[None]] | None = None
 
     @property
     def url(self) -> str:
@@ -71,7 +73,6 @@ class ApiServer:
             ssl_context_factory=(lambda _config, _default: context) if context is not None else None,
             timeout_keep_alive=int(self._settings.idle_timeout_s),
             timeout_graceful_shutdown=_GOODBYE_S,
-            h11_max_incomplete_event_size=_LONGEST_HEAD_BYTES,
         )
         self._server = server = _Server(config)
         self._serving = self._tasks.spawn(server.serve(sockets=[listener]), name="API server")
@@ -91,6 +92,8 @@ class ApiServer:
                 async with asyncio.timeout(_GOODBYE_S + 1):
                     await asyncio.shield(self._serving)
         await self._tasks.close()
+        if self.on_closed is not None:
+            await self.on_closed()
 
 
 class _Server(uvicorn.Server):
@@ -112,10 +115,12 @@ class _Server(uvicorn.Server):
 
 
 def _protocol(settings: Settings) -> type[asyncio.Protocol]:
-    """Return HTTP/1.1 with two limits that uvicorn does not have: on connections, and on the time for a head."""
+    """Return HTTP/1.1 with limits that uvicorn does not have: on connections, and on the size and time of a head."""
 
-    class Patient(H11Protocol):
+    class Patient(HttpToolsProtocol):
         _timer: asyncio.TimerHandle | None = None
+        _head_bytes = 0  # of the one that is coming
+        _in_body = False
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             super().connection_made(transport)
@@ -126,15 +131,31 @@ def _protocol(settings: Settings) -> type[asyncio.Protocol]:
             self._expect_request()
 
         def data_received(self, data: bytes) -> None:
-            before = self.cycle
+            before, in_body = self.cycle, self._in_body
             super().data_received(data)
             if self.cycle is not before:
                 self._stop_waiting()
+            elif not (in_body or self._in_body) and not self.transport.is_closing():
+                self._head_bytes += len(data)
+                if self._head_bytes > _LONGEST_HEAD_BYTES:
+                    self.send_400_response("Invalid HTTP request received.")
+
+        def on_header(self, name: bytes, value: bytes) -> None:
+            if not self._in_body:  # what follows a body would only fill memory
+                super().on_header(name, value)
+
+        def on_headers_complete(self) -> None:
+            self._head_bytes, self._in_body = 0, True
+            super().on_headers_complete()
+
+        def on_message_complete(self) -> None:
+            self._in_body = False
+            super().on_message_complete()
 
         def on_response_complete(self) -> None:
-            before = self.cycle
+            another = bool(self.pipeline)
             super().on_response_complete()
-            if self.cycle is before and not self.transport.is_closing():
+            if not another and not self.transport.is_closing():
                 self._expect_request()
 
         def connection_lost(self, exc: Exception | None) -> None:

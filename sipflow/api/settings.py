@@ -21,6 +21,7 @@ class Settings:
         max_connections: more than this at once are answered with 503.
         body_timeout_s: within this time a body must have come.
         idle_timeout_s: a connection that says nothing for this long is closed.
+        console: whether there are pages for operators below `/console`.
 
     Raises:
         LocalProtocolError: a value is wrong; the sentence begins with the field's name.
@@ -36,6 +37,7 @@ class Settings:
     max_connections: int = 1000
     body_timeout_s: float = 15.0
     idle_timeout_s: float = 30.0
+    console: bool = False
 
     def __post_init__(self) -> None:
         if bool(self.certificate) != bool(self.key):

@@ -17,10 +17,15 @@ Also = Callable[[AsyncConnection, list[CallRecord]], Awaitable[None]]
 
 
 class Batches:
-    """Writes batches into one database."""
+    """Writes batches into one database.
 
-    def __init__(self, database: Database) -> None:
+    Args:
+        also_for: whether `also` has anything to write for a record; where not, it is not given it.
+    """
+
+    def __init__(self, database: Database, also_for: Callable[[CallRecord], bool] = lambda _record: True) -> None:
         self._database = database
+        self.also_for = also_for
         self._rows = Rows(sqlite=database.sqlite)
 
     async def write(self, batch: Sequence[Saved], also: Also | None) -> None:
@@ -53,8 +58,8 @@ class Batches:
 
     async def _transaction(self, batch: Sequence[Saved], also: Also | None) -> None:
         async with self._database.write(durable=True) as connection:
-            fresh = [each.record for each in batch]
-            if also is not None:
+            fresh = [each.record for each in batch if also is not None and self.also_for(each.record)]
+            if fresh:
                 known = await self._rows.known(connection, [record.id for record in fresh])
                 fresh = [record for record in fresh if record.id not in known]
             await self._rows.write(connection, batch)

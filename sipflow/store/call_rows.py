@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sipflow.calls.status import status_of
 from sipflow.store.journal_lines import Saved
-from sipflow.store.record_json import in_utc
+from sipflow.store.record_json import clock_text, in_utc
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -93,4 +93,5 @@ def fitted(text: str, length: int) -> str:
 
 def _sqlite_time(at: datetime) -> str:
     """Return a time as SQLAlchemy keeps it in SQLite, which has no type for it."""
-    return in_utc(at).isoformat(" ", "microseconds")[:26]
+    text = clock_text(at)
+    return f"{text[:10]} {text[11:]}"

@@ -48,6 +48,7 @@ class Database:
         self._cipher: Cipher | None = None
         self._writer, self._reader = _engines(place)
         self._writing = asyncio.Lock()
+        self._inode: tuple[int, int] | None = None  # of the file that is open; None before that, and for PostgreSQL
 
     @classmethod
     async def open(cls, settings: Settings, *, folder: Path, make: bool = True) -> "Database":
@@ -68,6 +69,7 @@ class Database:
             raise StoreError(f'{error.name} is missing for {place}: pip install "sipflow[postgresql]"') from None
         try:
             await (database._prepare() if make else database._look())
+            database._inode = _inode_of(place)
         except BaseException:  # cancelled, too: no connection may stay open
             await database.close()
             raise
@@ -114,7 +116,7 @@ class Database:
             durable: with SQLite, whether a power cut after the block loses nothing of it; PostgreSQL always sees to it.
 
         Raises:
-            StoreError: the database is away, locked, full or read-only.
+            StoreError: the database is away, locked, full or read-only; or its file is not the one that was opened.
             IntegrityError: (SQLAlchemy's) a row contradicts a constraint.
         """
         with _told(self.place):
@@ -122,6 +124,7 @@ class Database:
                 async with self._writer.begin() as connection:
                     yield connection
                 return
+            self._check_file()
             async with self._writing, self._writer.connect() as connection:
                 if durable:
                     await _synchronous(connection, "FULL")
@@ -137,6 +140,14 @@ class Database:
         async with self._writing:
             await self._writer.dispose()
             await self._reader.dispose()
+
+    def _check_file(self) -> None:
+        """See that what is written will be found again: SQLite goes on writing to a file that was deleted."""
+        if self._inode is not None and _inode_of(self.place) != self._inode:
+            raise StoreError(
+                f"the store {self.place} was deleted, moved or replaced while sipflow had it open: "
+                "put it back, or restart sipflow"
+            )
 
     # Opening
 
@@ -192,6 +203,17 @@ class _told:  # noqa: N801  (used as a function)
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         if isinstance(error, DBAPIError | PoolTimeout | OSError) and not isinstance(error, IntegrityError):
             raise StoreError(sentence(self._place, error)) from error
+
+
+def _inode_of(place: Place) -> tuple[int, int] | None:
+    """Tell the file of a SQLite database from every other one; None where there is none."""
+    if place.file is None:
+        return None
+    try:
+        found = place.file.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _engines(place: Place) -> tuple[AsyncEngine, AsyncEngine]:

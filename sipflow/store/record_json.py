@@ -16,6 +16,9 @@ _TEXTS = (
     "diversion", "codec", "recording",
 )  # fmt: skip
 _DEEPEST = 20  # levels of what passes through us
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_THREE = [f"{number:03d}" for number in range(1000)]
+_written: list[tuple[int, int, str]] = [(0, -1, "")]  # day and second of the last moment, and how they are written
 
 
 def to_json(record: CallRecord) -> str:
@@ -112,7 +115,23 @@ def history_from(lines: Sequence[Sequence[Any]]) -> tuple[Happening, ...]:
 
 def time_text(at: datetime) -> str:
     """Return a point in time in ISO 8601, UTC; one without zone is taken for UTC."""
-    return (at if at.tzinfo is UTC else in_utc(at)).isoformat()
+    return f"{clock_text(at)}+00:00" if at.microsecond else (at if at.tzinfo is UTC else in_utc(at)).isoformat()
+
+
+def clock_text(at: datetime) -> str:
+    """Return the same to the microsecond and without a zone: always 26 characters.
+
+    A call has a dozen moments within a few seconds, and `isoformat` takes ten times as long.
+    """
+    if at.tzinfo is not UTC:
+        at = in_utc(at)
+    since = at - _EPOCH
+    microseconds = since.microseconds
+    days, seconds, text = _written[0]
+    if since.seconds != seconds or since.days != days:
+        text = at.isoformat(timespec="seconds")[:19]
+        _written[0] = (since.days, since.seconds, text)  # as one, for whichever thread reads it
+    return f"{text}.{_THREE[microseconds // 1000]}{_THREE[microseconds % 1000]}"
 
 
 def in_utc(at: datetime) -> datetime:

@@ -131,6 +131,14 @@ number_use = Table(
     Column("updated_at", Utc, nullable=False),
 )  # fmt: skip
 
+# What trunks, numbers and tokens have used of their budgets against toll fraud.
+toll_use = Table(
+    "toll_use", metadata,
+    Column("name", String(200), primary_key=True),  # as a refusal names the budget, without what is limited
+    Column("state", JSON, nullable=False),
+    Column("updated_at", Utc, nullable=False),
+)  # fmt: skip
+
 phone_books = Table(
     "phone_books", metadata,
     Column("phone_book_id", String(80), primary_key=True),

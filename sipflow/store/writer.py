@@ -40,7 +40,8 @@ if TYPE_CHECKING:
     Also = Callable[[AsyncConnection, list[CallRecord]], Awaitable[None]]
 
 log = structlog.get_logger("sipflow.store")
-_EVERY_S = 0.25
+_EVERY_S = 1.0
+_SOON_S = 0.25  # where somebody waits for what is written with a record
 _BATCH = 500  # records in a transaction
 _MOST_WAITING = 10_000  # records in memory, a few thousand octets each
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 30.0
@@ -56,6 +57,7 @@ class RecordWriter:
     Attributes:
         also: run in the transaction of each batch with the records that are new in it, so that what it writes is there
             if and only if they are.
+        also_for: whether it has anything to write for a record; asked when that is saved and when it is written.
         away: why the database takes nothing at the moment, "" when it does.
         lost: records that neither journal nor memory had room for.
     """
@@ -82,6 +84,7 @@ class RecordWriter:
             StoreError: it cannot be written, or another sipflow writes to it.
         """
         self.also = also
+        self.also_for: Callable[[CallRecord], bool] = lambda _record: True
         self.away = ""
         self.lost = 0
         self._journal = Journal(journal)
@@ -95,6 +98,7 @@ class RecordWriter:
         self._overflowing = False  # the last of these goes up to the end
         self._batches: Batches | None = None
         self._tasks = Tasks()
+        self._soon: asyncio.TimerHandle | None = None
         self._work, self._hurry, self._done = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
     @property
@@ -136,6 +140,8 @@ class RecordWriter:
             return
         self._waiting.append(Saved(record, line, offset))
         self._work.set()
+        if self.also is not None and self._soon is None and self.also_for(record):
+            self._soon = asyncio.get_running_loop().call_later(_SOON_S, self._hurry.set)
 
     def _overflow(self, record: CallRecord, offset: int, *, kept: bool) -> None:
         """Leave a record to the journal alone."""
@@ -153,7 +159,7 @@ class RecordWriter:
         """Begin to write into the database, with what the journal has from before."""
         from sipflow.store.batches import Batches
 
-        self._batches = Batches(database)
+        self._batches = Batches(database, lambda record: self.also_for(record))  # noqa: PLW0108  (it may be set later)
         if self._before:
             await self._take_over()
         self._tasks.spawn(self._run(), name="writing of call records")
@@ -172,6 +178,7 @@ class RecordWriter:
                 async with asyncio.timeout(_CLOSING_S):
                     await self.flush()
         await self._tasks.close()
+        self._forget_soon()
         untaken = self._before if self._batches is None else 0
         self._journal.close(remove=not (self._waiting or self._unread or self._live or untaken))
 
@@ -205,6 +212,7 @@ class RecordWriter:
                     await self._hurry.wait()
             self._work.clear()
             self._hurry.clear()
+            self._forget_soon()
             try:
                 await self._write_everything()
             except OSError as error:
@@ -213,6 +221,11 @@ class RecordWriter:
                 await asyncio.sleep(_LONGEST_PAUSE_S)
             else:
                 self._done.set()
+
+    def _forget_soon(self) -> None:
+        if self._soon is not None:
+            self._soon.cancel()
+            self._soon = None
 
     async def _write_everything(self) -> None:
         while self._unread or self._waiting:

@@ -77,6 +77,10 @@ class Feed:
 
     # Finished calls
 
+    def wants(self, record: CallRecord) -> bool:
+        """Whether anybody is to be told of a finished call."""
+        return bool(self._events_url(record) or self._post_call_url(record))
+
     async def add(self, deliveries: Deliveries, connection: "AsyncConnection", records: Iterable[CallRecord]) -> None:
         """Put what finished calls have to tell into the outbox, in the transaction that writes their records."""
         found = [delivery for record in records for delivery in self._about(record)]
@@ -97,8 +101,7 @@ class Feed:
         """Return everything that a finished call has to tell, and to whom."""
         lines = enumerate(record.history) if self._events_url(record) else ()
         found = [self._event(record, *each) for each in lines]
-        said = (record.extra or {}).get("external_webhook_url")
-        url = said if isinstance(said, str) and said else self._hooks(record.agent).external_webhook_url
+        url = self._post_call_url(record)
         if url:
             body = post_call(record, recording_url=self._recording_url(record) if record.recording else "")
             found.append(self._delivery(f"post_{record.id}", POST_CALL, url, record, body, _POST_CALL))
@@ -158,6 +161,10 @@ class Feed:
                 self._on_added()
 
     # Rows
+
+    def _post_call_url(self, record: CallRecord) -> str:
+        said = record.extra.get("external_webhook_url") if record.extra else None
+        return said if isinstance(said, str) and said else self._hooks(record.agent).external_webhook_url
 
     def _events_url(self, record: CallRecord) -> str:
         return self._hooks(record.agent).events_webhook_url or self._settings.events_url

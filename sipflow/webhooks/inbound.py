@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from sipflow.calls.ending import Word
 from sipflow.calls.inbound import InboundCall
+from sipflow.calls.limits import inbound_status
 from sipflow.calls.outbound import OutboundCall
+from sipflow.calls.record import CallRecord
 from sipflow.calls.switchboard import Agents
-from sipflow.errors import CallEnded, RemoteProtocolError
+from sipflow.errors import CallEnded, LimitReached, RemoteProtocolError
 from sipflow.tasks import Tasks
 from sipflow.webhooks.hooks import HooksOf
 from sipflow.webhooks.payloads import Steer, call_inbound, read_call_inbound
@@ -24,6 +26,7 @@ MOST_ANSWER_BYTES = 262_144
 _PAUSE_S = 1.0  # before it is asked again, where it failed at once
 _AGAIN = frozenset({408, 425, 429})  # and every 5xx: the others are the answer of somebody who is there
 T = TypeVar("T")
+HandOver = Callable[[CallRecord, str], None]
 
 
 class Asker(Protocol):
@@ -79,6 +82,9 @@ class Inquiry:
 class Steering:
     """Stands before the agents' runner and has its `start` wait for the webhook, while the caller hears it ring.
 
+    Attributes:
+        hand_over: told which agent takes a call; it raises LimitReached where that one has no room.
+
     Args:
         agents: who runs agents.
         settings: how long and how often it is asked.
@@ -102,6 +108,7 @@ class Steering:
         self._tasks = tasks
         self._pause_s = pause_s
         self._wall = wall
+        self.hand_over: HandOver = _let_it_be
         self._ready = asyncio.Event()
         self._ask: Asker | None = None
 
@@ -117,6 +124,10 @@ class Steering:
     def ring_s(self, agent: str) -> float | None:
         """How long a call for this agent may go unanswered, in seconds; None where the agent does not say."""
         return self._agents.ring_s(agent)
+
+    def steers(self, agent: str) -> bool:
+        """Whether a webhook says who takes the calls of an agent."""
+        return bool(self._hooks(agent).inbound_call_webhook_url)
 
     def start(self, call: InboundCall | OutboundCall, agent: str) -> None:
         """Run an agent for a call: at once, or once its webhook has answered."""
@@ -235,13 +246,22 @@ class Steering:
         call.end_for(Word.AGENT_FAILED, why, status=480)
 
     def _start(self, call: InboundCall, agent: str) -> None:
-        call.record.agent = agent
+        try:
+            self.hand_over(call.record, agent)
+        except LimitReached as error:
+            self._note(call, str(error))
+            call.end_for(Word.OVERLOADED, str(error), status=inbound_status(error))
+            return
         self._agents.start(call, agent)
 
     def _note(self, call: InboundCall, why: str) -> None:
         call.record.why = (*call.record.why, why)
         call.note("inbound_webhook", why=why)
         call.log.info("inbound-call webhook", said=why)
+
+
+def _let_it_be(record: CallRecord, agent: str) -> None:
+    record.agent = agent
 
 
 def _may_answer_later(reply: "Reply") -> bool:

@@ -6,6 +6,7 @@ not noted is sent again. So a receiver may get the same twice, with the same `X-
 
 import asyncio
 import random
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -32,6 +33,7 @@ log = structlog.get_logger("sipflow.webhooks")
 BODY_KEPT_BYTES = 16_384  # of an answer, for the log
 _GONE = 410
 _JITTER = 0.2  # so that what failed together does not come back together
+_SET_BACK_S = 30.0  # less is what clocks do by themselves
 _CLOSE_S = 2.0  # for what is under way when we go down
 _NAMES = {POST_CALL: POST_CALL_EVENT, EVENT: CALL_EVENT}
 
@@ -56,6 +58,7 @@ class Outbox:
         poll_s: how often it is looked for what is due; `wake` has it looked at once.
         lease_s: how much longer than the time of a request another process leaves it to us.
         wall: UTC wall clock.
+        clock: monotonic seconds.
         jitter: a number from 0 to 1.
     """
 
@@ -70,6 +73,7 @@ class Outbox:
         poll_s: float = 1.0,
         lease_s: float = 5.0,
         wall: Callable[[], datetime] = lambda: datetime.now(UTC),
+        clock: Callable[[], float] = time.monotonic,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self._deliveries = deliveries
@@ -80,6 +84,8 @@ class Outbox:
         self._poll_s = poll_s
         self._lease = timedelta(seconds=settings.timeout_s + lease_s)
         self._wall = wall
+        self._clock = clock
+        self._ahead_s: float | None = None  # of the wall clock before the one that nobody sets, at the last look
         self._jitter = jitter
         self._tasks = Tasks()
         self._lanes: dict[str, _Lane] = {}
@@ -132,6 +138,7 @@ class Outbox:
     async def _turn(self) -> None:
         """Note what came of tries, and send what is due as far as there is room."""
         now = self._wall()
+        await self._mind_the_clock(now)
         ids: list[str] = []
         if not self._closing:
             for endpoint, room in self._shares(await self._deliveries.due(now), now).items():
@@ -143,6 +150,18 @@ class Outbox:
             lane = self._lanes.setdefault(delivery.endpoint, _Lane())
             lane.under_way += 1
             self._sending[delivery.id] = self._tasks.spawn(self._send(delivery, lane), name=f"webhook {delivery.id}")
+
+    async def _mind_the_clock(self, now: datetime) -> None:
+        """See whether somebody has set the clock back."""
+        ahead_s = now.timestamp() - self._clock()
+        if self._ahead_s is not None and ahead_s < self._ahead_s - _SET_BACK_S:
+            log.warning(
+                "the clock was set back: webhooks that wait are sent again now", seconds=self._ahead_s - ahead_s
+            )
+            await self._deliveries.hurry(now)
+            for lane in self._lanes.values():
+                lane.rests_until = None
+        self._ahead_s = ahead_s
 
     async def _note(self, ids: Sequence[str] = ()) -> list[Delivery]:
         """Write what came of tries, and claim further ones, in one transaction."""

@@ -107,6 +107,10 @@ class Webhooks:
         """Put what finished calls have to tell into the outbox; `RecordWriter.also`."""
         await self._feed.add(self._deliveries, connection, records)
 
+    def wants(self, record: CallRecord) -> bool:
+        """Whether anybody is to be told of a finished call; `RecordWriter.also_for`."""
+        return self._feed.wants(record)
+
     async def redeliver(self, delivery_id: str) -> Delivery:
         """Send a delivery once more, now, and again for as long as a new one would be.
 

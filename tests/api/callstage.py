@@ -223,8 +223,10 @@ async def callstage(
             flush=writer.flush,
             sounds=sounds,
         )
+        stack.push_async_callback(desk.once.close)
         states: list[RegistrationStatus] = []
         context = Context(directory=directory, database=database, calls=desk, traces=watching.traces())
+        context.quality = watching.quality
         context.measures = _measures(near, watching, writer, states)
         server = await _serve(stack, context, desk)
         headers = {"Authorization": f"Bearer {ADMIN}"}

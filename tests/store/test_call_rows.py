@@ -35,6 +35,22 @@ async def test_many_rows_are_known_by_their_ids(database: Database) -> None:
     assert known == {record.id for record in records}
 
 
+async def test_a_row_that_is_there_is_replaced_and_no_other(database: Database) -> None:
+    rows = Rows(sqlite=database.sqlite)
+    first = [over(number) for number in range(73)]
+    second = [over(number, agent="other") for number in range(40, 110)]
+    for records in (first, second):
+        async with database.write() as connection:
+            await rows.write(connection, [Saved(record, over_line(record), 0) for record in records])
+
+    async with database.read() as connection:
+        found = (await connection.execute(select(calls.c.id, calls.c.agent, calls.c.started_at))).all()
+    expected = {record.id: record for record in first + second}
+    assert sorted(tuple(row) for row in found) == sorted(
+        (record.id, record.agent, record.started_at) for record in expected.values()
+    )
+
+
 def test_a_text_fits_its_column() -> None:
     assert fitted("+12065550100", 40) == "+12065550100"
     assert fitted("123456", 4) == "1234"

@@ -215,6 +215,26 @@ async def test_a_file_that_somebody_holds_for_too_long_is_told(
     await database.close()
 
 
+async def test_a_file_that_is_deleted_or_replaced_is_told_and_forgiven_once_it_is_back(
+    sqlite_settings: Settings, tmp_path: Path
+) -> None:
+    database = await Database.open(sqlite_settings, folder=tmp_path)
+    file, away = tmp_path / "sipflow.db", tmp_path / "elsewhere.db"
+    file.rename(away)
+    for there in (False, True):
+        if there:
+            file.write_bytes(b"")
+        with pytest.raises(StoreError, match="was deleted, moved or replaced while sipflow had it open: put it back"):
+            async with database.write() as connection:
+                await connection.execute(insert(settings).values(name="a", value=b"1"))
+    away.rename(file)
+    async with database.write() as connection:
+        await connection.execute(insert(settings).values(name="b", value=b"1"))
+
+    assert list(await values_in(database)) == ["b"]
+    await database.close()
+
+
 async def test_a_full_disk_is_told_and_forgiven(sqlite_settings: Settings, tmp_path: Path) -> None:
     database = await Database.open(sqlite_settings, folder=tmp_path)
     async with database.write() as connection:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sipflow.calls.record import CallRecord, Happening, Quality
-from sipflow.store.record_json import from_json, history_json, in_utc, time_text, to_json
+from sipflow.store.record_json import clock_text, from_json, history_json, in_utc, time_text, to_json
 from tests.store.records import BEGUN, OVER, STARTED
 
 # What JSON can hold, broken UTF-8 from the wire among it.
@@ -50,7 +50,7 @@ def test_it_is_one_line_of_ascii_without_tabs() -> None:
     assert there_and_back(record) == record
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(
     name=TEXTS,
     variables=st.dictionaries(TEXTS, TEXTS),
@@ -86,6 +86,16 @@ def test_times_are_utc_whatever_zone_they_were_told_in() -> None:
     assert time_text(STARTED.astimezone(berlin)) == "2024-05-01T12:00:00+00:00"
     assert time_text(datetime(2024, 5, 1, 12, 0, 0, 5)) == "2024-05-01T12:00:00.000005+00:00"  # noqa: DTZ001
     assert in_utc(STARTED.astimezone(berlin)).tzinfo is UTC
+
+
+@settings(deadline=None)
+@given(st.lists(st.datetimes(timezones=st.just(UTC)), max_size=5), st.datetimes(timezones=st.just(UTC)))
+def test_times_are_written_as_python_writes_them_whatever_was_written_before(
+    before: list[datetime], at: datetime
+) -> None:
+    for each in [*before, at, at.replace(microsecond=0), at.replace(microsecond=999_999)]:
+        assert time_text(each) == each.isoformat()
+        assert clock_text(each) == each.isoformat(timespec="microseconds")[:26]
 
 
 @pytest.mark.parametrize(

@@ -84,6 +84,25 @@ async def test_it_is_written_soon_without_being_asked(sqlite_settings: Settings,
     await database.close()
 
 
+async def test_a_record_that_somebody_waits_for_is_not_kept_waiting(
+    sqlite_settings: Settings, tmp_path: Path, journal: Path
+) -> None:
+    database = await Database.open(sqlite_settings, folder=tmp_path)
+    told: asyncio.Queue[list[str]] = asyncio.Queue()
+
+    async def tell(_connection: AsyncConnection, records: list[CallRecord]) -> None:
+        told.put_nowait([record.id for record in records])
+
+    async with writing(database, journal, also=tell, every_s=3600) as writer:
+        writer.also_for = lambda record: record.id == "call-2"
+        for number in (1, 2, 3):
+            writer.save(over(number))
+        assert await asyncio.wait_for(told.get(), 10) == ["call-2"]
+        writer.save(over(4))
+    assert await ids_in(database) == ["call-1", "call-2", "call-3", "call-4"]
+    await database.close()
+
+
 async def test_a_process_that_ends_leaves_no_journal(database: Database, journal: Path) -> None:
     async with writing(database, journal) as writer:
         writer.started(BEGUN)

@@ -73,6 +73,14 @@ async def test_an_agent_without_urls_tells_nothing() -> None:
     assert feed(Settings()).deliveries_of(finished(agent="")) == []
 
 
+async def test_it_wants_the_calls_that_have_something_to_tell() -> None:
+    own = finished(agent="", extra={"external_webhook_url": "https://own.example.com/"})
+    records = [finished(agent=""), finished(), own]
+
+    assert [feed(Settings()).wants(record) for record in records] == [False, True, True]
+    assert [feed().wants(record) for record in records] == [True, True, True]
+
+
 async def test_an_agent_may_have_its_events_elsewhere_and_only_named_ones_are_sent() -> None:
     found = feed(Settings(events=("answered",))).deliveries_of(finished(agent="sales"))
 

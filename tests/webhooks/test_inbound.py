@@ -11,6 +11,7 @@ import pytest
 from sipflow.agents.spec import AgentSpec
 from sipflow.calls.ending import Fault, Word
 from sipflow.calls.inbound import InboundCall
+from sipflow.calls.limits import Limit, LimitSettings
 from sipflow.calls.record import CallRecord
 from sipflow.errors import CallFailed
 from sipflow.store.database import Database
@@ -95,6 +96,7 @@ async def scene(
             board.agents, settings, hooks=lambda name: hooks.get(name, Hooks()), tasks=board.tasks, pause_s=0.05
         )
         board.agents = steering
+        board.steers, steering.hand_over = steering.steers, board.hand_over
         guard = Guard(allowed=settings.allowed, allow_http=settings.allow_http, resolve=nowhere)
         asking = Asking(settings, guard, user_agent="sipflow/test")
         asking.deliveries = Deliveries(store)
@@ -178,6 +180,38 @@ async def test_another_agent_takes_the_call_and_sees_the_variables(store: Databa
     assert (status, played.seen) == (200, [("sales", variables)])
     assert (record.agent, record.variables, record.extra) == ("sales", variables, {"metadata": {"queue": [1, 2]}})
     assert record.why[-1] == "the inbound-call webhook chose sales instead of agent"
+
+
+async def test_a_full_agent_s_call_is_let_in_where_the_webhook_gives_it_to_another(
+    store: Database, receiver: Receiver
+) -> None:
+    answers = says(override_model_id="sales"), says(override_model_id=""), says(override_model_id="sales")
+    async with scene(store, receiver, *answers) as played:
+        board = played.stage.callee.switchboard
+        board.limits.apply(LimitSettings(agents={"agent": Limit(1), "sales": Limit(1)}))
+        talking = board.limits.admit_inbound("local", NUMBER, "agent")
+        given = await played.stage.call()
+        counted = board.limits.live()
+        statuses = []
+        for _ in range(2):
+            with pytest.raises(CallFailed) as refused:
+                await played.stage.call()
+            statuses.append(refused.value.status)
+        await given.hangup()
+        await played.stage.quiet()
+        reasons = {record.why[-1] for record in played.stage.kept.records}
+        talking.release()
+        after = board.limits.live()
+
+    assert (counted["agents.agent"], counted["agents.sales"]) == (1, 1)
+    assert [name for name, _ in played.seen] == ["sales"]
+    assert statuses == [486, 486]
+    assert reasons >= {
+        "the inbound-call webhook chose sales instead of agent",
+        "agent agent has 1 call up, which is as many as it may (agents.agent.max_calls)",
+        "agent sales has 1 call up, which is as many as it may (agents.sales.max_calls)",
+    }
+    assert after == {"calls": 0}
 
 
 @pytest.mark.parametrize("body", [b"{}", b'{"call_inbound":{}}'])

@@ -139,6 +139,22 @@ async def test_what_fails_is_sent_again_until_it_is_taken(store: Database, recei
     assert all(verify(SECRET, got.headers, got.body) for got in receiver.got)
 
 
+async def test_a_clock_that_is_set_back_delays_nothing(
+    store: Database, receiver: Receiver, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url = receiver.script("/hook", Answer(500), Answer(200))
+    set_back = [timedelta(0)]
+    patient = replace(QUICK, retry_first_s=500, retry_most_s=500)
+    async with running(store, patient, wall=lambda: datetime.now(UTC) - set_back[0]):
+        await put(store, delivery("one", url))
+        await finished(store, "one", lambda each: each.attempts == 1)
+        set_back[0] = timedelta(hours=1)
+        done, _ = await finished(store, "one")
+
+    assert (done.status, done.attempts) == (SUCCESS, 2)
+    assert "the clock was set back" in capsys.readouterr().out
+
+
 async def test_pauses_double_up_to_the_longest_and_are_never_quite_the_same(store: Database) -> None:
     settings = replace(QUICK, retry_first_s=5, retry_most_s=60)
     early, late = [

@@ -17,6 +17,7 @@ from sipflow.webhooks.reading import retry_after_s, why_failed
         ("-5", None),
         ("１２", None),
         ("9" * 40, None),
+        ("1 Oct 2 0:" + "3" * 70 + " GMT", None),
     ],
 )
 def test_a_pause_is_read_as_seconds_or_as_a_date(text: str, seconds: float | None) -> None:

@@ -5,7 +5,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, GetJsonSchemaHandler, StringConstraints
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from sipflow.api.envelope import Answer, Ask
 from sipflow.api.models.values import Id, Line, Phone, Url, Words
@@ -48,7 +50,14 @@ class Variable(Ask):
     value: _Value
 
 
-_Variables = Annotated[list[Variable], BeforeValidator(_pairs), Field(max_length=_MOST_VARIABLES)]
+class _ByName:
+    """Says in the OpenAPI document that a mapping of names to values does as well."""
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {"anyOf": [handler(schema), {"type": "object", "additionalProperties": {"type": "string"}}]}
+
+
+_Variables = Annotated[list[Variable], BeforeValidator(_pairs), Field(max_length=_MOST_VARIABLES), _ByName()]
 _Headers = Annotated[
     dict[str, Annotated[Line, Field(min_length=1)]], AfterValidator(_x_headers), Field(max_length=_MOST_HEADERS)
 ]

@@ -44,7 +44,7 @@ class PhoneBook(Answer):
     workspace_id: str
     name: str
     entry_count: int
-    agents: list[str]
+    agents: list[str] = Field(description="`model_id` of every agent whose options or fields name it.")
 
 
 class PhoneBookPage(Answer):

@@ -26,7 +26,7 @@ _MODES: dict[str, Mode] = {
     "attended": "attended",
 }
 # What belongs to the agent's own conversation: it is let pass, and the answer says that nothing came of it.
-_THE_AGENTS = ("initiating_msg", "goodbye_msg", "failed_msg", "instructions", "summarization_prompt")
+_THE_AGENTS = ("goodbye_msg", "instructions", "summarization_prompt")
 
 
 class Day(Ask):
@@ -67,11 +67,13 @@ class TransferCall(Ask):
         default="", description="Keys to press once it is answered; `w` is half a second, a comma two."
     )
     message_to_transfer_target: Words | None = Field(
-        default=None, description="Nobody here can speak a text: see `whisper`."
+        default=None,
+        description="What whoever answers is told, with `{variables}`, by `calls.speak`; `whisper` takes its place.",
     )
     whisper: _Sound | None = Field(
         default=None, description="Ours: a sound file (`calls.sounds`) for whoever answers, before the caller is there."
     )
+    whisper_pause: float = Field(default=0, ge=0, le=60, description="Ours: seconds of silence before it.")
     enable_background_music: bool = False
     music: _Sound | None = Field(default=None, description="Ours: a sound file that the caller hears meanwhile.")
     screened: bool = Field(default=False, description="Whoever answers takes the call with a key.")
@@ -96,9 +98,11 @@ class TransferCall(Ask):
     fallback_on_refer: bool = Field(default=True, description="Ours: call the target ourselves where REFER fails.")
     trunk: Annotated[Line, Field(max_length=64)] = Field(default="", description="Ours: by which the target is called.")
     raw: bool = Field(default=False, description="Ours: take targets as they are, for PBXs with names of their own.")
-    initiating_msg: Words | None = None
+    initiating_msg: Words | None = Field(
+        default=None, description="What the caller is told first, with `{variables}`, by `calls.speak`."
+    )
     goodbye_msg: Words | None = None
-    failed_msg: Words | None = None
+    failed_msg: Words | None = Field(default=None, description="What the caller is told when nobody took the call.")
     instructions: Words | None = None
     summarization_prompt: Words | None = None
 

@@ -15,7 +15,8 @@ from sipflow.api.context import Context, InContext, need
 from sipflow.api.envelope import Done, Enveloped, Limit, Offset, Pagination
 from sipflow.api.errors import documented
 from sipflow.api.models.call_records import CallList, OneCall, item, shown
-from sipflow.api.models.calls import HangUp, PlaceCall, Placed, PlacedCall, PlaySound, SendDigits
+from sipflow.api.models.calls import HangUp, PlaceCall, Placed, PlaySound, SendDigits
+from sipflow.api.once import Outcome
 from sipflow.calls.order import CallOrder
 from sipflow.errors import ApiError
 from sipflow.store.calls import CallFilter
@@ -23,12 +24,14 @@ from sipflow.store.calls import CallFilter
 router = APIRouter(prefix="/v2/calls", tags=["Calls"])
 
 CallId = Annotated[str, Path(max_length=80, description="`call_id`.")]
+_KEY, _LONGEST_KEY = r"^[!-~]*$", 255
+IDEMPOTENCY_KEY = re.compile(rf"[!-~]{{0,{_LONGEST_KEY}}}")
 IdempotencyKey = Annotated[
     str,
     Header(
         alias="Idempotency-Key",
-        max_length=255,
-        pattern=r"^[!-~]*$",
+        max_length=_LONGEST_KEY,
+        pattern=_KEY,
         description="Ours: the same key with the same body is carried out once within 24 hours, and answered the same.",
     ),
 ]
@@ -69,14 +72,21 @@ async def place_call(
     idempotency_key: IdempotencyKey = "",
 ) -> Placed:
     """Call somebody; the agent talks once the call is answered. This answers before the call has reached anybody."""
-    desk = desk_of(context)
-    outcome = await desk.once.run(
-        caller.token_id, f"calls {idempotency_key}" if idempotency_key else "", wanted.model_dump(mode="json"),
+    outcome = await order(desk_of(context), caller, wanted, idempotency_key)
+    response.headers.update(outcome.headers)
+    return Placed.model_validate(outcome.response)
+
+
+async def order(desk: CallDesk, caller: Caller, wanted: PlaceCall, key: str) -> Outcome:
+    """Order a call, once under one key ("" for none); the outcome is the answer's body.
+
+    Raises:
+        SipflowError: it cannot be placed.
+    """
+    return await desk.once.run(
+        caller.token_id, f"calls {key}" if key else "", wanted.model_dump(mode="json") if key else None,
         partial(_place, desk, wanted, caller.token_id), partial(_placed, 0),
     )  # fmt: skip
-    if outcome.replayed:
-        response.headers["Idempotency-Replayed"] = "true"
-    return Placed.model_validate(outcome.response)
 
 
 async def _place(desk: CallDesk, wanted: PlaceCall, token_id: str, call_id: str) -> Mapping[str, object]:
@@ -102,8 +112,9 @@ async def _place(desk: CallDesk, wanted: PlaceCall, token_id: str, call_id: str)
 
 
 def _placed(eta: int, call_id: str) -> Mapping[str, object]:
+    """Write the answer, as `Placed` has it."""
     answer = "the call waits for its turn" if eta else "the call is under way"
-    return Placed(response=PlacedCall(answer=answer, call_id=call_id), eta=eta).model_dump()
+    return {"status": "ok", "response": {"answer": answer, "call_id": call_id}, "eta": eta}
 
 
 @router.get("", dependencies=_READS)
@@ -122,6 +133,8 @@ async def list_calls(
     direction: Annotated[Literal["inbound", "outbound"] | None, Query(description="Ours.")] = None,
     number: Annotated[str, Query(max_length=200, description="Ours: a number of ours, or either party's.")] = "",
     trunk: Annotated[str, Query(max_length=80, description="Ours.")] = "",
+    text: Annotated[str, Query(max_length=200, description="Ours: a part of a number, an id or a SIP Call-ID.")] = "",
+    live: Annotated[bool, Query(description="Ours: only calls that are not over.")] = False,
 ) -> Enveloped[CallList]:
     """List calls, the newest first, live ones as they are now.
 
@@ -139,8 +152,9 @@ async def list_calls(
         to_at=_moment("to_date", to_date, whole_day=True) if to_date else None,
         duration_min_s=duration_min,
         duration_max_s=duration_max,
+        text=_number(text),
     )
-    page, base_url = await desk.page(wanted, limit=limit, offset=offset), base_of(desk, request)
+    page, base_url = await desk.page(wanted, limit=limit, offset=offset, only_live=live), base_of(desk, request)
     now = desk.wall()
     calls = [item(each.record, now=now, base_url=base_url, status=each.status) for each in page.calls]
     return Enveloped(

@@ -1,6 +1,7 @@
 """Phone books: made, listed, deleted, and their entries."""
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query
 
@@ -9,6 +10,7 @@ from sipflow.api.context import InContext
 from sipflow.api.envelope import FURTHEST, MOST_PER_PAGE, Done, Enveloped
 from sipflow.api.errors import documented
 from sipflow.api.models.phonebooks import CreateEntry, CreatePhoneBook, Entry, EntryList, Key, PhoneBook, PhoneBookPage
+from sipflow.calls.transfer.targets import PHONE_BOOK
 from sipflow.store.phone_books import PhoneBooks
 
 router = APIRouter(prefix="/v2/phonebooks", tags=["Phone books"])
@@ -33,17 +35,33 @@ async def list_phone_books(
 ) -> Enveloped[PhoneBookPage]:
     """List phone books, the oldest first."""
     total, found = await PhoneBooks(context.database).page(limit=page_size, offset=(page_number - 1) * page_size)
+    mentioned = {name: books_in(agent.options, agent.fields) for name, agent in context.directory.agents.items()}
     items = [
         PhoneBook(
             phone_book_id=book.phone_book_id,
             workspace_id=book.workspace_id,
             name=book.name,
             entry_count=book.entry_count,
-            agents=[],
+            agents=[agent for agent, books in mentioned.items() if book.phone_book_id in books],
         )
         for book in found
     ]
     return Enveloped(response=PhoneBookPage(total=total, page_size=page_size, page_number=page_number, items=items))
+
+
+def books_in(*values: Any) -> set[str]:
+    """Return the ids of the phone books that values name: `phonebook:<id>`, also with an entry, or `phone_book_id`."""
+    found: set[str] = set()
+    for value in values:
+        if isinstance(value, str) and value.startswith(PHONE_BOOK):
+            found.add(value.removeprefix(PHONE_BOOK).partition("/")[0])
+        elif isinstance(value, Mapping):
+            named = value.get("phone_book_id")
+            found |= {named} if isinstance(named, str) else set()
+            found |= books_in(*value.values())
+        elif isinstance(value, list | tuple):
+            found |= books_in(*value)
+    return found
 
 
 @router.delete("/{phone_book_id}", dependencies=_WRITES, responses=documented(404))

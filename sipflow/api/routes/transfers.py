@@ -1,6 +1,7 @@
 """Transfers of live calls: begun, watched, taken back."""
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, NamedTuple
 
 from fastapi import APIRouter, Path
 
@@ -15,7 +16,10 @@ from sipflow.api.routes.calls import desk_of
 from sipflow.calls.call import Call
 from sipflow.calls.transfer.request import TransferRequest, read_targets
 from sipflow.calls.transfer.transfer import Transfer
-from sipflow.errors import CallEnded, Conflict, LocalProtocolError, NotFound
+from sipflow.calls.transfer.wording import variables_of_transfer
+from sipflow.calls.variables import fill
+from sipflow.errors import CallEnded, Conflict, LocalProtocolError, MediaError, NotFound
+from sipflow.media.player import Source
 
 router = APIRouter(prefix="/v2/calls", tags=["Calls"])
 CallId = Annotated[str, Path(max_length=80, description="`call_id`.")]
@@ -32,23 +36,36 @@ async def transfer_call(context: InContext, call_id: CallId, wanted: TransferCal
     """
     desk = desk_of(context)
     call = await desk.leg(call_id)
-    request, not_done = await _request(desk, call, wanted)
+    request, words, not_done = await _request(desk, call, wanted)
     async with acting(desk, call_id):
         transfer = call.begin_transfer(request)
-        desk.switchboard.tasks.spawn(_run(call, transfer), name=f"transfer of call {call_id}")
+        desk.switchboard.tasks.spawn(_run(call, transfer, words), name=f"transfer of call {call_id}")
     return Enveloped(response=_shown(call, transfer, not_done))
 
 
-async def _request(desk: CallDesk, call: Call, wanted: TransferCall) -> tuple[TransferRequest, list[str]]:
-    """Make what is wanted into a request, and say what of it is not done here.
+class _Words(NamedTuple):
+    """What the caller is told: before anybody is called, and when nobody took the call."""
+
+    first: Source | None
+    failed: Source | None
+
+
+async def _request(desk: CallDesk, call: Call, wanted: TransferCall) -> tuple[TransferRequest, _Words, list[str]]:
+    """Make what is wanted into a request, have its texts spoken, and say what of it is not done here.
 
     Raises:
         LocalProtocolError: a field cannot be used; the sentence begins with its name.
         ApiError: there is no such sound (400), or no folder of sounds (409).
     """
     not_done = [f"{name}: what the agent says is for the agent" for name in wanted.left_to_the_agent]
-    if wanted.message_to_transfer_target and not wanted.whisper:
-        not_done.append("message_to_transfer_target: nobody here can speak a text; name a sound file in `whisper`")
+    whisper: Source | None = await _sound(desk, wanted.whisper)
+    texts = {
+        "message_to_transfer_target": None if wanted.whisper else wanted.message_to_transfer_target,
+        "initiating_msg": wanted.initiating_msg,
+        "failed_msg": wanted.failed_msg,
+    }
+    spoken, not_spoken = await _spoken(desk, call, texts)
+    not_done += not_spoken
     if wanted.enable_background_music and not wanted.music and desk.switchboard.transfers.music is None:
         not_done.append("enable_background_music: there is no music; name a sound file in `music`")
     who = desk.switchboard.transfers.who if wanted.human_detection else None
@@ -59,7 +76,8 @@ async def _request(desk: CallDesk, call: Call, wanted: TransferCall) -> tuple[Tr
         targets=read_targets(wanted.targets, region=region, raw=wanted.raw),
         mode=wanted.wanted_mode,
         trunk=wanted.trunk,
-        whisper=await _sound(desk, wanted.whisper),
+        whisper=whisper or spoken.get("message_to_transfer_target"),
+        whisper_pause_s=wanted.whisper_pause,
         accept=wanted.key,
         accept_s=wanted.accept_seconds,
         who=who,
@@ -76,20 +94,50 @@ async def _request(desk: CallDesk, call: Call, wanted: TransferCall) -> tuple[Tr
         hand_back=wanted.hand_back,
         stop_recording=wanted.stop_recording_after_transfer,
     )
-    return request, not_done
+    return request, _Words(spoken.get("initiating_msg"), spoken.get("failed_msg")), not_done
 
 
 async def _sound(desk: CallDesk, file: str | None) -> str | None:
     return await sound_of(desk, file) if file else None
 
 
-async def _run(call: Call, transfer: Transfer) -> None:
+async def _spoken(desk: CallDesk, call: Call, texts: Mapping[str, str | None]) -> tuple[dict[str, Source], list[str]]:
+    """Have texts spoken in which the call's variables are filled in; of those with which that fails, say why."""
+    voice, said, failed = desk.switchboard.transfers.voice, dict[str, Source](), list[str]()
+    for name, text in texts.items():
+        if not text:
+            continue
+        if voice is None:
+            failed.append(f"{name}: nobody here can speak a text; name a program in `calls.speak`")
+            continue
+        try:
+            said[name] = await voice.say(fill(text, variables_of_transfer(call)))
+        except MediaError as error:
+            failed.append(f"{name}: {error}")
+    return said, failed
+
+
+async def _run(call: Call, transfer: Transfer, words: _Words) -> None:
+    await _tell(call, words.first)
     try:
-        await transfer.run()
+        outcome = await transfer.run()
     except CallEnded:
-        pass  # the record says it
+        return  # the record says it
     except (NotFound, LocalProtocolError) as error:  # a phone book that is empty, or holds what cannot be called
         call.log.warning("a transfer could not be begun", why=str(error))
+        return
+    if not outcome.ok:
+        await _tell(call, words.failed)
+
+
+async def _tell(call: Call, words: Source | None) -> None:
+    """Tell the caller something; where that does not work, the transfer matters more."""
+    if words is None or call.ending is not None:
+        return
+    try:
+        await call.play(words)
+    except (CallEnded, MediaError, LocalProtocolError) as error:
+        call.log.info("the caller could not be told of the transfer", why=str(error))
 
 
 @router.get("/{call_id}/transfer", dependencies=_READS, responses=documented(404, 409))

@@ -4,4 +4,5 @@ A new step is a module in `versions/`, its name at the end of `REVISIONS`; a tes
 `store/tables.py` differ, and prints what the new step must do.
 """
 
-REVISIONS = ("0001",)  # oldest first; known here so that a database that is up to date needs no Alembic to say so
+# Oldest first; known here so that a database that is up to date needs no Alembic to say so.
+REVISIONS = ("0001", "0002")

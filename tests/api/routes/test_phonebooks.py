@@ -1,3 +1,4 @@
+from sipflow.api.routes.phonebooks import books_in
 from tests.api.stage import Stage
 
 SALES = {"phone_number": "+12065550199", "transfer_condition": "The caller wants to buy.\nNow."}
@@ -17,6 +18,27 @@ async def test_a_phone_book_is_made_filled_and_listed_as_in_the_reference(api: S
             "items": [{"phone_book_id": book, "workspace_id": "", "name": "Sales", "entry_count": 1, "agents": []}],
         },
     }
+
+
+async def test_a_phone_book_says_which_agents_name_it(api: Stage) -> None:
+    sales, spare = [(await api.post("/v2/phonebooks", {"name": name}))["response"]["key"] for name in ("one", "two")]
+    agents = []
+    named: list[dict[str, object]] = [{"target": f"phonebook:{sales}/1"}, {"actions": [{"phone_book_id": sales}]}, {}]
+    for said in named:
+        body = {"type": "inbound", "name": "Ada", "agent": said, "handler": "echo"}
+        agents.append((await api.post("/v2/assistants", body))["response"]["model_id"])
+    items = (await api.get("/v2/phonebooks"))["response"]["items"]
+
+    assert {item["phone_book_id"]: sorted(item["agents"]) for item in items} == {sales: sorted(agents[:2]), spare: []}
+
+
+def test_books_are_found_wherever_they_are_named() -> None:
+    assert books_in({"to": "phonebook:a", "more": [{"deep": ("phonebook:b/7",)}, {"phone_book_id": "c"}]}) == {
+        "a",
+        "b",
+        "c",
+    }
+    assert books_in({"to": "my phonebook:a", "phone_book_id": 7, "secret": "a"}, None, 3) == set()
 
 
 async def test_phone_books_come_in_pages(api: Stage) -> None:

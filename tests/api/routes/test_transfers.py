@@ -1,5 +1,6 @@
 """Transfers over the API, over real HTTP to a real edge whose far end is called."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,10 +11,13 @@ import pytest_asyncio
 
 from sipflow.audio.tones import sine
 from sipflow.audio.wav import wav_header
+from sipflow.media.voice import Voice
 from sipflow.store.phone_books import PhoneBooks
 from sipflow.store.settings import Settings
-from tests.api.callstage import CallStage, callstage
+from tests.api.callstage import OURS, CallStage, callstage
 from tests.calls.outstage import refuses, rings_on
+from tests.calls.stage import WAIT_S
+from tests.calls.transfer.scene import LOUD_DBFS, MUSIC_HZ, Ear, pitches
 
 HERE = "+12065550177"
 
@@ -139,10 +143,73 @@ async def test_what_the_agent_would_say_and_what_nobody_can_do_is_told_and_not_h
 
     assert begun["not_done"] == [
         "goodbye_msg: what the agent says is for the agent",
-        "failed_msg: what the agent says is for the agent",
-        "message_to_transfer_target: nobody here can speak a text; name a sound file in `whisper`",
+        "message_to_transfer_target: nobody here can speak a text; name a program in `calls.speak`",
+        "failed_msg: nobody here can speak a text; name a program in `calls.speak`",
         "human_detection: there is no detector here",
     ]
+
+
+async def test_a_text_is_spoken_to_whoever_answers_and_the_caller_is_joined_after_it(
+    edge: CallStage, tmp_path: Path
+) -> None:
+    said = tmp_path / "said"
+    script = f"cat > {said}; cat {tmp_path / 'sounds' / 'tone.wav'}"
+    edge.near.switchboard.transfers.voice = Voice(["sh", "-c", script])
+    call_id, caller = await edge.called_in()
+    begun = await transfer(
+        edge, call_id, transfer_mode="warm_transfer", message_to_transfer_target="Call {call_id} {$(x)} for {agent}."
+    )
+    await edge.happened(call_id, "human_connected")
+    whispered = edge.taken[-1].statistics
+    await caller.hangup()
+    await edge.over(call_id)
+
+    assert begun["not_done"] == []
+    assert said.read_text(encoding="utf-8") == f"Call {call_id} {{$(x)}} for desk."
+    assert whispered is not None
+    assert whispered.packets_received >= 10, "the 200 ms that the program gave"
+
+
+async def test_the_caller_is_told_before_anybody_is_called_and_when_nobody_took_the_call(
+    edge: CallStage, tmp_path: Path
+) -> None:
+    words = sine(MUSIC_HZ, 1500, level_dbfs=LOUD_DBFS)
+    (tmp_path / "words.wav").write_bytes(wav_header(len(words)) + words)
+    script = f"cat >> {tmp_path / 'said'}; cat {tmp_path / 'words.wav'}"
+    edge.near.switchboard.transfers.voice = Voice(["sh", "-c", script])
+    call_id, caller = await edge.called_in()
+    edge.behaviour = refuses(486)
+    heard = Ear(caller)
+    before = len(edge.taken)
+    await transfer(edge, call_id, transfer_mode="warm_transfer", initiating_msg="{callee}, ", failed_msg="sorry")
+    await heard.comes_to_hear(MUSIC_HZ)
+    called_while_told = len(edge.taken) - before
+    await edge.happened(call_id, "transfer_over")
+    async with asyncio.timeout(WAIT_S):
+        while _words_ms(heard) < 2000:  # noqa: ASYNC110  (both, each of a second and a half)
+            await asyncio.sleep(0.05)
+    await caller.hangup()
+    await edge.over(call_id)
+
+    assert called_while_told == 0
+    assert (tmp_path / "said").read_text(encoding="utf-8") == f"{OURS}, sorry"
+
+
+def _words_ms(heard: Ear) -> int:
+    """How much of the words was heard, in milliseconds."""
+    pcm = bytes(heard.pcm)
+    return sum(100 for at in range(0, len(pcm) - 1600, 1600) if pitches(pcm[at : at + 1600]) == {MUSIC_HZ})
+
+
+async def test_a_text_that_cannot_be_spoken_is_told_and_the_person_is_called_all_the_same(edge: CallStage) -> None:
+    edge.near.switchboard.transfers.voice = Voice(["sh", "-c", "echo no such voice >&2; exit 4"])
+    call_id, caller = await edge.called_in()
+    begun = await transfer(edge, call_id, transfer_mode="warm_transfer", message_to_transfer_target="A caller.")
+    await edge.happened(call_id, "human_connected")
+    await caller.hangup()
+    await edge.over(call_id)
+
+    assert begun["not_done"] == ["message_to_transfer_target: sh ended with status 4: no such voice"]
 
 
 @pytest.mark.parametrize(
