@@ -15,6 +15,7 @@ _HIGHEST_INDEX = 254
 _MOST_COEFFICIENTS = 16  # RFC 3389 §3: a receiver may leave out the higher ones
 _FULL_SCALE = 32768.0
 _LOOP_S = 1.0  # of noise that is made at once and repeated; a whole number of its waves fits, so it has no seam
+_LEAST_DAMPING = 1e-9  # of a wave: a model on the edge of stability has waves that nothing damps
 _FADE_MS = 10  # from one noise to the next
 
 
@@ -120,7 +121,8 @@ class ComfortNoise:
         length = int(self._rate * _LOOP_S)
         waves = length // 2 + 1
         drawn = self._random.standard_normal((2, waves))
-        spectrum = (drawn[0] + 1j * drawn[1]) / np.abs(np.fft.rfft(_prediction(noise.reflections), length))
+        damping = np.maximum(np.abs(np.fft.rfft(_prediction(noise.reflections), length)), _LEAST_DAMPING)
+        spectrum = (drawn[0] + 1j * drawn[1]) / damping
         spectrum[0] = 0.0
         sound = np.fft.irfft(spectrum, length)
         sound *= _FULL_SCALE * 10 ** (noise.level_dbov / 20) / np.sqrt(np.mean(sound * sound))

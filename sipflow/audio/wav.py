@@ -99,7 +99,8 @@ def _mono(data: bytes, form: _Form) -> bytes:
 def _wide(data: bytes, form: _Form) -> npt.NDArray[np.float64]:
     """Give samples on the 16-bit scale, in floating point."""
     if form.tag == _FLOAT:
-        floats = np.frombuffer(data, f"<f{form.bits // 8}").astype(np.float64)
+        with np.errstate(invalid="ignore"):  # a signalling NaN, which becomes silence
+            floats = np.frombuffer(data, f"<f{form.bits // 8}").astype(np.float64)
         return np.nan_to_num(floats, posinf=1.0, neginf=-1.0).clip(-1.0, 1.0) * 32767
     if form.bits == 8:  # the only unsigned one
         return (np.frombuffer(data, np.uint8).astype(np.float64) - 128) * 256

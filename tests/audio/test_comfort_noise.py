@@ -115,6 +115,13 @@ def test_a_description_that_is_replaced_before_it_was_heard_leaves_no_trace() ->
     assert first.read(320) == second.read(320)
 
 
+def test_a_noise_on_the_edge_of_stability_is_as_loud_as_described() -> None:
+    noise = new_noise()
+    noise.describe(read_noise(bytes([40, *[0] * 16])))
+
+    assert abs(dbov(noise.read(8000)) + 40) < 1
+
+
 @given(st.binary(min_size=1, max_size=40), st.lists(st.integers(0, 20_000), max_size=5))
 def test_any_description_gives_as_many_samples_as_asked_for(payload: bytes, requests: list[int]) -> None:
     noise = new_noise()

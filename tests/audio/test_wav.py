@@ -56,6 +56,12 @@ def test_pcm_of_24_and_32_bits_is_rounded_to_16() -> None:
     assert read_wav(wav(struct.pack("<6i", *[v << 8 for v in values]), bits=32)).pcm == expected
 
 
+def test_a_number_that_is_none_is_silent_however_it_is_written() -> None:
+    header = struct.pack("<4sI4s4sIHHIIHH4sI", b"RIFF", 40, b"WAVE", b"fmt ", 16, 3, 1, 8000, 32000, 4, 32, b"data", 4)
+
+    assert read_wav(header + b"\x01\x00\x80\x7f").pcm == b"\0\0"
+
+
 @pytest.mark.parametrize(("letter", "bits"), [("f", 32), ("d", 64)])
 def test_floats_reach_from_minus_one_to_one_and_clip(letter: str, bits: int) -> None:
     data = struct.pack(f"<7{letter}", -1, 0, 0.5, 1, 7, float("nan"), float("-inf"))

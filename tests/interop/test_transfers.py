@@ -1,19 +1,21 @@
-"""Transfers among real telephones: baresip as caller and as person, Kamailio between them, SIPp for what goes wrong."""
+"""Transfers among real telephones: baresip and Linphone as caller and person, Kamailio between, SIPp for what fails."""
 
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from sipflow.audio.tones import sine
 from sipflow.audio.wav import wav_header
+from sipflow.calls.transfer.hours import WEEKDAYS
 from tests.interop.daemon import ANSWERED, Daemon
-from tests.interop.free_ports import free_sip_port
+from tests.interop.free_ports import free_media_ports, free_sip_port
 from tests.interop.kamailio import DOMAIN, Kamailio
+from tests.interop.linphone import Linphone
 from tests.interop.phone import Phone, steady_dbfs
 from tests.interop.programs import Program, require
 from tests.interop.sipp import Calls
@@ -132,6 +134,66 @@ def test_a_phone_that_is_not_there_leaves_the_caller_with_the_agent(
     assert over["connected"] is False
 
 
+def test_an_attended_transfer_ends_with_two_telephones_that_talk_without_us(tmp_path: Path) -> None:
+    (tmp_path / "near").mkdir()
+    with Linphone(tmp_path / "ann", "ann") as ann, Linphone(tmp_path / "bob", "bob") as bob:
+        line = {
+            "accept_from": ["127.0.0.0/8"],
+            "sip_domain": f"127.0.0.1:{bob.port}",
+            "register": False,
+            "refer": {"replaces": True},
+        }
+        with Daemon(
+            tmp_path / "near",
+            trunks={"line": line},
+            numbers={ANSWERED: {"trunk": "line", "inbound_agent": "attended"}},
+            agents={"attended": {"handler": AGENT, "target": "bob", "mode": "attended", "trunk": "line"}},
+        ) as near:
+            ann.tell(f"call sip:{ANSWERED}@127.0.0.1:{near.port}")
+            (over,) = near.wait_said("^transfer over")
+            ended = near.wait_said("^call over", count=2)
+        for each in (ann, bob):  # sipflow is gone
+            each.program.wait_for("^Media streams established with .* for call 2")
+        assert [each.count(r"ended \(No error\)") for each in (ann, bob)] == [1, 1]
+        ann.quit()
+        bob.program.wait_for(r"Call 2 with sip:ann@127.0.0.1 ended \(No error\)")
+        bob.quit()
+
+    assert over["attempts"] == [["INVITE", 200, ""], ["REFER", 200, ""]]
+    assert (over["outcome"], over["connected"]) == ("transfer-success", True)
+    assert sorted((each["by"], each["why"]) for each in ended) == [
+        ("local", "the far end has joined both parties by itself"),
+        ("remote", "the far end hung up"),
+    ]
+
+
+def test_a_telephone_that_transfers_us_is_told_what_became_of_it_and_the_agent_goes_on_with_the_other_one(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "near").mkdir()
+    with Linphone(tmp_path / "ann", "ann") as ann, Linphone(tmp_path / "bob", "bob") as bob:
+        line = {
+            "accept_from": ["127.0.0.0/8"],
+            "sip_domain": f"127.0.0.1:{bob.port}",
+            "register": False,
+            "refer": {"receive": "follow"},
+        }
+        numbers = {ANSWERED: {"trunk": "line", "inbound_agent": "echo"}}
+        with Daemon(tmp_path / "near", trunks={"line": line}, numbers=numbers) as near:
+            ann.tell(f"call sip:{ANSWERED}@127.0.0.1:{near.port}")
+            ann.program.wait_for("^Media streams established with .* for call 1")
+            ann.tell(f"transfer 1 sip:bob@127.0.0.1:{bob.port}")
+            bob.program.wait_for("^Media streams established with .* for call 1")
+            ann.program.wait_for("^The distant endpoint .* of call 1 has been transfered")
+            ann.program.wait_for(r"^Call 1 with .* ended \(No error\)")
+            near.wait_said("^call over")
+            assert bob.count(r"ended \(No error\)") == 0
+            bob.quit()
+            overs = near.wait_said("^call over", count=2)
+
+    assert [(each["by"], each["word"], each["status"]) for each in overs] == [("remote", "hung_up", 200)] * 2
+
+
 # With SIPp, what goes wrong
 
 
@@ -192,7 +254,7 @@ def test_each_refusal_of_a_target_has_its_reason_and_the_next_one_is_called(tmp_
         "488 Not Acceptable Here": "media_negotiation_failed",
     }
     with ExitStack() as stack:
-        targets = [Refusing(tmp_path, each) for each in refusals]
+        targets = [Called(tmp_path, "refuses", {"486 Busy Here": each}) for each in refusals]
         for target in targets:
             stack.enter_context(target)
         uris = [target.uri for target in targets]
@@ -205,35 +267,92 @@ def test_each_refusal_of_a_target_has_its_reason_and_the_next_one_is_called(tmp_
     assert over["failed_reason"] == "media_negotiation_failed"
 
 
+def test_of_two_telephones_that_ring_at_once_the_first_to_answer_has_the_call_and_the_other_is_told(
+    tmp_path: Path,
+) -> None:
+    elsewhere = {"Q.850;cause=[0-9]+": "SIP;cause=200;text=.Call completed elsewhere"}
+    with ExitStack() as stack:
+        late = stack.enter_context(Called(tmp_path, "rings_until_cancelled", elsewhere))
+        soon = stack.enter_context(Called(tmp_path, "answers_and_hangs_up", {}))
+        how = {"target": [late.uri, soon.uri], "simultaneous": True, "mode": "warm", "ring_s": 20}
+        near = stack.enter_context(sipp_daemon(tmp_path / "near", **how))
+        caller = said_otherwise(tmp_path, "takes_refer", near, {_taking_refer(): ""})
+        (over,) = near.wait_said("^transfer over")
+        assert caller.finish() == ""
+        assert (late.wait(), soon.wait()) == (0, 0), late.tail()
+
+    assert (over["outcome"], over["connected"]) == ("transfer-success", True)
+    assert sorted(over["attempts"]) == [["INVITE", 200, ""], ["INVITE", 487, "destination_unavailable"]]
+
+
+def test_a_refer_that_the_telephone_does_not_know_and_a_time_when_nobody_is_there_have_their_reasons(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "near").mkdir()
+    day = WEEKDAYS[(datetime.now(UTC).weekday() + 3) % 7]
+    closed = {"timezone": "UTC", "schedule": [{"weekday": day, "interval": [{"from": "12:00", "to": "12:01"}]}]}
+    target = "sip:person@127.0.0.1:9"
+    agents = {
+        "refers": {"handler": AGENT, "target": target, "fallback_on_refer": False},
+        "closed": {"handler": AGENT, "target": target, "hours": closed},
+    }
+    numbers = {
+        ANSWERED: {"trunk": "local", "inbound_agent": "refers"},
+        REGISTERED: {"trunk": "local", "inbound_agent": "closed"},
+    }
+    text = _taking_refer()
+    refuses = text[: text.index('  <send retrans="500">')].replace("202 Accepted", "405 Method Not Allowed")
+    with Daemon(tmp_path / "near", numbers=numbers, agents=agents) as near:
+        for number, said in ((ANSWERED, refuses), (REGISTERED, "")):
+            folder = tmp_path / number
+            folder.mkdir()
+            assert said_otherwise(folder, "takes_refer", near, {text: said}, number).finish() == ""
+        overs = near.wait_said("^transfer over", count=2)
+
+    assert [(each["outcome"], each["failed_reason"], each["attempts"]) for each in overs] == [
+        (
+            "transfer-failed-connection-error",
+            "transfer_method_unsupported",
+            [["REFER", 405, "transfer_method_unsupported"]],
+        ),
+        ("transfer-failed-outside-availability", "transfer_outside_availability", []),
+    ]
+
+
 def _taking_refer() -> str:
     """What a scenario has from its REFER to the BYE."""
     text = (SCENARIOS / "takes_refer.xml").read_text(encoding="utf-8")
     return text[text.index('  <recv request="REFER">') : text.index('  <recv request="BYE"/>')]
 
 
-class Refusing(Program):
-    """A SIPp that refuses one call.
+class Called(Program):
+    """A SIPp that is called once, by a scenario in which some texts are others.
 
     Attributes:
         uri: where to call it.
     """
 
-    def __init__(self, folder: Path, refusal: str) -> None:
-        port, file = free_sip_port(), folder / f"refuses-{refusal[:3]}.xml"
-        text = (SCENARIOS / "refuses.xml").read_text(encoding="utf-8")
-        file.write_text(text.replace("486 Busy Here", refusal), encoding="utf-8")
+    def __init__(self, folder: Path, scenario: str, changes: dict[str, str]) -> None:
+        port = free_sip_port()
+        file = changed(folder, scenario, changes, f"-{port}")
         self.uri = f"sip:person@127.0.0.1:{port}"
         command = [require("sipp", "sip-tester"), "-sf", str(file), "-m", "1", "-nostdin", "-i", "127.0.0.1"]
-        command += ["-p", str(port), "-timeout", "60"]
-        super().__init__(f"sipp {refusal}", command, folder / f"{refusal[:3]}.log", cwd=folder)
+        command += ["-p", str(port), "-mp", str(free_media_ports(4).start), "-timeout", "60"]
+        super().__init__(f"sipp {scenario}", command, folder / f"{scenario}-{port}.log", cwd=folder)
 
 
-def said_otherwise(folder: Path, scenario: str, near: Daemon, changes: dict[str, str]) -> Any:
-    """Call with a scenario in which some texts are others."""
+def changed(folder: Path, scenario: str, changes: dict[str, str], mark: str) -> Path:
+    """Write a scenario in which some texts are others."""
     text = (SCENARIOS / f"{scenario}.xml").read_text(encoding="utf-8")
     for before, after in changes.items():
         assert before in text
         text = text.replace(before, after)
-    file = folder / f"{scenario}-{os.getpid()}.xml"
+    file = folder / f"{scenario}{mark}.xml"
     file.write_text(text, encoding="utf-8")
-    return Calls(folder, str(file.with_suffix("")), f"127.0.0.1:{near.port}", "-s", ANSWERED)
+    return file
+
+
+def said_otherwise(folder: Path, scenario: str, near: Daemon, changes: dict[str, str], number: str = ANSWERED) -> Calls:
+    """Call with a scenario in which some texts are others."""
+    file = changed(folder, scenario, changes, f"-{os.getpid()}")
+    return Calls(folder, str(file.with_suffix("")), f"127.0.0.1:{near.port}", "-s", number)

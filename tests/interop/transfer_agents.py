@@ -5,6 +5,7 @@ from contextlib import suppress
 
 from sipflow.audio.tones import sine
 from sipflow.calls.inbound import InboundCall
+from sipflow.calls.transfer.hours import read_hours
 from sipflow.errors import CallEnded
 
 AGENT_HZ, WHISPER_HZ = 500, 1900
@@ -24,6 +25,8 @@ async def transferring(call: InboundCall) -> None:
         voice = group.create_task(talk(call))
         await asyncio.sleep(0.3)
         how = dict(call.options)
+        if "hours" in how:
+            how["hours"] = read_hours(**how["hours"])  # type: ignore[arg-type]
         if how.get("mode") == "warm":
             how["whisper"] = sine(WHISPER_HZ, 900, level_dbfs=-12.0)
         outcome = await call.transfer(**how)  # type: ignore[arg-type]

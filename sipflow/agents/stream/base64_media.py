@@ -13,14 +13,33 @@ _USUAL = re.compile(
 )
 
 
-def usual_payload(data: bytes) -> bytes | None:
-    """Give the payload of a media message that is written as usual, None for every other message.
+class UsualMedia:
+    """Reads one bot's media messages as long as they are written as usual: what stands around the payload is alike."""
 
-    Raises:
-        RemoteProtocolError: its payload is not base64.
-    """
-    match = _USUAL.fullmatch(data)
-    return None if match is None else from_base64(match[1])
+    __slots__ = ("_around_bytes", "_head", "_tail")
+
+    def __init__(self) -> None:
+        self._head = self._tail = b""  # of the last message
+        self._around_bytes = 0
+
+    def payload(self, data: bytes) -> bytes | None:
+        """Give the payload of a media message that is written as usual, None for every other message.
+
+        Raises:
+            RemoteProtocolError: its payload is not base64.
+        """
+        head, tail = self._head, self._tail
+        if head and len(data) >= self._around_bytes and data.startswith(head) and data.endswith(tail):
+            try:
+                return a2b_base64(data[len(head) : -len(tail)], strict_mode=True)
+            except Error:
+                pass  # it is judged as one that was never seen before
+        match = _USUAL.fullmatch(data)
+        if match is None:
+            return None
+        self._head, self._tail = data[: match.start(1)], data[match.end(1) :]
+        self._around_bytes = len(self._head) + len(self._tail)
+        return from_base64(match[1])
 
 
 def payload(message: dict[str, object]) -> bytes:

@@ -36,6 +36,7 @@ _WRITE_MOST_BYTES = 1 << 20  # of everything else; a bot that lets so much wait 
 _MESSAGES_AT_ONCE, _MESSAGES_PER_S = 10_000.0, 1000.0  # three minutes of 20 ms, sent as fast as the network can
 _BYTES_AT_ONCE, _BYTES_PER_S = float(8 << 20), float(2 << 20)
 _MASKS_BYTES = 4096  # drawn at once
+_PAID_TOGETHER = 16  # messages; what is looked at once in so many of them costs the less of each
 _HEAD_END = b"\r\n\r\n"
 _IN_GOOD_ORDER = (1000, 1001, 1005)  # done, going away, no code given (RFC 6455 §7.4.1)
 _CLOSE_S = 1.0  # for the bot to say goodbye, too
@@ -97,6 +98,7 @@ class Connection(asyncio.Protocol):
         self._reading_later: asyncio.Handle | None = None
         self._messages = Throttle(_MESSAGES_AT_ONCE, _MESSAGES_PER_S, now=self._loop.time())
         self._bytes = Throttle(_BYTES_AT_ONCE, _BYTES_PER_S, now=self._loop.time())
+        self._owed = self._owed_bytes = 0  # messages and bytes that neither of them knows of yet
         self._head = bytearray()  # of the answer to the handshake
         self._deframer = Deframer(max_message_bytes=limits.max_message_bytes)
         self._fragments = bytearray()
@@ -268,9 +270,22 @@ class Connection(asyncio.Protocol):
         self._read_on()
 
     def _read(self, data: bytes) -> None:
-        count = self._take(data)
-        now = self._heard_at
-        wait_s = max(self._messages.take(count, now), self._bytes.take(len(data), now))
+        listener = self._listener
+        message = self._deframer.only(data) if listener is not None else None
+        if message is None or listener is None:
+            count = self._take(data)
+        else:
+            listener.heard(message, is_text=data[0] == TEXT)
+            count = 1
+        self._owed += count
+        self._owed_bytes += len(data)
+        if self._owed >= _PAID_TOGETHER or self._owed_bytes >= _PAID_TOGETHER * _SLICE_BYTES:
+            self._pay(self._heard_at)
+
+    def _pay(self, now: float) -> None:
+        """Read no further for as long as it takes to send what has come at the rate that a bot may."""
+        wait_s = max(self._messages.take(self._owed, now), self._bytes.take(self._owed_bytes, now))
+        self._owed = self._owed_bytes = 0
         if wait_s > 0 and self._transport is not None and not self._transport.is_closing():
             self._transport.pause_reading()
             if self._reading_later is not None:

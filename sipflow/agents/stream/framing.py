@@ -50,6 +50,18 @@ class Deframer:
         self._fragmented = False
         self._lost = False  # after something that only the library can name
 
+    def only(self, data: bytes) -> bytes | None:
+        """Give the one whole message that `data` is, and nothing else: as a bot that speaks sends it; else None."""
+        if self._rest or data[0] not in _WHOLE or self._fragmented or self._lost:
+            return None
+        have = len(data)
+        if have - 2 > self._most:
+            return None
+        size = data[1] if have > 1 else _EIGHT_MORE
+        if size == _TWO_MORE and have > 4 and have == 4 + (data[2] << 8 | data[3]):
+            return data[4:]
+        return data[2:] if size < _TWO_MORE and have == 2 + size else None
+
     def feed(self, data: bytes) -> list[Piece]:
         """Give what is whole now, in order."""
         if self._lost:

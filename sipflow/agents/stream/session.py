@@ -22,6 +22,7 @@ from sipflow.errors import (
     SipflowError,
     TransportError,
 )
+from sipflow.media.reader import FrameReader
 
 RETRY_S = 0.25
 _MOST_GARBAGE = 100  # messages that cannot be read; then whatever is at the other end is no bot
@@ -59,7 +60,6 @@ class Counts:
     Attributes:
         sent: audio messages to the bot.
         unread: of them, those that the bot had no room for.
-        missed: frames of the caller that came faster than they were sent.
         received: audio messages of the bot.
         dropped_ms: audio of the bot that had no room in the play queue.
         garbage: messages that could not be read.
@@ -68,7 +68,6 @@ class Counts:
 
     sent: int = 0
     unread: int = 0
-    missed: int = 0
     received: int = 0
     dropped_ms: int = 0
     garbage: int = 0
@@ -99,6 +98,7 @@ class Session:
         self._spoke: asyncio.Future[None] = self._loop.create_future()
         self._dialect: Dialect = options.speak(_start(call, options))
         self._connection: Connection | None = None
+        self._reader: FrameReader | None = None
         self._ready = False  # to carry commands out; else they are kept
         self._kept: deque[Command] = deque()
         self._group: asyncio.TaskGroup | None = None
@@ -148,7 +148,8 @@ class Session:
                 return self._over.result()
             if not self._call.answered:
                 await self._call.answer()
-            tasks += [group.create_task(each) for each in (self._hear(), self._digits(), self._tell_marks())]
+            tasks += [group.create_task(each) for each in (self._digits(), self._tell_marks())]
+            self._hear()
             self._begin()
             outcome = await self._over
             if outcome.how is How.DONE:
@@ -222,6 +223,8 @@ class Session:
                 self._connection.listen(self)
 
     async def _hang_up_on_the_bot(self) -> None:
+        if self._reader is not None:
+            self._reader.close()
         if self._connection is not None:
             closing = self._dialect.closing()
             if closing is not None:
@@ -234,23 +237,24 @@ class Session:
         ending = await self._call.ended()
         self._finish(How.CALL_ENDED, ending.why)
 
-    async def _hear(self) -> None:
-        connection, dialect, counts, clock = self._connection, self._dialect, self.counts, self._loop.time
-        if connection is None:
-            return
-        frames, is_text = Frames(dialect.sample_rate_hz), dialect.audio_is_text
+    def _hear(self) -> None:
+        """Send on what the caller says, in the tick in which it is heard: a task for each frame would cost as much."""
+        connection, counts, clock = self._connection, self.counts, self._loop.time
+        assert connection is not None
+        rate_hz, is_text = self._dialect.sample_rate_hz, self._dialect.audio_is_text
+        cut, written, send = Frames(rate_hz).cut, self._dialect.audio, connection.send_audio
         began, at_ms = clock(), 0
-        try:
-            reader = self._call.frames(sample_rate_hz=dialect.sample_rate_hz)
-            async for frame in reader:
-                for pcm in frames.cut(frame.pcm):
-                    at_ms = max(at_ms, int((clock() - began) * 1000) - _DRIFT_MS)
-                    connection.send_audio(dialect.audio(pcm, at_ms), is_text=is_text)
-                    at_ms += FRAME_MS
-                    counts.sent += 1
-            counts.missed = reader.lost
-        except CallEnded:
-            return
+
+        def take(heard: bytes) -> None:
+            nonlocal at_ms
+            for pcm in cut(heard):
+                at_ms = max(at_ms, int((clock() - began) * 1000) - _DRIFT_MS)
+                send(written(pcm, at_ms), is_text=is_text)
+                at_ms += FRAME_MS
+                counts.sent += 1
+
+        self._reader = self._call.frames(sample_rate_hz=rate_hz)
+        self._reader.hand_to(take)
 
     async def _digits(self) -> None:
         try:
@@ -295,7 +299,9 @@ class Session:
             self._take_garbage(str(error))
             return
         for command in commands:
-            if not isinstance(command, Audio) and self._commands.take(1, self._loop.time()) > 0:
+            if type(command) is Audio and self._ready and not self._kept:
+                self._play(command)
+            elif type(command) is not Audio and self._commands.take(1, self._loop.time()) > 0:
                 self._finish(How.FAILED, "the bot floods us with messages")
             elif self._ready and not self._kept:
                 self._carry_out(command)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from uuid import UUID
 
-from sipflow.agents.stream.base64_media import payload, usual_payload
+from sipflow.agents.stream.base64_media import UsualMedia, payload
 from sipflow.agents.stream.dialect import WholeSamples, child, compact, read_object, shown, text
 from sipflow.agents.stream.messages import Audio, Clear, Commands, Mark, Start, Unknown
 from sipflow.audio.codecs.g711 import decode_alaw, decode_ulaw, encode_alaw, encode_ulaw
@@ -57,6 +57,7 @@ class Telnyx:
         self._session_id = str(UUID(digest[32:]))
         self._sequence = 0
         self._chunk = 0
+        self._usual = UsualMedia()
         self._tail = b'"},"stream_id":"%b"}' % self.stream_id.encode()
 
     def opening(self) -> list[str]:
@@ -108,7 +109,7 @@ class Telnyx:
 
     def read_text(self, data: bytes) -> Commands:
         """Read `media`, `mark` or `clear`."""
-        coded = usual_payload(data)
+        coded = self._usual.payload(data)
         if coded is None:
             message = read_object(data)
             event = message.get("event")

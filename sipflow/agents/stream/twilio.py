@@ -3,7 +3,7 @@
 from binascii import b2a_base64
 from hashlib import sha256
 
-from sipflow.agents.stream.base64_media import payload, usual_payload
+from sipflow.agents.stream.base64_media import UsualMedia, payload
 from sipflow.agents.stream.dialect import child, compact, read_object, shown, text
 from sipflow.agents.stream.messages import Audio, Clear, Commands, Mark, Start, Unknown
 from sipflow.audio.codecs.g711 import decode_ulaw, encode_ulaw
@@ -31,6 +31,7 @@ class Twilio:
         self.stream_sid = sid("MZ", start.call_id)
         self._sequence = 0
         self._chunk = 0
+        self._usual = UsualMedia()
         self._tail = b'"},"streamSid":"%b"}' % self.stream_sid.encode()
 
     def opening(self) -> list[str]:
@@ -79,7 +80,7 @@ class Twilio:
 
     def read_text(self, data: bytes) -> Commands:
         """Read `media`, `mark` or `clear`."""
-        coded = usual_payload(data)
+        coded = self._usual.payload(data)
         if coded is None:
             message = read_object(data)
             event = message.get("event")

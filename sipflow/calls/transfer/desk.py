@@ -8,6 +8,7 @@ from typing import Protocol
 from sipflow.calls.order import Choice, Numbers
 from sipflow.calls.transfer.request import Who
 from sipflow.media.player import Source
+from sipflow.media.voice import Voice
 
 
 class PhoneBook(Protocol):
@@ -31,6 +32,7 @@ class TransferDesk:
         phone_book: finds the numbers of phone books; None has none.
         music: what callers hear while they wait, where the transfer does not say; None is ringing.
         who: tells a person from a machine where a client of the API asks for it; None where nobody can.
+        voice: speaks texts for clients of the API; None where nobody can.
         wall: UTC wall clock, for business hours.
     """
 
@@ -39,4 +41,5 @@ class TransferDesk:
     phone_book: PhoneBook | None = None
     music: Source | None = None
     who: Who | None = None
+    voice: Voice | None = None
     wall: Callable[[], datetime] = lambda: datetime.now(UTC)

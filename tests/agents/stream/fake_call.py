@@ -1,13 +1,12 @@
 """A call without a network: it remembers what the agent did, and says what the test wants."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
 import structlog
 
-from sipflow.audio.frame import Frame
 from sipflow.calls.ending import Ending, Word
 from sipflow.calls.inbound import InboundCall
 from sipflow.errors import CallEnded, LocalProtocolError, MediaError
@@ -19,19 +18,24 @@ class _Record:
 
 
 class Reader:
-    """What the far end says, until the call ends."""
+    """Hands on what the far end says, until it is closed."""
 
     def __init__(self, rate_hz: int) -> None:
         self.rate_hz = rate_hz
-        self.lost = 0
-        self._frames: asyncio.Queue[bytes | None] = asyncio.Queue()
+        self._take: Callable[[bytes], None] = _ignore
 
-    def put(self, pcm: bytes | None) -> None:
-        self._frames.put_nowait(pcm)
+    def hand_to(self, take: Callable[[bytes], None]) -> None:
+        self._take = take
 
-    async def __aiter__(self) -> AsyncIterator[Frame]:
-        while (pcm := await self._frames.get()) is not None:
-            yield Frame(pcm, self.rate_hz)
+    def put(self, pcm: bytes) -> None:
+        self._take(pcm)
+
+    def close(self) -> None:
+        self._take = _ignore
+
+
+def _ignore(_pcm: bytes) -> None:
+    """Nobody listens."""
 
 
 @dataclass
@@ -166,8 +170,6 @@ class FakeCall:
             return
         self._over.set_result(ending)
         self._settle(False)
-        for reader in self.readers:
-            reader.put(None)
         for queue in self._pressed:
             queue.put_nowait(None)
 

@@ -106,3 +106,26 @@ def test_a_long_message_in_small_pieces_is_not_looked_at_again_and_again() -> No
     payload = os.urandom(MOST)
 
     assert cut(whole(Opcode.BINARY, payload), [50]) == [(payload, BINARY)]
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_one_whole_message_is_known_as_such_and_nothing_else_is(size: int) -> None:
+    payload = os.urandom(size)
+    data = whole(Opcode.TEXT, payload)
+
+    assert Deframer(max_message_bytes=MOST).only(data) == (payload if size <= 65535 else None)
+    for other in (data[:-1], data + b"\x00", data * 2, whole(Opcode.PING, b""), whole(Opcode.TEXT, payload, fin=False)):
+        assert Deframer(max_message_bytes=MOST).only(other) is None
+
+
+def test_a_message_that_is_too_long_is_left_to_the_library_though_it_is_one() -> None:
+    assert Deframer(max_message_bytes=1000).only(whole(Opcode.TEXT, bytes(1001))) is None
+    assert Deframer(max_message_bytes=1003).only(whole(Opcode.TEXT, bytes(1001))) == bytes(1001)
+
+
+def test_a_message_is_not_taken_alone_while_another_one_is_under_way() -> None:
+    for begun in (b"\x81", b"\x81\x7e\x01", whole(Opcode.TEXT, b"a", fin=False)):
+        deframer = Deframer(max_message_bytes=MOST)
+        deframer.feed(begun)
+
+        assert deframer.only(whole(Opcode.TEXT, b"b")) is None

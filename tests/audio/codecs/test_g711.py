@@ -1,6 +1,7 @@
 """The expected values are built from the steps of ITU-T G.711, tables 1 and 2, not from the code under test."""
 
 import struct
+import sys
 from bisect import bisect_right
 from collections.abc import Callable
 from itertools import accumulate, pairwise
@@ -90,7 +91,32 @@ def test_a_decoded_code_encodes_to_itself_but_for_negative_zero(
 ) -> None:
     codes = bytes(range(256))
 
-    assert encode(decode(codes)) == bytes(changed.get(code, code) for code in codes)
+    assert encode(_other(decode(codes))) == bytes(changed.get(code, code) for code in codes)
+
+
+@pytest.mark.parametrize(("decode", "encode"), [(decode_ulaw, encode_ulaw), (decode_alaw, encode_alaw)])
+def test_a_packet_that_is_sent_on_as_it_was_decoded_goes_out_as_it_came(decode: Coder, encode: Coder) -> None:
+    packets = [bytes([number]) * 160 for number in range(256)]
+
+    samples = [decode(packet) for packet in packets]
+
+    assert [encode(each) for each in samples] == packets
+
+
+@pytest.mark.parametrize(("decode", "encode"), [(decode_ulaw, encode_ulaw), (decode_alaw, encode_alaw)])
+def test_packets_that_are_decoded_and_never_sent_on_are_forgotten(decode: Coder, encode: Coder) -> None:
+    codes = bytes(range(128, 256))
+    first = decode(codes)
+
+    kept = [decode(codes) for _ in range(5000)]
+
+    assert sys.getrefcount(first) == 2, "nobody else has it"
+    assert encode(first) == encode(_other(kept[-1])) == codes
+
+
+def _other(samples: bytes) -> bytes:
+    """Make the same samples anew, as if they came from elsewhere."""
+    return bytes(bytearray(samples))
 
 
 def test_what_is_too_loud_is_clipped_to_the_loudest_code() -> None:

@@ -108,7 +108,9 @@ class Scene:
         """The address of a person."""
         return f"sip:{name}@127.0.0.1:{self.ports[name]}"
 
-    async def call(self, *, headers: tuple[tuple[str, str], ...] = (), hz: int = CALLER_HZ) -> OutboundCall:
+    async def call(
+        self, *, headers: tuple[tuple[str, str], ...] = (), hz: int = CALLER_HZ, max_forwards: int = 70
+    ) -> OutboundCall:
         """The caller calls, and goes on talking."""
         uri = SipUri("sip", NUMBER, None, "127.0.0.1", self.near.endpoint.ports["udp"])
         ids = self.home.ua.ids
@@ -122,6 +124,7 @@ class Scene:
             cseq=1,
             headers=headers,
             contact_user="caller",
+            max_forwards=max_forwards,
         )
         call = await self.home.switchboard.place(plan)
         async with asyncio.timeout(WAIT_S):

@@ -1,15 +1,28 @@
 """Calls to targets: by which number and trunk, and whom they show."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sipflow.calls.call import Call
 from sipflow.calls.order import Choice, Place
 from sipflow.calls.record import CallRecord
 from sipflow.errors import Conflict, LimitReached
+from sipflow.trunks.crossing import HeaderSettings
 from sipflow.trunks.outgoing import OutboundSettings
 from sipflow.trunks.trunk import Trunk
 from tests.calls.outstage import refuses, story
-from tests.calls.transfer.scene import CALLER_HZ, ELSEWHERE, Ear, Scene, scene, talks, tried
+from tests.calls.stage import NUMBER
+from tests.calls.transfer.scene import (
+    AGENT_HZ,
+    CALLER_HZ,
+    ELSEWHERE,
+    Ear,
+    Scene,
+    is_back_with_the_agent,
+    scene,
+    talk,
+    talks,
+    tried,
+)
 
 TARGET, OURS = "+12065550177", "+12065550111"
 
@@ -151,3 +164,71 @@ async def test_an_address_of_the_trunks_own_is_called_with_its_account_and_any_o
         trunks = [each.trunk for each in stage.kept.records if each.direction == "outbound"]
 
     assert trunks == ["line", ""]
+
+
+# On whose behalf
+
+
+CAME = (
+    ("X-Customer", "4711"),
+    ("X-Plan", "gold"),
+    ("X-Secret", "s"),
+    ("Diversion", "<sip:+12065550101@10.1.1.1:5070>;reason=no-answer"),
+    ("Organization", "Inner"),
+)
+
+
+async def came_to_the_person(policy: HeaderSettings, **how: object) -> dict[str, str]:
+    """Transfer a call by a trunk, and give what the person's INVITE has of the caller's, and how far it may go on."""
+
+    def by_policy(ports: dict[str, int]) -> tuple[Trunk, ...]:
+        return tuple(replace(each, headers=policy) for each in out(ports))
+
+    async def agent(stage: Scene, call: Call) -> None:
+        await call.answer()
+        stage.outcomes.append(await call.transfer("200", trunk="out", **how))  # type: ignore[arg-type]
+
+    async with scene(agent, trunks=by_policy, bob=talks()) as stage:
+        call = await stage.call(headers=CAME, max_forwards=23)
+        bob = await stage.person("bob")
+        await call.hangup()
+        await stage.quiet()
+    wanted = ("Max-Forwards", "Diversion", "Organization")
+    return {name: value for name, value in bob.headers if name in wanted or name.startswith("X-")}
+
+
+async def test_by_default_nothing_of_the_callers_invite_goes_out_with_a_transfer_and_hops_are_counted_on() -> None:
+    assert await came_to_the_person(HeaderSettings()) == {"Max-Forwards": "22"}
+
+
+async def test_what_the_targets_trunk_lets_pass_and_sets_goes_out_and_what_the_agent_says_counts_more() -> None:
+    policy = HeaderSettings(passed=("X-*", "Diversion"), set={"X-Who": "{X-Customer}"}, hide=("X-Secret",))
+
+    assert await came_to_the_person(policy, headers={"X-Plan": "was {X-Plan}", "X-Note": "vip"}, mode="warm") == {
+        "Max-Forwards": "22",
+        "X-Customer": "4711",
+        "Diversion": "<sip:+12065550101@localhost>;reason=no-answer",
+        "X-Plan": "was gold",
+        "X-Note": "vip",
+        "X-Who": "4711",
+    }
+
+
+async def test_a_call_that_has_gone_far_or_comes_back_to_its_number_is_a_loop_and_stays_with_the_agent() -> None:
+    async def agent(stage: Scene, call: Call) -> None:
+        await call.answer()
+        stage.near.tasks.spawn(talk(call, AGENT_HZ), name="the agent's voice")
+        target = stage.uri("bob") if spent else f"sip:{NUMBER}@127.0.0.1:{stage.near.endpoint.ports['udp']}"
+        stage.outcomes.append(await call.transfer(target))
+        await call.ended()
+
+    tries = []
+    for spent in (True, False):
+        async with scene(agent, bob=talks()) as stage:
+            call = await stage.call(max_forwards=0 if spent else 70)
+            ear = Ear(call)
+            tries.append(tried(await stage.outcome()))
+            await is_back_with_the_agent(stage, ear)
+            assert stage.people["bob"].calls == []
+
+    assert tries == [[("INVITE", 483, "routing_loop", "sipflow")], [("INVITE", 482, "routing_loop", "carrier")]]
