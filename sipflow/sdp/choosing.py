@@ -7,6 +7,7 @@ from sipflow.sdp.agreement import Agreed, Capabilities, Codec, Encryption, Local
 from sipflow.sdp.attributes import RtpMap
 from sipflow.sdp.crypto import Crypto
 from sipflow.sdp.description import MediaDescription, SessionDescription
+from sipflow.sdp.families import in_family
 from sipflow.sdp.peer import PeerAudio, read_audio
 from sipflow.sdp.securing import Protection, protection_of
 
@@ -105,7 +106,7 @@ def match_codec(mapping: RtpMap, codecs: tuple[Codec, ...]) -> Codec | None:
 def _usable(
     description: SessionDescription, medium: MediaDescription, local: LocalMedia, known: dict[int, RtpMap] | None
 ) -> PeerAudio:
-    audio = read_audio(description, medium, known)
+    audio = in_family(read_audio(description, medium, known), medium, ipv6=":" in local.address)
     if (":" in audio.host) is not (":" in local.address):
         theirs, ours = ("IPv6", "IPv4") if ":" in audio.host else ("IPv4", "IPv6")
         raise RemoteProtocolError(

@@ -102,9 +102,15 @@ def _address(connection: str | None) -> tuple[str, bool]:
 
 @lru_cache(maxsize=1024)  # a trunk names the same few addresses in every call
 def read_host(text: str) -> str | None:
-    """Read an IP literal of one host, in its shortest form; None for names, groups and scoped addresses."""
+    """Read an IP literal of one host, in its shortest form; None for names, groups and scoped addresses.
+
+    An IPv4 address in the clothes of an IPv6 one, as sockets of both families show it, is that IPv4 address.
+    """
     try:
         address = IPv6Address(text) if ":" in text else IPv4Address(text)
+        if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+            address = address.ipv4_mapped  # RFC 5118 §4.9
+            text = str(address)
     except ValueError:
         return None
     if address.is_multicast or text == "255.255.255.255" or "%" in text:

@@ -99,10 +99,10 @@ def test_what_is_no_line_is_refused_without_repeating_the_key(line: str, said: s
     ],
 )
 def test_hostile_lines_are_refused_at_once(line: str) -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     with pytest.raises(RemoteProtocolError):
         Crypto.parse(line)
-    assert time.perf_counter() - began < 0.05
+    assert time.process_time() - began < 0.05
 
 
 @pytest.mark.parametrize(
