@@ -3,7 +3,6 @@
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -212,7 +211,7 @@ class Call(Transferring, Answering, Texting, Holding, Keeping, Branching, ABC):
     def was_answered(self) -> None:
         """Note the moment of the answer."""
         if self.record.answered_at is None:
-            self.record.answered_at = datetime.now(UTC)
+            self.record.answered_at = self.record.now
             self.note("answered")
 
     def has_ended(self, ending: Ending) -> None:
@@ -220,7 +219,7 @@ class Call(Transferring, Answering, Texting, Holding, Keeping, Branching, ABC):
         if self.record.ending is not None:
             return
         self.record.ending = ending
-        self.record.ended_at = datetime.now(UTC)
+        self.record.ended_at = self.record.now
         if self.media is not None:
             self.media.close()
             sum_up(self.record, self.media)

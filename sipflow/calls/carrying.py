@@ -45,10 +45,15 @@ class Errands(Generic[T]):
             self._task = None
 
     def close(self) -> None:
-        """Do nothing more."""
+        """Do nothing more, and forget whose they are: he knows us."""
+        self._run = _nothing
         self._waiting.clear()
         if self._task is not None:
             self._task.cancel()
+
+
+async def _nothing(_item: object) -> None:
+    """The errands are closed."""
 
 
 class Carrier:

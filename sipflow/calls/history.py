@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Protocol
 
 from sipflow.calls.record import CallRecord, Happening
@@ -47,15 +47,15 @@ class Listener:
 
 
 class History:
-    """The histories of all calls of one edge."""
+    """The histories of all calls of one edge. Without a `wall` of its own each call's clock counts."""
 
-    def __init__(self, *, wall: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+    def __init__(self, *, wall: Callable[[], datetime] | None = None) -> None:
         self._wall = wall
         self._listeners: set[Ear] = set()
 
     def note(self, record: CallRecord, name: str, **details: object) -> None:
         """Add a line to a call's history; `details` hold JSON values and never a secret."""
-        happening = Happening(self._wall(), name, details)
+        happening = Happening(self._wall() if self._wall is not None else record.now, name, details)
         history = record.history
         if not isinstance(history, list):
             history = record.history = list(history)

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from sipflow.calls.call import Call
@@ -90,7 +89,7 @@ class InboundCall(Call):
 
     def _note_ringing(self, name: str, status: int) -> None:
         if self.record.ringing_at is None:
-            self.record.ringing_at = datetime.now(UTC)
+            self.record.ringing_at = self.record.now
         self.note(name, status=status)
 
     def early_answered(self, body: bytes) -> None:

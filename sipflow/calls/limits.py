@@ -156,6 +156,15 @@ class Permit:
         if self._limits is not None:
             self._scopes = self._limits._moved(self._scopes, trunk)
 
+    def hand_over(self, agent: str) -> None:
+        """Count a call in with another agent from now on.
+
+        Raises:
+            LimitReached: that one has no room; nothing changes.
+        """
+        if self._limits is not None:
+            self._scopes = self._limits._handed(self._scopes, agent)
+
     def release(self) -> None:
         """Count the call out."""
         limits, self._limits = self._limits, None
@@ -234,13 +243,19 @@ class Limits:
 
     # In
 
-    def admit_inbound(self, trunk: str, number: str, agent: str) -> Permit:
+    def admit_inbound(self, trunk: str, number: str, agent: str, *, undecided: bool = False) -> Permit:
         """Let a call in.
+
+        Args:
+            undecided: whether somebody may yet say that another agent takes it: one that is full does not count it
+                then, and does not keep it out either, until `Permit.hand_over`.
 
         Raises:
             LimitReached: there is no room for it; `inbound_status` says what to answer; nothing was counted.
         """
         refused = self.inbound_refusal(trunk, number, agent)
+        if refused is not None and undecided and refused.limit == f"{self._agent(agent).name}.max_calls":
+            agent, refused = "", self.inbound_refusal(trunk, number, "")
         if refused is not None:
             raise refused
         scopes, now = (self._whole, self._trunk(trunk), self._agent(agent)), self._clock()
@@ -305,6 +320,18 @@ class Limits:
         before.live -= 1
         self.on_room()
         return whole, scope, agent
+
+    def _handed(self, scopes: tuple[Scope, ...], agent: str) -> tuple[Scope, ...]:
+        whole, trunk, before = scopes
+        scope = self._agent(agent)
+        if scope is before:
+            return scopes
+        if scope.max_calls is not None and scope.live >= scope.max_calls:
+            raise self._full(scope)
+        scope.live += 1
+        before.live -= 1
+        self.on_room()
+        return whole, trunk, scope
 
     def _buckets(self, trunk: str, token: str) -> list[tuple[str, Bucket]]:
         found = []

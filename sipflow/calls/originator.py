@@ -280,5 +280,5 @@ class Originator:
             self._board.close(call, ending)
             return
         record.ending = ending
-        record.ended_at = datetime.now(UTC)
+        record.ended_at = record.now
         self._board.over(record, ending)

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
 from sipflow.calls.call import Call
@@ -214,7 +213,7 @@ class OutboundCall(Call):
 
     def _note_progress(self, status: int, *, early_media: bool) -> None:
         if self.record.ringing_at is None:
-            self.record.ringing_at = datetime.now(UTC)
+            self.record.ringing_at = self.record.now
         if status not in self.provisionals:  # repetitions fill no history
             self.note("ringing" if status == 180 else "progress", status=status, early_media=early_media)
         self.provisionals.append(status)
@@ -244,8 +243,9 @@ class OutboundCall(Call):
         super().has_ended(ending)
         if self._farewell is not None:
             self._farewell.cancel()
-        if self.tries is not None:
-            self.tries.ended(ending)
+        tries, self.tries = self.tries, None  # they know us: without garbage collection we would keep each other
+        if tries is not None:
+            tries.ended(ending)
         if not self._answer.done():
             status = ending.status if ending.status >= 300 else 487
             self._answer.set_exception(CallFailed(status, ending.why))

@@ -4,7 +4,6 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 import structlog
@@ -261,7 +260,7 @@ class Placing:
         way, record = self._way, self._record
         self._rang = False
         record.trunk = way.trunk.name if way.trunk is not None else ""
-        record.attempts = (*record.attempts, Attempt(record.trunk, str(hop), 0, "", datetime.now(UTC)))
+        record.attempts = (*record.attempts, Attempt(record.trunk, str(hop), 0, "", record.now))
         if self._hops or self._ways or self._spare:
             wants = way.trunk.outbound if way.trunk is not None else _DEFAULTS
             self._silence = asyncio.get_running_loop().call_later(wants.silent_s, self._look, wants.silent_s)
@@ -316,14 +315,14 @@ class Placing:
 
     def _close_attempt(self, status: int, why: str) -> None:
         record = self._record
-        last = record.attempts[-1]._replace(status=status, why=why, ended_at=datetime.now(UTC))
+        last = record.attempts[-1]._replace(status=status, why=why, ended_at=record.now)
         record.attempts = (*record.attempts[:-1], last)
         if status >= 300:
             self._board.history.note(record, "attempt_failed", trunk=last.trunk, status=status, why=why)
 
     def _note_unsent(self, way: Way, why: str) -> None:
         """Keep an attempt that never was one: its destination has no address."""
-        now, record = datetime.now(UTC), self._record
+        now, record = self._record.now, self._record
         trunk = way.trunk.name if way.trunk is not None else ""
         record.attempts = (*record.attempts, Attempt(trunk, "", 503, why, now, now))
         self._board.history.note(record, "attempt_failed", trunk=trunk, status=503, why=why)

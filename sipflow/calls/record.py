@@ -1,8 +1,9 @@
 """The record of a call, and where records go."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from time import monotonic
 from typing import NamedTuple, Protocol
 
 from sipflow.calls.ending import Ending
@@ -81,6 +82,7 @@ class CallRecord:
         recording: path of the recording, "" for none.
         recording_s: its length in seconds.
         extra: further fields of the API that pass through us (`lead_email`, `labels` ...), None for none.
+        begun: monotonic seconds at `started_at`; is not kept.
     """
 
     id: str
@@ -108,6 +110,12 @@ class CallRecord:
     recording: str = ""
     recording_s: float = 0.0
     extra: dict[str, object] | None = None
+    begun: float = field(default_factory=monotonic, compare=False, repr=False)
+
+    @property
+    def now(self) -> datetime:
+        """UTC wall clock of this call: somebody who sets the system's clock in its middle changes no duration."""
+        return self.started_at + timedelta(seconds=monotonic() - self.begun)
 
     @property
     def talk_s(self) -> float:

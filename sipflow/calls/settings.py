@@ -21,6 +21,7 @@ class Settings:
         answer_timeout_s: how long an agent may leave an incoming call unanswered.
         keep_digits: whether the history of a call says which keys were pressed, and not only that some were.
         sounds: folder of the sound files that may be played into live calls over the API; "" allows none.
+        speak: a program and its arguments that reads a text and gives a WAV file; () for none.
         user_agent: text of the User-Agent and Server headers.
     """
 
@@ -31,4 +32,5 @@ class Settings:
     answer_timeout_s: float = 180.0
     keep_digits: bool = False
     sounds: str = ""
+    speak: tuple[str, ...] = ()
     user_agent: str = f"sipflow/{__version__}"

@@ -86,6 +86,7 @@ class Switchboard:
         announced: the calls that were announced before their INVITE; None where nobody announces any.
         limits: how many calls there may be, in and out.
         tolls: which numbers may be called, and how much; None where nobody minds.
+        steers: whether somebody may yet give the calls of an agent to another one, by `hand_over`.
         strangers: whoever judges sources that belong to no trunk; None where nobody does.
         history: what happens in each call, for its record and for whoever listens.
         loops: which calls came of which.
@@ -130,6 +131,7 @@ class Switchboard:
         self.limits = limits or Limits(clock=self._clock)
         self.strangers = strangers
         self.tolls: Tolls | None = None
+        self.steers: Callable[[str], bool] = lambda _agent: False
         self.loops = Loops()
         self.returns = Returns(self)
         self._mid_call = MidCall(self)
@@ -354,7 +356,8 @@ class Switchboard:
             self._turn_away(usage, route, refusal.status, refusal.why, refusal.headers)
             return
         try:
-            permit = self.limits.admit_inbound(route.trunk.name, route.number.number, route.agent)
+            named, undecided = (route.trunk.name, route.number.number, route.agent), self.steers(route.agent)
+            permit = self.limits.admit_inbound(*named, undecided=undecided)
         except LimitReached as error:
             status = inbound_status(error)
             headers = (("Retry-After", str(error.retry_after_s)),) if status == 503 else ()
@@ -543,6 +546,17 @@ class Switchboard:
         if self.tolls is not None and record.direction == "outbound":
             self.tolls.spent(record.id, record.talk_s)
         self._records.save(record)
+
+    def hand_over(self, record: CallRecord, agent: str) -> None:
+        """Have another agent be the one that a call in counts for.
+
+        Raises:
+            LimitReached: that agent has no room.
+        """
+        permit = self._permits.get(record.id)
+        if permit is not None:
+            permit.hand_over(agent)
+        record.agent = agent
 
     async def drain(self, timeout_s: float) -> None:
         """Take no more calls, wait for the live ones, then hang up what is left.

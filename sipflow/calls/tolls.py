@@ -1,7 +1,7 @@
 """Against toll fraud: whether a number may be called by a trunk, and whether there is still a budget for it."""
 
 from collections import OrderedDict, deque
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable, Mapping
 from math import ceil
 
 from sipflow.calls.routes import Router
@@ -21,9 +21,10 @@ _MINUTE_S = 60.0
 class _Purse:
     """What one trunk, number or token has used."""
 
-    __slots__ = ("calls", "day", "live", "since", "talked_s", "times")
+    __slots__ = ("calls", "day", "live", "name", "since", "talked_s", "times")
 
-    def __init__(self) -> None:
+    def __init__(self, name: str) -> None:
+        self.name = name
         self.times: deque[float] = deque()
         self.day = 0
         self.calls = 0
@@ -60,6 +61,7 @@ class Tolls:
         self._day = day
         self._purses: OrderedDict[str, _Purse] = OrderedDict()
         self._live: dict[str, tuple[tuple[_Purse, ...], float]] = {}
+        self._changed: set[str] = set()
         self._homes: dict[str, frozenset[str]] = {}
         self._homes_of: Inventory | None = None
 
@@ -162,6 +164,7 @@ class Tolls:
             purse.calls += 1
             purse.live += 1
             purse.since += now
+            self._changed.add(purse.name)
         if purses:
             self._live[call] = (tuple(purses), now)
 
@@ -173,9 +176,39 @@ class Tolls:
             purse.live -= 1
             purse.since -= since
             purse.on(today).talked_s += talk_s
+            self._changed.add(purse.name)
+
+    # Over a restart
+
+    def take_changed(self) -> dict[str, dict[str, float]]:
+        """Return what has changed since this was last asked, by name, as `restore` takes it: JSON values."""
+        changed, self._changed = self._changed, set()
+        now, today = self._clock(), self._day().ordinal
+        return {
+            name: {"day": purse.on(today).day, "calls": purse.calls, "talked_s": round(purse.spent_s(now), 3)}
+            for name in changed
+            if (purse := self._purses.get(name)) is not None
+        }
+
+    def put_back(self, names: Iterable[str]) -> None:
+        """Count these as changed again: they could not be kept."""
+        self._changed.update(names)
+
+    def restore(self, states: Mapping[str, Mapping[str, float]]) -> None:
+        """Add what an earlier process has used today; what cannot be read is as if it had not been kept."""
+        today = self._day().ordinal
+        for name, state in states.items():
+            try:
+                day, calls, talked_s = int(state["day"]), int(state["calls"]), float(state["talked_s"])
+            except (KeyError, TypeError, ValueError):
+                continue
+            if day == today:
+                purse = self._purse(name).on(today)
+                purse.calls += calls
+                purse.talked_s += talked_s
 
     def _purse(self, name: str) -> _Purse:
-        purse = self._purses.pop(name, None) or _Purse()
+        purse = self._purses.pop(name, None) or _Purse(name)
         self._purses[name] = purse
         if len(self._purses) > _PURSES:
             self._purses.popitem(last=False)

@@ -31,6 +31,12 @@ class Onward(Protocol):
         """Learn that another stream begins: other sequence numbers, other timestamps."""
 
 
+class _Put(Protocol):
+    """Puts a packet into the jitter buffer."""
+
+    def __call__(self, sequence: int, timestamp: int, payload: bytes, now: float, marker: bool = False) -> object: ...
+
+
 class Inbound:
     """The receiving half of a session, as far as the jitter buffer.
 
@@ -101,7 +107,7 @@ class Inbound:
         self._clock = clock
         self.latch = latch
         self.playout = playout
-        self._put = playout.buffer.put
+        self._put: _Put = self._put_first
         self._on_digit = on_digit
         self._on_first = on_first
         self.on_rtcp = on_rtcp
@@ -254,6 +260,10 @@ class Inbound:
         if packet.payload_type != self._payload_type:
             self._switch(packet.payload_type)
         self._put(packet.sequence, packet.timestamp, packet.payload, now, packet.marker)
+
+    def _put_first(self, sequence: int, timestamp: int, payload: bytes, now: float, marker: bool = False) -> None:
+        put = self._put = self.playout.buffer.put
+        put(sequence, timestamp, payload, now, marker)
 
     def _switch(self, payload_type: int) -> None:
         """Decode with another codec from here on."""

@@ -74,12 +74,14 @@ class Pacer:
         self._sending.remove(stream)
         self._hearing.remove(stream)
         if not self._sending.members and not self._hearing.members:
-            self.close()
+            self.due_at = inf
+            self._fine.stop()  # the loop's timer finds nothing to do once, or serves the next stream
 
     def close(self) -> None:
-        """Cancel the timer. Streams that are still there tick again when another is added."""
+        """Cancel the timer, and watch no sockets. Streams that are still there tick again when another is added."""
         self.due_at = inf
         self._fine.stop()
+        self.poller.close()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -38,7 +38,6 @@ class Playout:
     count of samples is its clock. While nobody listens nothing is decoded.
 
     Attributes:
-        buffer: holds payloads until their time.
         codec: what is decoded now.
         ptime_ms: from one tick to the next; learnt from the packets.
         on_pace: told another `ptime_ms` when the far end's packets have turned out to be longer or shorter.
@@ -49,6 +48,7 @@ class Playout:
 
     __slots__ = (
         "_bounds",
+        "_buffer",
         "_counted",
         "_credit",
         "_decoder",
@@ -57,7 +57,6 @@ class Playout:
         "_silence",
         "_ticks",
         "broken",
-        "buffer",
         "codec",
         "concealed_ms",
         "on_pace",
@@ -76,12 +75,32 @@ class Playout:
         self._credit = 0  # ticks whose audio was given before its time
         self._running = False
         self._noise: ComfortNoise | None = None
+        self._buffer: JitterBuffer | None = None
         self._take_codec(codec, "")
 
     @property
     def late(self) -> int:
         """How many packets came after their place in the audio had passed."""
-        return self._counted + self.buffer.late
+        return self._counted + (self._buffer.late if self._buffer is not None else 0)
+
+    @property
+    def depth_ms(self) -> float:
+        """For how long the fastest packets wait now, in milliseconds."""
+        return self._buffer.depth_ms if self._buffer is not None else 0.0
+
+    @property
+    def buffer(self) -> JitterBuffer:
+        """What holds payloads until their time; made when the first packet comes, for many calls bring none."""
+        if self._buffer is None:
+            low, high = self._bounds
+            self._buffer = JitterBuffer(
+                clock_rate_hz=self.codec.clock_rate_hz,
+                frame_ticks=self._ticks,
+                min_ms=low,
+                max_ms=high,
+                quiet=partial(_quiet, self.codec) if isinstance(self.codec, PlainCodec) else None,
+            )
+        return self._buffer
 
     @property
     def sample_rate_hz(self) -> int:
@@ -125,11 +144,14 @@ class Playout:
     def restart(self) -> None:
         """Begin with another stream: other sequence numbers, other timestamps."""
         self._flush()
-        self.buffer.restart()
+        if self._buffer is not None:
+            self._buffer.restart()
 
     def tick(self, at: float) -> None:
         """Give the sinks the packet time that is due at `at`, monotonic seconds."""
-        buffer = self.buffer
+        buffer = self._buffer
+        if buffer is None:
+            return
         payload = buffer.take(at)
         if type(payload) is bytes:
             self._running = True
@@ -145,7 +167,8 @@ class Playout:
 
     def skip(self, ticks: int) -> None:
         """Let packet times pass that nobody is given."""
-        self.buffer.skip(ticks)
+        if self._buffer is not None:
+            self._buffer.skip(ticks)
 
     def rest(self, payload: bytes) -> None:
         """Take a description of the noise that the far end is in while it is silent (RFC 3389)."""
@@ -186,7 +209,7 @@ class Playout:
 
     def _flush(self) -> None:
         """Let what waits be heard at once; it makes up for as many of the ticks to come, if they have nothing."""
-        payloads = self.buffer.drain()
+        payloads = self._buffer.drain() if self._buffer is not None else ()
         self._credit += len(payloads)
         for payload in payloads if self.sinks else ():
             pcm = self._decode(payload)
@@ -205,14 +228,7 @@ class Playout:
         self._noise = None
         self._decoder: Decoder = codec.new_decoder(fmtp)
         self._ticks = codec.clock_rate_hz * self.ptime_ms // 1000
-        low, high = self._bounds
-        self.buffer = JitterBuffer(
-            clock_rate_hz=codec.clock_rate_hz,
-            frame_ticks=self._ticks,
-            min_ms=low,
-            max_ms=high,
-            quiet=partial(_quiet, codec) if isinstance(codec, PlainCodec) else None,
-        )
+        self._buffer = None
         self.pace(self.ptime_ms)
 
 

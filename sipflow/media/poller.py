@@ -23,7 +23,8 @@ class Poller:
     jitter by and spares a wake-up per packet. A reader takes one packet; what waits behind it is seen by the next poll,
     so a flood on one call takes 500 packets a second at most and holds up no other.
 
-    Where the system has no epoll, as macOS, the loop watches every socket by itself.
+    Where the system has no epoll, as macOS, the loop watches every socket by itself. Without sockets it stays ready for
+    the next, until it is closed.
 
     Attributes:
         polled: whether `poll` must be called.
@@ -69,9 +70,7 @@ class Poller:
         if file is None:
             return
         self._forget_file(file)
-        if not self._readers:
-            self.close()
-        elif self.polled and len(self._readers) <= _WATCHED_AGAIN:
+        if self.polled and len(self._readers) <= _WATCHED_AGAIN:
             self.polled = False
             self._watch()
 

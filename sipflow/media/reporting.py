@@ -44,6 +44,7 @@ class Reporting:
         self.unprotect: Callable[[bytes], bytes | None] | None = None
         self.reports: Reports | None = None
         self.received = self.malformed = self.sent = 0
+        self._wall_ahead_s = time.time() - clock()  # fixed: round trips are differences (RFC 3550 §6.4.1)
 
     def start(self, outbound: Outbound, inbound: Inbound, *, clock_rate_hz: int) -> None:
         """Begin to report, in the running loop."""
@@ -78,7 +79,7 @@ class Reporting:
             data = opened
         if self.reports is None or self._inbound is None or len(data) < 8 or not is_rtcp(data):
             self.malformed += 1
-        elif self.reports.receive(data, self._inbound.source, now=self._clock(), ntp_now=ntp_time(time.time())):
+        elif self.reports.receive(data, self._inbound.source, now=self._clock(), ntp_now=self._ntp()):
             self.received += 1
         else:
             self.malformed += 1
@@ -89,7 +90,8 @@ class Reporting:
             self._timer.cancel()
             self._timer = None
         if self.reports is not None and self._inbound is not None and self.sent:
-            self._send(self.reports.goodbye(self._inbound.source, self._progress(), now=self._clock(), ntp_now=_ntp()))
+            sent = self._progress()
+            self._send(self.reports.goodbye(self._inbound.source, sent, now=self._clock(), ntp_now=self._ntp()))
         self._loop = None
         self._inbound = self._outbound = None  # or else they and we keep each other, until somebody collects garbage
 
@@ -98,7 +100,7 @@ class Reporting:
             return
         self._send(
             self.reports.compose(
-                self._inbound.source, self._progress(), now=self._clock(), ntp_now=_ntp(), draw=random.random()
+                self._inbound.source, self._progress(), now=self._clock(), ntp_now=self._ntp(), draw=random.random()
             )
         )
         self._arm()
@@ -136,6 +138,6 @@ class Reporting:
             return agreed.remote_rtcp_host, agreed.remote_rtcp_port
         return audio[0], audio[1] + 1 if audio[1] < 0xFFFF else audio[1]
 
-
-def _ntp() -> int:
-    return ntp_time(time.time())
+    def _ntp(self) -> int:
+        """The wall clock of this stream, which nobody sets."""
+        return ntp_time(self._wall_ahead_s + self._clock())

@@ -13,6 +13,7 @@ from sipflow.media.capture import PacketCapture
 from sipflow.media.encryption import Encryption
 from sipflow.media.inbound import Inbound, Onward
 from sipflow.media.latch import Address, Latch
+from sipflow.media.listening import Listening
 from sipflow.media.outbound import Outbound, Relayed, StreamStart
 from sipflow.media.pacer import Pacer
 from sipflow.media.play_queue import PlayQueue
@@ -304,15 +305,8 @@ class MediaSession(Playing):
         """
         rate_hz = max(self._playout.sample_rate_hz, self._outbound.sample_rate_hz)
         recording = await Recording.open(path, format=format, sample_rate_hz=rate_hz, threads=self._threads)
-        recording.switch(self._playout.sample_rate_hz)
-        recording.sends_at(self._outbound.sample_rate_hz)
-        recording.when_stopped(lambda: self._forget(recording))
-        if self.closed:
-            recording.end()
-        else:
-            self._listen(recording)
-            self._outbound.taps = (*self._outbound.taps, recording)
-            self.on_tapped()
+        recording.when_stopped(lambda: self.let_go(recording))
+        self.give_both(recording)
         return recording
 
     def capture(self, into: PacketCapture | None) -> None:
@@ -325,10 +319,28 @@ class MediaSession(Playing):
             self._inbound.captured = lambda data, far: into.take(False, near, far, data)
             self._outbound.captured = lambda data, far: into.take(True, near, far, data)
 
-    def _forget(self, recording: Recording) -> None:
-        self.forget(recording)
-        self._outbound.taps = tuple(tap for tap in self._outbound.taps if tap is not recording)
+    def give_both(self, ear: Recording | Listening) -> None:
+        """Give somebody what the peer says and what it is told, from now until `let_go` or the session closes."""
+        ear.switch(self._playout.sample_rate_hz)
+        ear.sends_at(self._outbound.sample_rate_hz)
+        if self.closed:
+            ear.end()
+        else:
+            self._listen(ear)
+            self._outbound.taps = (*self._outbound.taps, ear)
+            self.on_tapped()
+
+    def let_go(self, ear: Recording | Listening) -> None:
+        """Give them no more; no error if they were given nothing."""
+        self.forget(ear)
+        self._outbound.taps = tuple(tap for tap in self._outbound.taps if tap is not ear)
         self.on_tapped()
+
+    def listening(self) -> Listening:
+        """Let somebody listen to both voices from now on; `let_go` when they have had enough."""
+        listening = Listening(max(self._playout.sample_rate_hz, self._outbound.sample_rate_hz))
+        self.give_both(listening)
+        return listening
 
     @property
     def muted(self) -> bool:
@@ -400,7 +412,7 @@ class MediaSession(Playing):
             lost=source.lost,
             late=self._playout.late,
             concealed_ms=self._playout.concealed_ms,
-            jitter_buffer_ms=0.0 if self.closed else self._playout.buffer.depth_ms,
+            jitter_buffer_ms=0.0 if self.closed else self._playout.depth_ms,
             unauthentic=self._encryption.dropped,
             duplicates=source.duplicates,
             jitter_ms=source.jitter_ms,
@@ -432,7 +444,7 @@ class MediaSession(Playing):
         expected = self._inbound.source.expected
         if self.agreed is None or not expected:
             return None
-        held_ms = self._playout.buffer.depth_ms
+        held_ms = self._playout.depth_ms
         one_way_ms = (self._round_trip_ms or 0.0) / 2 + held_ms + self._playout.ptime_ms
         return opinion(self._playout.codec.name, lost=missing / expected, one_way_ms=one_way_ms)
 

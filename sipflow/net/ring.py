@@ -4,6 +4,7 @@ import re
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from struct import Struct
 from typing import NamedTuple
 
 from sipflow.sip.hop import Hop
@@ -13,9 +14,9 @@ _USUAL = b"\nCall-ID: "
 _USUAL_BYTES = len(_USUAL)
 _LONGEST_KEY = 256
 _ENTRY_BYTES = 200  # what one message costs beside its octets
-
-
-_new = tuple.__new__  # a third of what calling a named tuple costs
+_HEAD = Struct("<d?II")  # when, whether sent, which hop, length
+_HEAD_BYTES, _pack, _unpack = _HEAD.size, _HEAD.pack, _HEAD.unpack_from
+_TOGETHER = 32  # messages that are sorted at once, and not while a call is waiting for its answer
 
 
 class Traced(NamedTuple):
@@ -35,14 +36,70 @@ class Traced(NamedTuple):
 
 
 class _Kept:
-    """The messages of one Call-ID, and the call of ours that they belong to."""
+    """The messages of one Call-ID, and the call of ours that they belong to.
 
-    __slots__ = ("messages", "owner", "size")
+    All of them are in one block of memory. Kept as objects, seven and more for each call, they would be most of what
+    the garbage collector has to look at, and lie between everything else that a call makes and lets go.
+
+    Attributes:
+        hop: of the first message.
+        others: those of later messages that are not the same.
+        owner: id of the call.
+        size: octets that all this counts for.
+        count: of messages.
+    """
+
+    __slots__ = ("_block", "count", "hop", "others", "owner", "size")
 
     def __init__(self) -> None:
-        self.messages: list[Traced] = []
+        self._block = bytearray()
+        self.hop: Hop | None = None
+        self.others: list[Hop] | None = None
         self.owner = ""
         self.size = 0
+        self.count = 0
+
+    def add(self, at: float, sent: bool, hop: Hop, data: bytes) -> None:
+        """Add a message."""
+        number = 0
+        if hop is not self.hop and hop != self.hop:
+            number = self._number(hop)
+        self._block += _pack(at, sent, number, len(data)) + data
+        self.count += 1
+
+    def _number(self, hop: Hop) -> int:
+        if self.hop is None:
+            self.hop = hop
+            return 0
+        if self.others is None:
+            self.others = []
+        if hop not in self.others:
+            self.others.append(hop)
+        return self.others.index(hop) + 1
+
+    def drop_third(self) -> int:
+        """Let the third message go; return how long it was."""
+        start = _HEAD_BYTES + self._length(0)
+        start += _HEAD_BYTES + self._length(start)
+        length = self._length(start)
+        del self._block[start : start + _HEAD_BYTES + length]
+        self.count -= 1
+        return length
+
+    def _length(self, start: int) -> int:
+        return int(_unpack(self._block, start)[3])
+
+    def messages(self) -> list[Traced]:
+        """Give the messages, in order."""
+        hops = [self.hop, *(self.others or ())]
+        found, start, end = [], 0, len(self._block)
+        while start < end:
+            at, sent, number, length = _unpack(self._block, start)
+            start += _HEAD_BYTES + length
+            hop = hops[number]
+            assert hop is not None
+            found.append(Traced(at, sent, hop, bytes(self._block[start - length : start])))
+        return found
 
 
 class _Owned:
@@ -52,7 +109,7 @@ class _Owned:
 
     def __init__(self) -> None:
         self.call_ids: list[bytes] = []
-        self.others: list[str] = []
+        self.others: tuple[str, ...] = ()
 
 
 class TraceRing:
@@ -61,8 +118,7 @@ class TraceRing:
     What belongs to a call of ours is kept apart from everything else: a scanner's thousand messages push out other
     strays, and never the messages of a call. Of each kind the oldest go first when there is no more room.
 
-    Attributes:
-        forgotten: messages that were let go to make room.
+    What comes is only noted down, and sorted a few dozen messages at a time or when somebody asks.
     """
 
     def __init__(
@@ -88,15 +144,20 @@ class TraceRing:
         self._most = max(call_messages, 3)
         self._wall = wall
         self._sizes = [0, 0]  # of strays, of calls
-        self.forgotten = 0
+        self._forgotten = 0
+        self._unsorted: list[tuple[float, bool, Hop | None, bytes, str]] = []  # no hop: a claim of a Call-ID, by whom
 
     def sent(self, data: bytes, hop: Hop) -> None:
         """Take note of a message given to the network."""
-        self._note(data, hop, True)
+        self._unsorted.append((self._wall(), True, hop, data, ""))
+        if len(self._unsorted) >= _TOGETHER:
+            self._sort()
 
     def received(self, data: bytes, hop: Hop) -> None:
         """Take note of a message that came from the network."""
-        self._note(data, hop, False)
+        self._unsorted.append((self._wall(), False, hop, data, ""))
+        if len(self._unsorted) >= _TOGETHER:
+            self._sort()
 
     def claim(self, call_id: str, owner: str = "") -> None:
         """Keep this Call-ID among the calls: it is one of ours.
@@ -105,7 +166,9 @@ class TraceRing:
             call_id: of SIP.
             owner: id of the call of ours that it belongs to; a call out has several, one for each attempt.
         """
-        key = _key(call_id)
+        self._unsorted.append((0.0, False, None, _key(call_id), owner))
+
+    def _claim(self, key: bytes, owner: str) -> None:
         kept = self._strays.pop(key, None)
         if kept is not None:
             self._sizes[0] -= kept.size
@@ -123,16 +186,19 @@ class TraceRing:
 
     def join(self, owner: str, other: str) -> None:
         """Count another call of ours among what belongs to this one: it was placed on its behalf."""
+        self._sort()
         owned = self._owners.get(owner)
         if owned is not None and other != owner and other not in owned.others:
-            owned.others.append(other)
+            owned.others = (*owned.others, other)
 
     def of(self, call_id: str) -> tuple[Traced, ...]:
         """Give what is known of a Call-ID, in order; nothing if it is too long ago."""
+        self._sort()
         return self._of(_key(call_id))
 
     def of_owner(self, owner: str) -> tuple[Traced, ...]:
         """Give what is known of a call of ours, every attempt and every call on its behalf, in order of time."""
+        self._sort()
         found: dict[bytes, None] = {}
         self._collect(owner, found, set())
         messages = [message for key in found for message in self._of(key)]
@@ -140,12 +206,13 @@ class TraceRing:
 
     def owner_of(self, call_id: str) -> str:
         """Give the call of ours that a Call-ID belongs to, "" for none."""
+        self._sort()
         kept = self._calls.get(_key(call_id))
         return kept.owner if kept is not None else ""
 
     def _of(self, key: bytes) -> tuple[Traced, ...]:
         kept = self._calls.get(key) or self._strays.get(key)
-        return tuple(kept.messages) if kept is not None else ()
+        return tuple(kept.messages()) if kept is not None else ()
 
     def _collect(self, owner: str, found: dict[bytes, None], seen: set[str]) -> None:
         owned = self._owners.get(owner)
@@ -165,42 +232,54 @@ class TraceRing:
 
     def strays(self, limit: int = 200) -> tuple[Traced, ...]:
         """Give the newest messages that belong to no call, in order."""
-        found = [message for kept in self._strays.values() for message in kept.messages]
+        self._sort()
+        found = [message for kept in self._strays.values() for message in kept.messages()]
         return tuple(sorted(found, key=lambda message: message.at)[-limit:])
 
     @property
     def size_bytes(self) -> int:
         """How much memory is taken, about."""
+        self._sort()
         return sum(self._sizes)
 
-    def _note(self, data: bytes, hop: Hop, sent: bool) -> None:
-        start = data.find(_USUAL) + _USUAL_BYTES  # as `key_of`, without the call
-        end = data.find(b"\r", start)
-        key = data[start:end].strip() if _USUAL_BYTES <= start < end <= start + _LONGEST_KEY else key_of(data)
-        which = 1
-        kept = self._calls.get(key)
-        if kept is None:
-            which = 0
-            kept = self._strays.get(key)
+    @property
+    def forgotten(self) -> int:
+        """How many messages were let go to make room."""
+        self._sort()
+        return self._forgotten
+
+    def _sort(self) -> None:
+        """Put what came in its place, in the order in which it came."""
+        unsorted, self._unsorted = self._unsorted, []
+        calls, strays, sizes, rooms = self._calls, self._strays, self._sizes, self._rooms
+        for at, sent, hop, data, owner in unsorted:
+            if hop is None:
+                self._claim(data, owner)
+                continue
+            start = data.find(_USUAL) + _USUAL_BYTES  # as `key_of`, without the call
+            end = data.find(b"\r", start)
+            key = data[start:end].strip() if _USUAL_BYTES <= start < end <= start + _LONGEST_KEY else key_of(data)
+            which = 1
+            kept = calls.get(key)
             if kept is None:
-                kept = self._strays[key] = _Kept()
-        size = len(data) + _ENTRY_BYTES
-        messages = kept.messages
-        messages.append(_new(Traced, (self._wall(), sent, hop, data)))
-        kept.size += size
-        self._sizes[which] += size
-        if len(messages) > self._most:
-            self._shorten(kept, which)
-        if self._sizes[which] > self._rooms[which]:
-            self._make_room(which)
+                which = 0
+                kept = strays.get(key)
+                if kept is None:
+                    kept = strays[key] = _Kept()
+            size = len(data) + _ENTRY_BYTES
+            kept.add(at, sent, hop, data)
+            kept.size += size
+            sizes[which] += size
+            if kept.count > self._most:
+                self._shorten(kept, which)
+            if sizes[which] > rooms[which]:
+                self._make_room(which)
 
     def _shorten(self, kept: _Kept, which: int) -> None:
-        oldest = kept.messages[2]
-        del kept.messages[2]
-        size = len(oldest.data) + _ENTRY_BYTES
+        size = kept.drop_third() + _ENTRY_BYTES
         kept.size -= size
         self._sizes[which] -= size
-        self.forgotten += 1
+        self._forgotten += 1
 
     def _make_room(self, which: int) -> None:
         """Forget whole calls, those that began first, until there is room."""
@@ -210,7 +289,7 @@ class TraceRing:
             key, kept = table.popitem(last=False)
             self._disown(key, kept)
             self._sizes[which] -= kept.size
-            self.forgotten += len(kept.messages)
+            self._forgotten += kept.count
 
 
 def call_id_of(data: bytes) -> str:

@@ -1,5 +1,7 @@
 """How many SIP messages there were, of which kind, and how many of them were said twice."""
 
+from collections.abc import Iterable
+
 from sipflow.sip.hop import Hop
 
 _METHODS = frozenset(
@@ -12,13 +14,14 @@ _KINDS: dict[bytes, str] = {method.encode(): method for method in _METHODS}
 _REMEMBERED = 20_000  # messages; over twice as many a retransmission is known again, half a minute of a busy edge
 _BEGINNING = 9  # octets: up to the first digit of a status
 _MOST_CELLS = 500
+_TOGETHER = 32  # messages that are counted at once
 SENT, RECEIVED = "sent", "received"
 
 
 class _Way:
     """The messages of one direction."""
 
-    __slots__ = ("before", "cells", "kinds", "now", "repeated")
+    __slots__ = ("before", "cells", "kinds", "now", "repeated", "uncounted")
 
     def __init__(self) -> None:
         self.kinds: dict[str, list[int]] = {}
@@ -26,19 +29,24 @@ class _Way:
         self.now: set[int] = set()
         self.before: set[int] = set()
         self.repeated = 0
+        self.uncounted: list[bytes] = []
 
-    def count(self, data: bytes) -> None:
-        cell = self.cells.get(data[:_BEGINNING])
-        if cell is None:
-            cell = self._cell(data)
-        cell[0] += 1
-        known_as = hash(data)
-        if known_as in self.now or known_as in self.before:
-            self.repeated += 1
-            return
-        self.now.add(known_as)
-        if len(self.now) >= _REMEMBERED:
-            self.before, self.now = self.now, set()
+    def count(self) -> None:
+        """Count what came since."""
+        uncounted, self.uncounted = self.uncounted, []
+        cells = self.cells
+        for data in uncounted:
+            cell = cells.get(data[:_BEGINNING])
+            if cell is None:
+                cell = self._cell(data)
+            cell[0] += 1
+            known_as = hash(data)
+            if known_as in self.now or known_as in self.before:
+                self.repeated += 1
+                continue
+            self.now.add(known_as)
+            if len(self.now) >= _REMEMBERED:
+                self.before, self.now = self.now, set()
 
     def _cell(self, data: bytes) -> list[int]:
         cell = self.kinds.setdefault(kind_of(data), [0])
@@ -48,30 +56,43 @@ class _Way:
 
 
 class MessageTally:
-    """A `Tracer` that counts. Names of methods that nobody knows are counted together: strangers invent them."""
+    """A `Tracer` that counts. Names of methods that nobody knows are counted together: strangers invent them.
+
+    It counts a few dozen messages at a time, or when somebody asks.
+    """
 
     def __init__(self) -> None:
         self._ways = {SENT: _Way(), RECEIVED: _Way()}
-        self._count_sent = self._ways[SENT].count
-        self._count_received = self._ways[RECEIVED].count
+        self._sent, self._received = self._ways[SENT], self._ways[RECEIVED]
 
     def sent(self, data: bytes, hop: Hop) -> None:  # noqa: ARG002  (a Tracer's shape)
         """Count a message given to the network."""
-        self._count_sent(data)
+        uncounted = self._sent.uncounted
+        uncounted.append(data)
+        if len(uncounted) >= _TOGETHER:
+            self._sent.count()
 
     def received(self, data: bytes, hop: Hop) -> None:  # noqa: ARG002
         """Count a message that came from the network."""
-        self._count_received(data)
+        uncounted = self._received.uncounted
+        uncounted.append(data)
+        if len(uncounted) >= _TOGETHER:
+            self._received.count()
 
     @property
     def messages(self) -> dict[tuple[str, str], int]:
         """How many there were, by direction and kind: a method, or `1xx` to `6xx`."""
-        return {(name, kind): cell[0] for name, way in self._ways.items() for kind, cell in way.kinds.items()}
+        return {(name, kind): cell[0] for name, way in self._counted() for kind, cell in way.kinds.items()}
 
     @property
     def repeated(self) -> dict[str, int]:
         """How many were octets that went the same way before, by direction."""
-        return {name: way.repeated for name, way in self._ways.items()}
+        return {name: way.repeated for name, way in self._counted()}
+
+    def _counted(self) -> Iterable[tuple[str, _Way]]:
+        for way in self._ways.values():
+            way.count()
+        return self._ways.items()
 
 
 def kind_of(data: bytes) -> str:

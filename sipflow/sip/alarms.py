@@ -32,14 +32,18 @@ class Alarms(Generic[S]):
     A sleeper has at most one live entry, never later than its deadline. A deadline that moved back is corrected when
     its entry comes up; one that moved forward gets a new entry and leaves a stale one behind, which holds two numbers
     and no sleeper. Stale entries are swept out when they outnumber the live ones.
+
+    Attributes:
+        soonest: a moment that no deadline comes before, infinite where there is none; exact right after `next`.
     """
 
-    __slots__ = ("_heap", "_live", "_numbers")
+    __slots__ = ("_heap", "_live", "_numbers", "soonest")
 
     def __init__(self) -> None:
         self._heap: list[tuple[float, int]] = []
         self._live: dict[int, S] = {}
         self._numbers = 0
+        self.soonest = inf
 
     def __len__(self) -> int:
         """How many sleepers want to be woken."""
@@ -63,6 +67,8 @@ class Alarms(Generic[S]):
             sleeper.alarm_at = at
             self._live[sleeper.alarm] = sleeper
             heapq.heappush(self._heap, (at, sleeper.alarm))
+            if at < self.soonest:
+                self.soonest = at
             self._sweep()
 
     def _drop(self, sleeper: S) -> None:
@@ -77,11 +83,6 @@ class Alarms(Generic[S]):
             self._heap[:] = [entry for entry in self._heap if entry[1] in self._live]
             heapq.heapify(self._heap)
 
-    @property
-    def soonest(self) -> float:
-        """A moment that no deadline comes before, infinite where there is none; exact right after `next`."""
-        return self._heap[0][0] if self._heap else inf
-
     def next(self) -> float | None:
         """The earliest deadline, exactly; None if there is none."""
         heap, live = self._heap, self._live
@@ -93,6 +94,7 @@ class Alarms(Generic[S]):
                 continue
             at = sleeper.deadline
             if at == due:
+                self.soonest = due
                 return due
             if at is None:
                 heapq.heappop(heap)
@@ -100,6 +102,7 @@ class Alarms(Generic[S]):
             else:
                 sleeper.alarm_at = at
                 heapq.heapreplace(heap, (at, number))
+        self.soonest = inf
         return None
 
     def due(self, now: float) -> list[S]:

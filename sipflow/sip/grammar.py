@@ -16,14 +16,15 @@ NAME_CHARACTERS = r"-.!%*_+`'~0-9A-Za-z"  # RFC 3261 §25.1 token, to stand insi
 VALUE_CHARACTERS = r"""^\x00-\x20\x7f;,"<>"""
 QUOTED = r'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
 # No spaces, no quotes: what nearly everybody sends.
-PLAIN_PARAMS = rf"(?:;[{NAME_CHARACTERS}]++(?:=[{VALUE_CHARACTERS}]++)?+)*+"
+# A value may be missing behind its "=": routers and phones write `;rport=` for `;rport`.
+PLAIN_PARAMS = rf"(?:;[{NAME_CHARACTERS}]++(?:=[{VALUE_CHARACTERS}]*+)?+)*+"
 HOST = r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*+)|\[[0-9A-Fa-f:.]++\]"  # "_" is not legal, and common in container networks
 
 TOKEN = re.compile(rf"[{NAME_CHARACTERS}]+")
 QUOTED_STRING = re.compile(QUOTED, re.DOTALL)
 
 _PARAM = re.compile(
-    rf"[ \t]*+;[ \t]*+([{NAME_CHARACTERS}]++)(?:[ \t]*+=[ \t]*+({QUOTED}|[{VALUE_CHARACTERS}]++))?+", re.DOTALL
+    rf"[ \t]*+;[ \t]*+([{NAME_CHARACTERS}]++)(?:[ \t]*+=[ \t]*+({QUOTED}|[{VALUE_CHARACTERS}]*+))?+", re.DOTALL
 )
 _LIST_PIECE = re.compile(rf'({QUOTED}|<[^<>"]*+>|[^",<]++)|,', re.DOTALL)
 _ESCAPED_PAIR = re.compile(r"\\(.)", re.DOTALL)
@@ -51,15 +52,15 @@ def unquote(text: str) -> str:
 
 
 def plain_params(text: str) -> Params:
-    """Read parameters of which `PLAIN_PARAMS` has matched the whole.
+    """Read parameters of which `PLAIN_PARAMS` has matched the whole; one without a value behind its "=" is a flag.
 
     Raises:
         RemoteProtocolError: one parameter stands twice (status 400).
     """
     found: list[tuple[str, str | None]] = []
     for piece in text[1:].split(";"):
-        name, sign, value = piece.partition("=")
-        found.append((name.lower(), value if sign else None))
+        name, _, value = piece.partition("=")
+        found.append((name.lower(), value or None))
     if len(found) > 1 and len(dict(found)) != len(found):
         refuse_repeated(found)
     return tuple(found)
@@ -67,6 +68,8 @@ def plain_params(text: str) -> Params:
 
 def parse_params(text: str) -> Params:
     """Read `;name=value;flag ...` with spaces and quoted values; names come back in lower case, values as written.
+
+    `;name=` is the flag `;name`.
 
     Raises:
         RemoteProtocolError: the text is no parameter list, or names one parameter twice (status 400).
@@ -78,7 +81,7 @@ def parse_params(text: str) -> Params:
         match = _PARAM.match(text, position)
         if match is None:
             raise RemoteProtocolError(f"not a parameter list: {text[position : position + 80]!r}")
-        found.append((match[1].lower(), match[2]))
+        found.append((match[1].lower(), match[2] or None))
         position = match.end()
     refuse_repeated(found)
     return tuple(found)

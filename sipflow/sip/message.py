@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import compress
 from typing import NamedTuple
 
 from sipflow.errors import LocalProtocolError, RemoteProtocolError
@@ -137,7 +138,7 @@ def make_response(
     headers: Sequence[tuple[str, str]] = (),
     body: bytes = b"",
     content_type: str | None = None,
-    written: Written = (),
+    written: Written = ((), ()),
 ) -> Response:
     """Build the response to a request (RFC 3261 §8.2.6): Via, From, To, Call-ID and CSeq are its raw lines.
 
@@ -163,9 +164,8 @@ def make_response(
         key, line = _written(pair)
         keys.append(key)
         lines.append(line)
-    for key, line in written:
-        keys.append(key)
-        lines.append(line)
+    keys += written[0]
+    lines += written[1]
     if content_type is not None and body:
         keys.append("content-type")
         lines.append(_written(("Content-Type", content_type))[1])
@@ -199,11 +199,11 @@ def _echo(request: Request, names: frozenset[str]) -> _Echo:
     kept: _Echo | None = typed.get(ECHO)
     if kept is not None and kept.names is names:
         return kept
-    found = [pair for pair in zip(request.headers._keys, request.headers._lines, strict=True) if pair[0] in names]
-    if len(found) > len(dict(found)):  # several Via or Record-Route; of a header that must stand once the first counts
-        known = [key for key, _ in found]
-        found = [pair for at, pair in enumerate(found) if pair[0] in _REPEATABLE or known.index(pair[0]) == at]
-    keys, lines = [key for key, _ in found], [line for _, line in found]
+    chosen = list(map(names.__contains__, request.headers._keys))
+    keys, lines = list(compress(request.headers._keys, chosen)), list(compress(request.headers._lines, chosen))
+    if len(keys) > len(set(keys)):  # several Via or Record-Route; of a header that must stand once the first counts
+        stays = [key in _REPEATABLE or keys.index(key) == at for at, key in enumerate(keys)]
+        keys, lines = list(compress(keys, stays)), list(compress(lines, stays))
     untagged = keys.index("to") if "to" in keys and not _has_tag(request) else -1
     made = typed[ECHO] = _Echo(names, keys, lines, untagged)
     return made

@@ -73,6 +73,7 @@ _STATUS_LINE = re.compile(r"[sS][iI][pP]/2\.0 ([1-6][0-9]{2})(?: ([^\x00-\x08\x0
 _ANY_REQUEST_LINE = re.compile(
     rf"([{NAME_CHARACTERS}]++)[ \t]++([^\x00-\x1f\x7f]*)[ \t][sS][iI][pP]/([0-9]++\.[0-9]++)[ \t]*"
 )
+_NAMES = re.compile(r"\n([^:\r\n]*+:)")  # how each line begins that is one
 _FOLD = re.compile(r"\r\n(?![ \t])")
 _IDLE = b"\r\n\0 \t"  # what phones and routers send to keep a NAT binding open
 _NUL_IN_QUOTED_PAIR = re.compile(rb"(?<=\\)\0")
@@ -122,13 +123,19 @@ def _read_head(head: bytes, limits: Limits) -> Request | Response:
     if "\0" in text and b"\0" in _NUL_IN_QUOTED_PAIR.sub(b"", head):  # RFC 3261 §25.1 quoted-pair may hold NUL
         raise RemoteProtocolError("NUL in the header section")
     start_line = lines.pop(0)
-    keys = _read_keys(lines, limits)
-    if keys is None:  # a line is folded (RFC 3261 §7.3.1), which hardly anybody does any more
-        start_line, *lines = _FOLD.split(text)
-        keys = _read_keys(lines, limits) or []  # none begins with a space any more
+    if len(lines) > limits.headers:
+        raise RemoteProtocolError(f"{len(lines)} header lines are too many")
+    keys = list(map(LINE_STARTS.get, _NAMES.findall(text)))
+    known = cast("list[str]", keys)
+    if len(keys) != len(lines) or None in keys:
+        unusual = _read_keys(lines)
+        if unusual is None:  # a line is folded (RFC 3261 §7.3.1), which hardly anybody does any more
+            start_line, *lines = _FOLD.split(text)
+            unusual = _read_keys(lines) or []  # none begins with a space any more
+        known = unusual
     if len(text) > limits.header_bytes and max(map(len, lines), default=0) > limits.header_bytes:
         raise RemoteProtocolError(f"a header line is longer than {limits.header_bytes}")
-    message = _read_start_line(start_line, Headers(keys, lines), limits)
+    message = _read_start_line(start_line, Headers(known, lines), limits)
     message._as_received = True
     return message
 
@@ -148,17 +155,8 @@ def _read_start_line(line: str, headers: Headers, limits: Limits) -> Request | R
     raise RemoteProtocolError(f"not a start line: {line[:80]!r}")
 
 
-def _read_keys(lines: list[str], limits: Limits) -> list[str] | None:
+def _read_keys(lines: list[str]) -> list[str] | None:
     """Return the canonical name of each line; None when one is the continuation of another."""
-    if len(lines) > limits.headers:
-        raise RemoteProtocolError(f"{len(lines)} header lines are too many")
-    starts = LINE_STARTS
-    known = [starts.get(line[: line.find(":") + 1]) for line in lines]
-    return _read_unknown_keys(lines) if None in known else cast("list[str]", known)
-
-
-def _read_unknown_keys(lines: list[str]) -> list[str] | None:
-    """Do the same where not every line begins with a name that is known by heart."""
     keys: list[str] = []
     for line in lines:
         name, colon, _ = line.partition(":")

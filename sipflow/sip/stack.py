@@ -73,6 +73,7 @@ class Stack:
         subscriptions: REFERs, ours and the peers', whose end is not told yet.
         able: what we take and say that we can.
         listen_ports: our listening port per transport; a transport without one is missing.
+        alarms: when which usage wants to be woken.
     """
 
     def __init__(self, settings: Settings, ids: Ids) -> None:
@@ -96,7 +97,7 @@ class Stack:
         self._signature = write_lines(signature)  # under each response
         self._abilities = self._able_lines(signature, self.able.supported)  # instead, under some
         self._timeless = self._able_lines(signature, self.able.supported_without(TIMER))  # where timers are off
-        self._alarms: Alarms[InviteUsage | Subscription] = Alarms()
+        self.alarms: Alarms[InviteUsage | Subscription] = Alarms()
         self._contacts: dict[tuple[Hop, str, str, bool], tuple[str, str]] = {}  # lines, as `contact` makes them
         self._order = count()
         self._waiting: dict[int, ClientRequest | _WaitingAck] = {}
@@ -121,24 +122,19 @@ class Stack:
 
     def schedule(self, usage: InviteUsage | Subscription) -> None:
         """Take over the deadline that the usage has now."""
-        self._alarms.note(usage)
+        self.alarms.note(usage)
 
     @property
     def deadline(self) -> float | None:
         """The next moment of `due`; monotonic seconds."""
-        return self._alarms.next()
-
-    @property
-    def soonest(self) -> float:
-        """A moment that is not after `deadline`, found at once."""
-        return self._alarms.soonest
+        return self.alarms.next()
 
     def due(self, *, now: float) -> list[Output]:
         """Run the usages whose time has come."""
         outputs: list[Output] = []
-        for usage in self._alarms.due(now):
+        for usage in self.alarms.due(now):
             outputs += usage.handle_timer(now=now)
-            self._alarms.note(usage)
+            self.alarms.note(usage)
         return outputs
 
     @property
@@ -148,7 +144,7 @@ class Stack:
             **self.layer.sizes,
             "dialogs": len(self.dialogs),
             "callers": len(self.callers),
-            "alarms": len(self._alarms),
+            "alarms": len(self.alarms),
             "look_ups": len(self._waiting),
             "subscriptions": len(self.subscriptions),
         }

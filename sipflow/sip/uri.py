@@ -17,7 +17,7 @@ _SIP = re.compile(
     r"([sS][iI][pP][sS]?):"
     r"""(?:([^\x00-\x20\x7f"<>@:]*+)(?::([^\x00-\x20\x7f"<>@:]*+))?+@)?+"""
     rf"({HOST})(?::([0-9]{{1,5}}))?+"
-    rf"((?:;{_NAME}(?:={_VALUE})?+)*+)"
+    rf"((?:;{_NAME}(?:=(?:{_VALUE})?+)?+)*+)"  # a value may be missing behind its "="
     r"""(?:\?([^\x00-\x20\x7f"<>]++))?+"""
 )
 _TEL = re.compile(
@@ -239,6 +239,8 @@ def _check_escapes(text: str) -> None:
 
 
 def _ipv6(text: str) -> str:
+    if ":::" in text and "." in text:  # RFC 5118 §4.10: RFC 3261's own grammar has a colon too many before an IPv4 part
+        text = text.replace(":::", "::", 1)
     try:
         IPv6Address(text)
     except AddressValueError as error:

@@ -78,6 +78,7 @@ class UserAgent:
     def __init__(self, settings: Settings, ids: Ids, *, gate: Gate = admit_all, guard: Guard | None = None) -> None:
         self._stack = Stack(settings, ids)
         self._stack.layer.guard = guard
+        self._deadlines, self._alarms = self._stack.layer.deadlines, self._stack.alarms
         self._gate = gate
 
     @property
@@ -95,7 +96,7 @@ class UserAgent:
     @property
     def soonest(self) -> float:
         """A moment that is not after `deadline`, found at once; infinite if nothing is pending."""
-        transactions, usages = self._stack.layer.soonest, self._stack.soonest
+        transactions, usages = self._deadlines.soonest, self._alarms.soonest
         return transactions if transactions < usages else usages
 
     @property
@@ -252,8 +253,8 @@ class UserAgent:
                 case NewResponse(transaction, response, hop):
                     if transaction.owner is not None:
                         routed += transaction.owner.receive(response, hop, now=now)
-                case Ack(request, _):
-                    usage = self._stack.dialogs.get(dialog_id_of(request)) if request.to.tag else None
+                case Ack(request, _, invite):
+                    usage = self._acknowledged(request, invite)
                     if usage is not None:
                         routed += usage.receive_ack(request, now=now)
                 case Expired(transaction):
@@ -265,6 +266,17 @@ class UserAgent:
                 case StrayResponse(response, _):
                     routed += self._answered_late(response, now)
         return routed
+
+    def _acknowledged(self, ack: Request, invite: ServerTransaction | None) -> InviteUsage | None:
+        """Find the call that an ACK is for: by its dialog, else by its INVITE's branch (RFC 6026 §7.1).
+
+        pyVoIP writes a To tag of its own invention into it, and the INVITE's branch.
+        """
+        usage = self._stack.dialogs.get(dialog_id_of(ack)) if ack.to.tag else None
+        if usage is not None or invite is None:
+            return usage
+        owner, caller = invite.owner, (invite.request.call_id, invite.request.from_.tag)
+        return owner if isinstance(owner, InviteUsage) and caller == (ack.call_id, ack.from_.tag) else None
 
     def _new_request(self, new: NewRequest, now: float) -> list[Output]:
         request, transaction = new.request, new.transaction

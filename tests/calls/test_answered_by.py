@@ -158,7 +158,7 @@ async def test_hold_stops_the_clock() -> None:
 
     call = FakeCall(direction="outbound", audio=silence(7.0) + talk(0.5))
     call.at(1.0, call.hold_agent)
-    call.at(6.0, call.take_back)
+    call.at(6.0, call.end_hold)
     await run(agent, call)
 
     assert found[0].who is Who.PERSON

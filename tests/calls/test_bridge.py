@@ -1,6 +1,7 @@
 """Two legs joined, over real sockets: a caller, an edge in the middle, and an edge that is called."""
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -11,10 +12,13 @@ from sipflow.agents.echo import echo
 from sipflow.audio.tones import sine
 from sipflow.calls.bridge import Lane, Parting, bridge, join
 from sipflow.calls.bridge import joined as while_joined
+from sipflow.calls.carrying import Errands
 from sipflow.calls.ending import Word
 from sipflow.calls.inbound import InboundCall
 from sipflow.calls.outbound import OutboundCall
+from sipflow.calls.placing import Placing
 from sipflow.errors import CallEnded, CallFailed, LocalProtocolError, TransportError
+from sipflow.media.session import MediaSession
 from sipflow.net.acl import Networks
 from sipflow.trunks.settings import InboundAuth
 from sipflow.trunks.trunk import Trunk
@@ -341,3 +345,26 @@ async def test_an_agent_may_take_both_back_at_any_moment_and_join_them_again() -
         failures = near.callee.tasks.failures
 
     assert (heard, failures) == ([True, False, True], 0)
+
+
+async def test_of_calls_that_were_joined_nothing_heavy_waits_for_the_garbage_collector() -> None:
+    """It comes seldom, and what it finds then holds up everybody's audio."""
+    gc.collect()
+    gc.disable()
+    try:
+        async with joined() as stages:
+            call = await stages.near.call()
+            await call.hangup()
+            await stages.quiet()
+            del call
+            stages.legs.clear()
+            stages.partings.clear()
+        gc.set_debug(gc.DEBUG_SAVEALL)
+        gc.collect()
+        left = [type(each).__name__ for each in gc.garbage if isinstance(each, MediaSession | Errands | Placing)]
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+        gc.enable()
+
+    assert left == []

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
@@ -56,6 +57,28 @@ async def test_hold_of_the_callee_crosses_and_ends() -> None:
         await stages.quiet()
 
     assert (held, after) == ((0, 0), (True, True))
+
+
+async def test_an_offer_in_an_update_crosses_as_one_in_a_re_invite_does() -> None:
+    async with middle() as stages:
+        call = await stages.near.call()
+        board, media = stages.near.caller.switchboard, call.media
+        assert media is not None
+        async with call.playing(TONE):
+            heard = []
+            for hold in (True, False):
+                make = partial(media.offer, hold=hold, quiet=hold)
+                board.apply(call.usage.offer(make, now=board.now, method="UPDATE"))
+                await until(lambda wanted=hold: stages.callee.held is wanted)  # type: ignore[misc]
+                await asyncio.sleep(0.1)
+                heard.append((await comes(call) > 0, await comes(stages.callee) > 0))
+            after = (await hears(call, CALLEE_HZ), await hears(stages.callee, CALLER_HZ))
+        story = [each.name for each in stages.inbound.record.history if each.name in ("hold", "resumed")]
+        await call.hangup()
+        await stages.quiet()
+
+    assert (heard, after) == ([(False, False), (True, True)], (True, True))
+    assert story == ["hold", "resumed"]
 
 
 async def test_hold_of_both_at_once_crosses_both_ways_and_ends_when_both_have_resumed() -> None:

@@ -111,8 +111,8 @@ async def test_hold_is_told_at_each_change_and_only_then() -> None:
     for seconds, action in (
         (0.2, call.hold_agent),
         (0.3, call.hold_agent),
-        (0.5, call.take_back),
-        (0.6, call.take_back),
+        (0.5, call.end_hold),
+        (0.6, call.end_hold),
     ):
         call.at(seconds, action)
     await run(agent, call)

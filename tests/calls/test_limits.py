@@ -48,6 +48,35 @@ def test_without_limits_everything_is_let_in_and_counted() -> None:
     assert found.live() == {"calls": 0}
 
 
+def test_a_call_that_another_agent_may_take_is_counted_where_it_is_handed_over() -> None:
+    found = limits(None, agents={"desk": Limit(1), "sales": Limit(1)})
+    first = found.admit_inbound("pbx", NUMBER, "desk")
+    second = found.admit_inbound("pbx", NUMBER, "desk", undecided=True)
+    undecided = found.live()
+    with pytest.raises(LimitReached) as full:
+        second.hand_over("desk")
+    second.hand_over("sales")
+    second.hand_over("sales")
+    handed = found.live()
+    for permit in (first, second):
+        permit.release()
+        permit.hand_over("desk")
+
+    assert undecided == {"calls": 2, "trunks.pbx": 2, "agents.desk": 1, "agents.": 1}
+    assert full.value.limit == "agents.desk.max_calls"
+    assert handed == {"calls": 2, "trunks.pbx": 2, "agents.desk": 1, "agents.sales": 1}
+    assert found.live() == {"calls": 0}
+
+
+def test_what_is_undecided_still_finds_no_room_where_all_are_counted() -> None:
+    found = limits(None, whole=Limit(1), agents={"desk": Limit(1)})
+    found.admit_inbound("pbx", NUMBER, "desk")
+    with pytest.raises(LimitReached) as full:
+        found.admit_inbound("pbx", NUMBER, "desk", undecided=True)
+
+    assert full.value.limit == "limits.max_calls"
+
+
 @pytest.mark.parametrize(
     ("fields", "limit", "status", "text"),
     [
@@ -132,11 +161,13 @@ def test_a_refusal_takes_nothing_from_the_other_limits() -> None:
     found = limits(whole=Limit(10, calls_per_second=1), each_agent=Limit(1))
     held = found.admit_outbound("pbx", "desk")
     found._clock.now += 1.0  # type: ignore[attr-defined]
-    for _ in range(5):
-        refused(found)
+    by = [refused(found).limit for _ in range(5)]
+    before = found.live()
     held.release()
+    found.admit_outbound("pbx", "desk").release()
 
-    found.admit_outbound("pbx", "desk")
+    assert (by, before) == (["agents.desk.max_calls"] * 5, {"calls": 1, "trunks.pbx": 1, "agents.desk": 1})
+    assert refused(found).limit == "limits.calls_per_second", "the one that a second has given is used only now"
 
 
 def test_clients_that_are_remembered_are_bounded() -> None:

@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+from sipflow.calls.ending import Word
 from sipflow.calls.events import HoldChanged
 from sipflow.sip.plan import RequestPlan
 from tests.calls.stage import Stage, staged
@@ -46,7 +47,16 @@ async def test_a_new_offer_is_answered_and_noted() -> None:
 
 async def test_what_is_no_event_of_a_call_is_left_alone() -> None:
     async with staged() as stage:
-        stage.callee.switchboard.on_event(object())
         call = await stage.call()
+        theirs = stage.agent.calls[0]
+        before = [(each.name, each.details) for each in theirs.record.history]
+        for event in (object(), None, "INFO"):
+            stage.callee.switchboard.on_event(event)
+        after = [(each.name, each.details) for each in theirs.record.history]
+        live = (theirs.ending, list(stage.callee.switchboard.calls), stage.callee.tasks.failures)
         await call.hangup()
         await stage.quiet()
+
+    assert (after, live) == (before, (None, [theirs.id], 0))
+    assert theirs.ending is not None
+    assert (theirs.ending.by, theirs.ending.word) == ("remote", Word.HUNG_UP)

@@ -16,5 +16,6 @@ def test_without_a_word_strangers_are_refused_and_calls_are_bounded() -> None:
         "answer_timeout_s": 180.0,
         "keep_digits": False,
         "sounds": "",
+        "speak": (),
         "user_agent": f"sipflow/{__version__}",
     }

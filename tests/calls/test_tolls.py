@@ -181,6 +181,38 @@ def test_numbers_and_tokens_have_budgets_of_their_own_and_a_refusal_counts_nothi
 # On the wire
 
 
+def test_what_is_used_is_counted_on_after_a_restart() -> None:
+    settings = TollSettings(whole=Budget(calls_per_day=3), each_number=Budget(minutes_per_day=1))
+    before = Desk(settings)
+    for call in ("a", "b"):
+        before.limit(call, number="+12065550100")
+    before.now += 40
+    before.tolls.spent("a", 30.0)
+    kept = before.tolls.take_changed()
+    again = before.tolls.take_changed()
+    before.tolls.put_back(kept)
+    after = Desk(settings)
+    first = after.limit("c")  # it may come before the store is open
+    after.tolls.restore({**kept, "tolls.each_number.x": {"calls": 1}, "trunks.us.tolls": {}})
+
+    assert kept == {
+        "tolls": {"day": 1, "calls": 2, "talked_s": 70.0},
+        "tolls.each_number.+12065550100": {"day": 1, "calls": 2, "talked_s": 70.0},
+    }
+    assert (again, before.tolls.take_changed()) == ({}, kept)
+    assert first == ("", 0)
+    assert after.limit("d") == ("tolls.calls_per_day", 4000)
+    after.tolls.settings = TollSettings(each_number=Budget(minutes_per_day=1))
+    assert after.limit("d", number="+12065550100")[0] == "tolls.each_number.+12065550100.minutes_per_day"
+
+
+def test_what_was_used_on_another_day_does_not_count() -> None:
+    desk = Desk(TollSettings(whole=Budget(calls_per_day=1)))
+    desk.tolls.restore({"tolls": {"day": 0, "calls": 1, "talked_s": 0.0}})
+
+    assert desk.limit("a") == ("", 0)
+
+
 def guarded(stage: Outgoing, **settings: object) -> Tolls:
     board = stage.near.switchboard
     board.tolls = Tolls(

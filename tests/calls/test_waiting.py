@@ -96,15 +96,23 @@ async def test_each_waits_at_most_as_long_as_it_asked_and_is_told_for_what() -> 
 
 async def test_nobody_waits_longer_than_the_room_allows() -> None:
     room, counter = room_of(longest_s=0.01), Counter(a=0)
-    with pytest.raises(LimitReached):
+    with pytest.raises(LimitReached) as caught:
         await counter.stand(room, "x", "a", at_most_s=1e9).wait()
+
+    assert (str(caught.value), len(room)) == ("no room after 0.01 s in the queue: a is full", 0)
 
 
 async def test_one_who_never_looks_again_is_not_kept() -> None:
     room, counter = room_of(), Counter(a=0)
     counter.stand(room, "x", "a", at_most_s=0.0)
-    while len(room):  # noqa: ASYNC110  (nobody is told)
-        await asyncio.sleep(0)
+    stood = len(room)
+    async with asyncio.timeout(5):
+        while len(room):  # noqa: ASYNC110  (nobody is told)
+            await asyncio.sleep(0)
+    counter.room["a"] = 1
+    room.pump()
+
+    assert (stood, counter.taken, room.ahead("a")) == (1, [], 0)
 
 
 async def test_the_room_holds_only_so_many() -> None:

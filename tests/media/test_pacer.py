@@ -59,16 +59,31 @@ async def test_streams_are_ticked_until_they_leave() -> None:
     pacer.close()
 
 
-async def test_without_streams_the_loop_has_no_timer_of_ours() -> None:
+async def test_without_streams_the_loop_soon_has_no_timer_of_ours() -> None:
     pacer = Pacer()
     stream = Stream()
     pacer.add(stream)
     await ticks(stream, 1)
 
     pacer.remove(stream)
+    assert (pacer.due_at, len(pacer)) == (math.inf, 0)
+    await until(lambda: pacer._timer is None)  # it fires once more, and finds nothing to do
 
-    assert pacer._timer is None
-    assert len(pacer) == 0
+    assert len(stream.ticked) == 1
+    pacer.close()
+
+
+async def test_a_stream_that_comes_after_the_last_has_gone_ticks_at_its_times() -> None:
+    pacer = Pacer()
+    first, second = Stream(), Stream()
+    pacer.add(first)
+    pacer.remove(first)
+    pacer.add(second)
+
+    await ticks(second, 3)
+
+    assert first.ticked == []
+    pacer.close()
 
 
 async def test_a_packet_time_of_its_own() -> None:

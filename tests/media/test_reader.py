@@ -244,3 +244,43 @@ async def test_lost_frames_that_nobody_wants_to_hear_of_are_counted_all_the_same
 
     assert await anext(reader) == frame(5)
     assert reader.newly_lost() == 4
+
+
+@pytest.mark.parametrize("asked_hz", [8000, 16000])
+async def test_frames_that_are_handed_on_are_those_that_would_be_read_and_come_at_once(
+    asked_hz: int,
+) -> None:
+    queues = [FrameQueue(8000, limit=200) for _ in range(2)]
+    read, handed = (FrameReader(queue, Detached()).at(asked_hz) for queue in queues)
+    taken: list[bytes] = []
+    for number, rate_hz in enumerate((8000, 16000, 8000)):
+        tone = sine(400, 200, sample_rate_hz=rate_hz)
+        for queue in queues:
+            queue.switch(rate_hz)
+            for start in range(0, len(tone), rate_hz // 25):
+                queue.put(tone[start : start + rate_hz // 25])
+        if number == 0:
+            assert taken == []
+            handed.hand_to(taken.append)
+            assert taken, "what waited comes first"
+    for queue in queues:
+        queue.end()
+
+    assert handed.waiting == handed.lost == 0
+    assert taken == [heard.pcm for heard in await read_all(read)]
+
+
+async def test_nothing_is_handed_on_after_the_end_and_nobody_else_can_read_before_it() -> None:
+    for over in (FrameReader.close, lambda reader: reader._queue.end()):
+        queue = FrameQueue(8000, limit=3)
+        reader = FrameReader(queue, Detached())
+        taken: list[bytes] = []
+        reader.hand_to(taken.append)
+        queue.put(sound(1))
+        with pytest.raises(MediaError, match="two tasks"):
+            await anext(reader)
+
+        over(reader)
+        queue.put(sound(2))
+
+        assert taken == [sound(1)]

@@ -418,7 +418,7 @@ async def test_a_tone_that_is_pressed_during_a_reinvite_is_one_digit() -> None:
     assert digits == ["5"]
 
 
-async def test_without_calls_no_timer_runs_and_nothing_is_watched() -> None:
+async def test_without_calls_soon_no_timer_runs_and_no_socket_is_watched() -> None:
     ports = PortPool(22000, 31998, bind_host=HOST, drain_s=0.0)
     pacer = Pacer()
     stage = Stage()
@@ -428,7 +428,10 @@ async def test_without_calls_no_timer_runs_and_nothing_is_watched() -> None:
     await asyncio.sleep(0.05)
     session.close()
 
-    assert (pacer._timer, pacer.due_at, len(pacer.poller), pacer.poller._epoll) == (None, inf, 0, None)
+    assert (pacer.due_at, len(pacer.poller)) == (inf, 0)
+    await until(lambda: pacer._timer is None)
+    pacer.close()
+    assert pacer.poller._epoll is None
     ports.close()
     stage.ports.close()
     stage.peer.close()
@@ -477,3 +480,32 @@ async def test_a_closed_session_is_forgotten_without_collecting_garbage() -> Non
         gc.enable()
         stage.ports.close()
         stage.peer.close()
+
+
+async def test_somebody_may_listen_to_both_voices_for_a_while() -> None:
+    async with Stage() as stage:
+        listening = stage.session.listening()
+        for n in range(1, 6):
+            stage.peer.send(stage.port, n, speech(n))
+            stage.session.enqueue(pcm(100 + n))
+            stage.tick()
+        stage.session.let_go(listening)
+        tapped = stage.session.tapped
+        stage.tick(10)
+        listening.end()
+        sound = await listening.more(0.0)
+
+    assert sound[0::4] + sound[1::4] == b"".join(heard(n).pcm[0::2] for n in range(1, 6)) + b"".join(
+        heard(n).pcm[1::2] for n in range(1, 6)
+    )
+    assert sound[2:4] == pcm(101)[:2]
+    assert (tapped, len(sound), await listening.more(0.0)) == (False, 5 * 160 * 4, b"")
+
+
+async def test_listening_ends_with_the_session() -> None:
+    async with Stage() as stage:
+        listening = stage.session.listening()
+        stage.session.close()
+        late = stage.session.listening()
+
+        assert (listening.ended, late.ended) == (True, True)

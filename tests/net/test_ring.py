@@ -26,6 +26,17 @@ def test_the_messages_of_a_call_are_kept_in_order_with_time_direction_and_hop() 
     assert kept.of("three") == ()
 
 
+def test_each_message_is_kept_with_its_own_hop() -> None:
+    kept = ring()
+    ways = [PEER, OTHER, PEER, OTHER, PEER._replace(connection=7)]
+    for way in ways:
+        kept.received(message("one", size=way.connection), way)
+
+    assert [(each.hop, each.data) for each in kept.of("one")] == [
+        (way, message("one", size=way.connection)) for way in ways
+    ]
+
+
 def test_a_flood_of_strangers_pushes_out_strays_and_no_message_of_a_call() -> None:
     kept = ring(strays_bytes=10_000)
     kept.received(message("ours"), PEER)

@@ -1,21 +1,10 @@
 import time
-from collections.abc import Iterator
 
 import pytest
 import structlog
 
 from sipflow.net.trace import LogTracer, log_tracer, mask, masked
 from sipflow.sip.hop import Hop
-
-
-@pytest.fixture(autouse=True)
-def _structlog_as_it_was() -> Iterator[None]:
-    before, configured = structlog.get_config(), structlog.is_configured()
-    yield
-    if configured:
-        structlog.configure(**before)
-    else:
-        structlog.reset_defaults()
 
 
 @pytest.mark.parametrize(

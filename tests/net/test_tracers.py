@@ -107,14 +107,14 @@ def test_tracing_costs_a_message_a_few_microseconds() -> None:
     filling = "Via: SIP/2.0/UDP 192.0.2.7;branch=z9hG4bK{};rport\r\n"
     messages = [
         (f"INVITE sip:a@b SIP/2.0\r\n{filling.format(n)}Call-ID: {n // 8}@x\r\n\r\n" + "x" * 400).encode()
-        for n in range(4000)
+        for n in range(400)
     ]
     best_us = float("inf")
-    for _ in range(5):
+    for _ in range(50):
         tracers = Tracers(Settings(), log=nobody)
-        began = time.perf_counter()
+        began = time.process_time()
         for message in messages:
             tracers.received(message, PEER)
-        best_us = min(best_us, 1e6 * (time.perf_counter() - began) / len(messages))
+        best_us = min(best_us, 1e6 * (time.process_time() - began) / len(messages))
 
     assert best_us < MOST_US

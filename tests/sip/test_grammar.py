@@ -67,7 +67,11 @@ def test_parameters_are_read_with_spaces_and_quotes(text: str, params: tuple[tup
     assert parse_params(write_params(params)) == params
 
 
-@pytest.mark.parametrize("text", [";", ";;", ";a;", "a", ";a=", ";=a", ';a="b', ";a=b c", ";a,b", ";ä=b", ";a=1;A=2"])
+def test_a_parameter_without_a_value_behind_its_sign_is_a_flag() -> None:
+    assert parse_params(";rport=;branch=z9hG4bK1; x = ;tag=") == parse_params(";rport;branch=z9hG4bK1;x;tag")
+
+
+@pytest.mark.parametrize("text", [";", ";;", ";a;", "a", ";=a", ';a="b', ";a=b c", ";a,b", ";ä=b", ";a=1;A=2"])
 def test_what_is_no_parameter_list_is_refused(text: str) -> None:
     with pytest.raises(RemoteProtocolError):
         parse_params(text)

@@ -48,7 +48,7 @@ def test_what_an_event_may_lack_is_empty() -> None:
 def test_every_reason_of_the_message_that_ended_a_call_can_be_read() -> None:
     response = Response(480)
     response.headers.add("Reason", 'SIP;cause=480;text="gone", Q.850;cause=20')
-    response.headers.add("Reason", "Q.850;cause=")
+    response.headers.add("Reason", "Q.850;=16")
     ended = outputs.Ended(object(), "remote", 480, "why", None, response)  # type: ignore[arg-type]
 
     assert ended.causes == [Reason("SIP", 480, "gone"), Reason("Q.850", 20)]

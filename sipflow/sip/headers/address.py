@@ -22,7 +22,7 @@ from sipflow.sip.uri import Uri, parse_uri
 # except what could end or begin something else (RFC 4475 §3.1.2.15).
 _DISPLAY_CLASS = r"""^\x00-\x08\x0a-\x1f\x7f",:;<>\\"""
 _COMMON = re.compile(rf'(?:"([^"\\]*+)"[ \t]*+|([{_DISPLAY_CLASS}]*+))<([^<>"]++)>({PLAIN_PARAMS})')
-_DISPLAY = re.compile(rf"[{_DISPLAY_CLASS}]*")
+_DISPLAY = re.compile(r"""[^\x00-\x08\x0a-\x1f\x7f":;<>\\]*""")  # with commas: `Bell, Alexander <...>` is no list here
 
 
 class NameAddr(NamedTuple):

@@ -10,7 +10,7 @@ from sipflow.sip.headers.names import KEYS, header_key
 
 # Headers whose values may be joined by commas in one line (RFC 3261 §7.3.1) and that we take apart one by one.
 _LISTS = frozenset({"via", "contact", "route", "record-route", "path", "service-route", "diversion", "history-info"})
-Written = tuple[tuple[str, str], ...]  # key and whole line of each header, ready for `Headers`
+Written = tuple[tuple[str, ...], tuple[str, ...]]  # keys and whole lines of headers, ready for `Headers`
 ECHO = ":echo"  # what responses repeat of a request, kept among the parsed values; no header has such a name
 _PLURALS = {"via": "vias", "contact": "contacts", "route": "routes", "record-route": "record_routes"}
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]")
@@ -56,7 +56,8 @@ def write_lines(lines: Iterable[tuple[str, str]]) -> Written:
     Raises:
         LocalProtocolError: as `write_line`.
     """
-    return tuple([write_pair(pair) for pair in lines])
+    pairs = [write_pair(pair) for pair in lines]
+    return tuple([key for key, _ in pairs]), tuple([line for _, line in pairs])
 
 
 def write_pair(pair: tuple[str, str]) -> tuple[str, str]:
@@ -196,7 +197,7 @@ class Headers:
     def replace_first(self, name: str, value: str) -> None:
         """Replace the first value of that name, or add it when there is none.
 
-        Where several Via, Contact or Route values share a line, the others stay in it.
+        Where several Via, Contact or Route values share a line, the others stay in it as their sender wrote them.
 
         Raises:
             LocalProtocolError: as `add`.
@@ -208,9 +209,8 @@ class Headers:
             return
         place = self._keys.index(key)
         old = self._lines[place]
-        if key in _LISTS and "," in old:
-            value = ", ".join([value, *split_list(unfold(old))[1:]])
-        self._lines[place] = write_line(name, value)
+        others = split_list(unfold(old))[1:] if key in _LISTS and "," in old else []
+        self._lines[place] = ", ".join([write_line(name, value), *others])
         self._forget(key)
 
     def remove(self, name: str) -> int:

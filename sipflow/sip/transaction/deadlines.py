@@ -14,14 +14,18 @@ class Deadlines:
     A transaction has at most one live entry, never later than its deadline. A deadline that moved back is corrected
     when its entry comes up; one that moved forward gets a new entry and leaves a stale one behind. Stale entries hold
     two numbers and no transaction, and are swept out when new entries find them in the majority.
+
+    Attributes:
+        soonest: a moment that no deadline comes before, infinite where there is none; exact right after `next`.
     """
 
-    __slots__ = ("_heap", "_live", "_tickets")
+    __slots__ = ("_heap", "_live", "_tickets", "soonest")
 
     def __init__(self) -> None:
         self._heap: list[tuple[float, int]] = []
         self._live: dict[int, Record] = {}
         self._tickets = 0
+        self.soonest = NEVER
 
     def __len__(self) -> int:
         """How many transactions have an entry."""
@@ -44,6 +48,8 @@ class Deadlines:
         record.due = at
         self._live[record.ticket] = record
         heapq.heappush(self._heap, (at, record.ticket))
+        if at < self.soonest:
+            self.soonest = at
         if len(self._heap) > 2 * len(self._live) + _SLACK:
             self._heap = [entry for entry in self._heap if entry[1] in self._live]
             heapq.heapify(self._heap)
@@ -54,11 +60,6 @@ class Deadlines:
             del self._live[record.ticket]
             record.ticket = 0
             record.due = NEVER
-
-    @property
-    def soonest(self) -> float:
-        """A moment that no deadline comes before, infinite where there is none; exact right after `next`."""
-        return self._heap[0][0] if self._heap else NEVER
 
     def next(self) -> float | None:
         """The earliest deadline, exactly; None if there is none."""
@@ -71,12 +72,14 @@ class Deadlines:
                 continue
             at = record.machine.deadline
             if at == due:
+                self.soonest = due
                 return due
             if at is None:
                 self.drop(record)  # its entry is stale now
             else:
                 record.due = at
                 heapq.heapreplace(heap, (at, ticket))
+        self.soonest = NEVER
         return None
 
     def pop_due(self, now: float) -> list[Record]:

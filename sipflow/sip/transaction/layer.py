@@ -43,6 +43,7 @@ class TransactionLayer:
 
     Attributes:
         guard: asked about each new request outside a dialog before it gets a transaction; None lets all pass.
+        deadlines: when which transaction wants to be called.
     """
 
     def __init__(
@@ -54,7 +55,7 @@ class TransactionLayer:
         self._retry_after_s = retry_after_s
         self.guard: Guard | None = None
         self._table = Table()
-        self._deadlines = Deadlines()
+        self.deadlines = Deadlines()
 
     def __len__(self) -> int:
         """How many transactions are alive."""
@@ -63,17 +64,12 @@ class TransactionLayer:
     @property
     def sizes(self) -> dict[str, int]:
         """How many entries each index has, for gauges and tests; all zero when nothing is going on."""
-        return {**self._table.sizes, "deadlines": len(self._deadlines)}
+        return {**self._table.sizes, "deadlines": len(self.deadlines)}
 
     @property
     def deadline(self) -> float | None:
         """When to call `handle_timer`: monotonic seconds, None if nothing is pending."""
-        return self._deadlines.next()
-
-    @property
-    def soonest(self) -> float:
-        """A moment that is not after `deadline`, found at once; infinite if nothing is pending."""
-        return self._deadlines.soonest
+        return self.deadlines.next()
 
     # Requests of a peer
 
@@ -154,14 +150,14 @@ class TransactionLayer:
                 record.merge_key = key
         self._table.add_server(record)
         record.machine.start(now=now)
-        self._deadlines.note(record)
+        self.deadlines.note(record)
         return [NewRequest(record, request, hop, merged)]
 
     def _run_server(self, record: ServerTransaction, request: Request, hop: Hop, now: float) -> list[LayerOutput]:
         outputs: list[LayerOutput] = []
         for output in record.machine.receive(request, now=now):
             if isinstance(output, Deliver):
-                outputs.append(Ack(request, hop))  # RFC 6026 §7.1: the only request that a live machine hands up
+                outputs.append(Ack(request, hop, record))  # RFC 6026 §7.1: all that a live machine hands up
             else:
                 outputs.append(_named(record, output))
         self._settle(record)
@@ -194,7 +190,7 @@ class TransactionLayer:
         record = ClientTransaction(request, hop, key, self._timers)
         self._table.add_client(record)
         steps = record.machine.start(now=now)
-        self._deadlines.note(record)
+        self.deadlines.note(record)
         return record, [Transmit(step.data, hop, record) for step in steps if isinstance(step, Send)]
 
     def receive_response(self, response: Response, hop: Hop, *, now: float) -> list[LayerOutput]:
@@ -277,7 +273,7 @@ class TransactionLayer:
     def handle_timer(self, *, now: float) -> list[LayerOutput]:
         """Do everything that is due."""
         outputs: list[LayerOutput] = []
-        for record in self._deadlines.pop_due(now):
+        for record in self.deadlines.pop_due(now):
             outputs += [_named(record, output) for output in record.machine.handle_timer(now=now)]
             self._settle(record)
         return outputs
@@ -286,9 +282,9 @@ class TransactionLayer:
         """Take over what a machine's step left: a new deadline, or the end."""
         if record.machine.state is TERMINATED:
             self._table.remove(record)
-            self._deadlines.drop(record)
+            self.deadlines.drop(record)
         else:
-            self._deadlines.note(record)
+            self.deadlines.note(record)
 
 
 def _named(record: Record, output: MachineOutput) -> LayerOutput:

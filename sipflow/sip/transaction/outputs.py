@@ -4,7 +4,7 @@ A machine knows neither addresses nor its neighbours: it says `Send` and `Delive
 that name the transaction and the hop. All are slotted dataclasses, because two empty tuples would compare equal.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from sipflow.sip.hop import Hop
@@ -74,10 +74,15 @@ class NewRequest:
 
 @dataclass(slots=True)
 class Ack:
-    """An ACK that is part of no transaction: the dialog's, to a 2xx (RFC 3261 §13.3.1.4)."""
+    """An ACK that is part of no transaction: the dialog's, to a 2xx (RFC 3261 §13.3.1.4).
+
+    Attributes:
+        transaction: the INVITE's, where the ACK has the same branch: it should have one of its own, and often has not.
+    """
 
     request: Request
     hop: Hop
+    transaction: "ServerTransaction | None" = field(default=None, compare=False)
 
 
 @dataclass(slots=True)

@@ -79,6 +79,15 @@ def test_replace_first_leaves_the_other_values_of_a_list() -> None:
     assert list(made) == [("Via", "ONE, two"), ("Via", "three"), ("Subject", "c")]
 
 
+def test_replace_first_leaves_what_others_wrote_even_where_we_would_not_write_it() -> None:
+    made = Headers()
+    made.add_raw("Via: one, tw\x17o")
+
+    made.replace_first("Via", "ONE")
+
+    assert made.raw("Via") == ["Via: ONE, tw\x17o"]
+
+
 def test_replace_first_refuses_to_guess_at_a_broken_list() -> None:
     made = headers(("Via", 'one, "two'))
 

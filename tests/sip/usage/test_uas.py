@@ -123,6 +123,32 @@ def test_a_lost_ack_is_repeated_by_the_caller_and_confirms_once() -> None:
     assert wire.methods()[-3:] == ["a ACK", "a ACK", "a ACK"]
 
 
+@pytest.mark.parametrize("to_tag", ["", "invented"])
+def test_an_ack_with_the_branch_of_its_invite_confirms_whatever_its_to_tag_says_rfc6026_7_1(to_tag: str) -> None:
+    wire, alice, bob, invite = offered()
+    bob.answer(SDP)
+    wire.play()
+
+    alice.ask("ACK", "b", branch=invite.branch, to_tag=to_tag)
+    wire.play(40.0)
+
+    assert len(bob.happened(Confirmed)) == 1
+    assert wire.methods()[-1] == "a ACK"
+
+
+@pytest.mark.parametrize("other", [{"call_id": "call-2"}, {"from_tag": "stranger"}, {"branch": "z9hG4bK-other"}])
+def test_an_ack_with_an_invented_to_tag_confirms_no_call_but_that_of_its_invite(other: dict[str, str]) -> None:
+    wire, alice, bob, invite = offered()
+    bob.answer(SDP)
+    wire.play()
+
+    alice.ask("ACK", "b", **{"to_tag": "invented", "branch": invite.branch, **other})  # type: ignore[arg-type]
+    wire.play(0.6)
+
+    assert bob.happened(Confirmed) == []
+    assert wire.methods()[-1] == "b 200"
+
+
 def test_an_ack_with_another_cseq_acknowledges_nothing() -> None:
     wire, alice, bob, invite = offered()
     bob.answer(SDP)
