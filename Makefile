@@ -7,6 +7,7 @@ PYTHON ?= $(shell for each in python3 python3.11 python3.12 python3.13 python3.1
 
 CONFIG ?= config/sipflow.yaml
 ARGS ?=
+SECONDS ?=
 # Most tests wait for something: more of them at a time than there are cores.
 JOBS ?= 4
 VENV := .venv
@@ -20,7 +21,10 @@ PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-input
 # $(call checked,what it is,command): one line when it is well, the command's own output when it is not.
 checked = if out=$$($(2) 2>&1); then echo "ok: $(1)"; else echo "not ok: $(1)"; echo "$$out"; failed=1; fi
 
-.PHONY: help run setup test-tools pipecat livekit test check scenarios bench load docs clean
+# What Python has compiled is kept: tests start hundreds of processes, and each would compile all of it again.
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: help run setup test-tools pipecat livekit compiled test check scenarios bench load soak fuzz docs clean
 .DEFAULT_GOAL := help
 
 help:
@@ -30,6 +34,8 @@ help:
 	@echo "make scenarios   the SIPp scenarios alone"
 	@echo "make bench       print the figures: calls, audio, registrations, memory"
 	@echo "make load        five minutes of calls, transferred, held and cancelled: what is left afterwards?"
+	@echo "make soak        twenty minutes of everything at 30 % of a core: does anything grow? (SECONDS=... for less)"
+	@echo "make fuzz        ten minutes of inputs that nobody thought of, to every parser (ARGS=... SECONDS=...)"
 	@echo "make docs        build the documentation as a site into build/site"
 	@echo "make setup       only set up the virtual environment with what developers need"
 	@echo "make test-tools  only set up the programs that the tests call (Debian packages)"
@@ -85,7 +91,11 @@ $(LIVEKIT)/.installed: tests/interop/livekit.txt | $(VENV)/.developed
 	@if $(PIP) --no-deps --target $(LIVEKIT) -r tests/interop/livekit.txt; then touch $@; \
 	else echo "LiveKit Agents cannot be installed here: the tests that need it are skipped"; [ "$${CI:-}" != true ]; fi
 
-test: $(VENV)/.developed test-tools pipecat livekit
+# While programs are fetched, the tests are compiled once; otherwise each of the jobs would do it.
+compiled: $(VENV)/.developed
+	@[ -n '$(ARGS)' ] || { $(BIN)/python -m pytest --collect-only -qq >$(VENV)/.collected 2>&1 & }
+
+test: $(VENV)/.developed compiled test-tools pipecat livekit
 	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
 
 scenarios: $(VENV)/.developed test-tools
@@ -105,6 +115,18 @@ bench: $(VENV)/.benched test-tools
 
 load: $(VENV)/.developed test-tools
 	@$(BIN)/python -m tests.bench storm
+
+soak: $(VENV)/.developed test-tools
+	@$(BIN)/python -m tests.bench.soak $(SECONDS)
+
+fuzz: $(VENV)/.fuzzed
+	@$(BIN)/python -m tests.fuzz $(ARGS) $(if $(SECONDS),--seconds $(SECONDS))
+
+# Coverage-guided fuzzing is for Linux and macOS; nothing else needs what it needs.
+$(VENV)/.fuzzed: $(VENV)/.developed
+	@echo "Installing what the fuzzer needs (once)"
+	@$(PIP) -e '.[dev,fuzz]'
+	@touch $@
 
 # The variable silences a notice about the future of MkDocs. No --quiet: with it, --strict overlooks what it would have said.
 docs: $(VENV)/.developed

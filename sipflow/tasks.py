@@ -8,6 +8,8 @@ import structlog
 
 _log = structlog.get_logger("sipflow.tasks")
 T = TypeVar("T")
+PATIENCE_S = 5.0  # for tasks that were cancelled, to end
+_SHOWN = 10
 
 
 class Tasks:
@@ -41,14 +43,22 @@ class Tasks:
             task.cancel()
         return task
 
-    async def close(self) -> None:
-        """Cancel every task and wait until all have ended; called by one of them, it does not wait for that one."""
+    async def close(self, *, patience_s: float = PATIENCE_S) -> None:
+        """Cancel every task and wait until all have ended; called by one of them, it does not wait for that one.
+
+        What goes on all the same, as an agent can, is named in the log after `patience_s` seconds, and left.
+        """
         self._closed = True
-        current = asyncio.current_task()
+        current, clock = asyncio.current_task(), asyncio.get_running_loop().time
+        until = clock() + patience_s
         while others := self._running - {current}:
+            if clock() >= until:
+                names = sorted(task.get_name() for task in others)
+                _log.error("tasks go on although they were cancelled", tasks=names[:_SHOWN], count=len(others))
+                return
             for task in others:
                 task.cancel()
-            await asyncio.wait(others)
+            await asyncio.wait(others, timeout=max(until - clock(), 0.0))
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
         self._running.discard(task)

@@ -1,5 +1,6 @@
 import asyncio
 import gc
+from contextlib import suppress
 
 import pytest
 import structlog
@@ -86,6 +87,24 @@ async def test_a_task_that_starts_another_while_it_is_cancelled_leaves_none_behi
     await tasks.close()
 
     assert len(tasks) == 0
+
+
+async def test_a_task_that_will_not_end_is_named_and_left(capsys: pytest.CaptureFixture[str]) -> None:
+    tasks, released = Tasks(), asyncio.Event()
+
+    async def stubborn() -> None:
+        while not released.is_set():
+            with suppress(asyncio.CancelledError):
+                await released.wait()
+
+    task = tasks.spawn(stubborn(), name="agent x of call y")
+    await asyncio.sleep(0)
+    await tasks.close(patience_s=0.05)
+    released.set()
+    await task
+
+    assert "tasks go on although they were cancelled" in (said := capsys.readouterr().out)
+    assert "agent x of call y" in said
 
 
 async def test_a_task_may_close_its_own_owner() -> None:

@@ -80,11 +80,21 @@ def run(
 @app.command()
 def check(
     file: Annotated[Path, typer.Argument(help="The YAML configuration.")] = Path("config/sipflow.yaml"),
+    schema: Annotated[
+        bool, typer.Option("--schema", help="Print the JSON Schema of configurations, for editors, and do no more.")
+    ] = False,
 ) -> None:
     """Say whether a configuration can be used, and what is wrong with file and line if not.
 
     Example: sipflow check config/sipflow.yaml
     """
+    if schema:
+        from json import dumps
+
+        from sipflow.config.reference import json_schema
+
+        typer.echo(dumps(json_schema(), indent=2))
+        raise typer.Exit
     from sipflow.daemon.greeting import describe
     from sipflow.daemon.loading import load_configuration
 

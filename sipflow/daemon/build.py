@@ -14,6 +14,7 @@ from sipflow.calls.strangers import Strangers
 from sipflow.calls.switchboard import Agents, Switchboard
 from sipflow.media.desk import MediaDesk
 from sipflow.media.settings import Settings as MediaSettings
+from sipflow.media.voice import Voice
 from sipflow.net.endpoint import Endpoint
 from sipflow.net.resolver import Resolver
 from sipflow.net.settings import Settings as NetSettings
@@ -118,5 +119,6 @@ def build(
         limits=limits,
         strangers=strangers,
     )
+    switchboard.transfers.voice = Voice(calls.speak) if calls.speak else None
     switchboard.trace = tracers.ring if tracers is not None else None
     return Edge(ua, endpoint, desk, switchboard, tasks)

@@ -13,6 +13,7 @@ from pathlib import Path
 import structlog
 
 from sipflow.agents.runner import Runner
+from sipflow.api.log_ring import LogRing
 from sipflow.calls.announced import AnnouncedCalls
 from sipflow.calls.recorder import Recorder
 from sipflow.calls.routes import Router, Unread
@@ -22,6 +23,7 @@ from sipflow.config.configuration import Configuration
 from sipflow.daemon.build import build
 from sipflow.daemon.created import HandlerCheck
 from sipflow.daemon.greeting import greet, health_lines
+from sipflow.daemon.leaving import cut_off, run_and_let_go
 from sipflow.daemon.live import Live, owner_in
 from sipflow.daemon.loading import load_configuration
 from sipflow.daemon.logs import set_up_logs
@@ -58,7 +60,7 @@ _AT_START = (  # what a reload leaves alone
     "sip", "media", "calls", "recordings", "log", "api", "store", "webhooks", "trace",
 )  # fmt: skip
 _AGAIN_S = 5.0
-_COLLECTED_AFTER = (2_000, 10, 100)  # new objects; collections of the young; of the middle-aged before one of all
+_COLLECTED_AFTER = (2_000, 10, 20)  # new objects; collections of the young; of the middle-aged before one of all
 
 
 def run_daemon(file: Path) -> None:
@@ -70,14 +72,17 @@ def run_daemon(file: Path) -> None:
         StoreError: the store cannot be used.
     """
     configuration = load_configuration(file)
-    _set_up_logs(configuration.log)
+    ring = LogRing()
+    _set_up_logs(configuration.log, ring)
     _raise_file_limit()
     with asyncio.Runner(loop_factory=_new_loop) as runner:
-        runner.run(Daemon(file, configuration).run())
+        left = runner.run(run_and_let_go(Daemon(file, configuration, log_ring=ring).run()))
+        if left:
+            cut_off(left)
 
 
-def _set_up_logs(settings: LogSettings) -> None:
-    set_up_logs(settings.level, settings.format, mask_numbers=settings.mask_numbers)
+def _set_up_logs(settings: LogSettings, ring: LogRing) -> None:
+    set_up_logs(settings.level, settings.format, mask_numbers=settings.mask_numbers, ring=ring)
 
 
 def _new_loop() -> asyncio.AbstractEventLoop:
@@ -110,11 +115,13 @@ class Daemon:
         outgoing: limits, pools, and who places calls.
         recorder: makes recordings.
         watching: traces, counters, captures.
+        log_ring: the last lines of the log; None where nobody keeps them.
         steering: asks inbound-call webhooks before the agents' runner gets a call.
     """
 
-    def __init__(self, file: Path, configuration: Configuration) -> None:
+    def __init__(self, file: Path, configuration: Configuration, *, log_ring: LogRing | None = None) -> None:
         self._file = file
+        self.log_ring = log_ring
         self._folder = file.absolute().parent
         self._stop_asked = asyncio.Event()
         self._services: Services | None = None
@@ -180,6 +187,7 @@ class Daemon:
         await edge.open()
         watching.open(edge, storage.records.on_saved)
         board, ids = edge.switchboard, edge.ua.ids
+        board.steers, self.steering.hand_over = self.steering.steers, board.hand_over
         self.registrations = Registrations(board, ids=ids, secret=secret, on_source=table.learn, paths=edge.endpoint)
         board.on_call_failed = self.registrations.call_failed
         if configuration.api is not None and storage.writer is not None:
@@ -292,6 +300,8 @@ class Daemon:
             where = f"{scheme}://{join_host_port(api.host, api.port)}"
             open_ = self._services is not None and self._services.url
             lines.append(f"API {open_}" if open_ else f"API {where}, in a moment")
+            if api.console:
+                lines.append(f"console {open_ or where}/console")
         return lines
 
     def _status(self) -> str:
@@ -376,8 +386,10 @@ class Daemon:
 def _spare_the_collector() -> None:
     """Keep garbage collection from holding up audio.
 
-    Finished calls leave no cycles behind. Python's own thresholds would look for some among everything that calls keep
+    Finished calls leave few cycles behind. Python's own thresholds would look for some among everything that calls keep
     for half a minute, all of it at once and every few seconds on a busy edge: pauses of a tenth of a second and more.
+    Nor may it be put off for too long: what gathers meanwhile is taken away at once, and two million objects take
+    seconds.
     """
     gc.collect()
     gc.freeze()  # what is loaded now lives as long as the process

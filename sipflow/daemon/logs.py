@@ -6,6 +6,7 @@ from typing import Any, TextIO
 
 import structlog
 
+from sipflow.api.log_ring import LogRing
 from sipflow.daemon import log_masks
 
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
@@ -15,7 +16,12 @@ _INDENT = "    "
 
 
 def set_up_logs(
-    level: str = "info", form: str = "auto", *, mask_numbers: bool = False, stream: TextIO | None = None
+    level: str = "info",
+    form: str = "auto",
+    *,
+    mask_numbers: bool = False,
+    stream: TextIO | None = None,
+    ring: LogRing | None = None,
 ) -> None:
     """Send every log line to `stream` (standard error).
 
@@ -24,6 +30,7 @@ def set_up_logs(
         form: console, json, or auto: console where a person is watching.
         mask_numbers: whether the middle of telephone numbers is hidden, and digits are hidden altogether.
         stream: for tests.
+        ring: keeps the last lines.
     """
     out = stream if stream is not None else sys.stderr
     json = form == "json" or (form == "auto" and not out.isatty())
@@ -33,6 +40,7 @@ def set_up_logs(
         structlog.processors.format_exc_info,
         _printable,
         *([log_masks.mask_numbers] if mask_numbers else []),
+        *([ring] if ring is not None else []),
         structlog.processors.TimeStamper(fmt="iso", utc=True) if json else structlog.processors.TimeStamper("%H:%M:%S"),
         structlog.processors.JSONRenderer() if json else _Console(colors=out.isatty()),
     ]

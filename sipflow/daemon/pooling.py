@@ -13,6 +13,7 @@ from sipflow.numbers.pool import PoolSettings
 from sipflow.store.database import Database
 from sipflow.store.number_use import NumberUseKeeper
 from sipflow.store.pools import PoolShelf
+from sipflow.store.toll_use import TollUseKeeper
 
 log = structlog.get_logger("sipflow.daemon")
 
@@ -29,7 +30,8 @@ class Pooling:
         self._outgoing = outgoing
         self._shelf = PoolShelf(database, declared=declared, agents_of=outgoing.agents_of)
         self._keeper = NumberUseKeeper(database, limits.book, clock=lambda: limits.now)
-        self._task: asyncio.Task[None] | None = None
+        self._tolls = TollUseKeeper(database, outgoing.tolls)
+        self._running: list[asyncio.Task[None]] = []
         self.desk = PoolDesk(
             shelf=self._shelf, pools=outgoing.pools, limits=limits, waiting=lambda: len(outgoing.admission.room)
         )
@@ -42,18 +44,23 @@ class Pooling:
         """
         outgoing, limits = self._outgoing, self._outgoing.limits
         await self._keeper.load()
+        await self._tolls.load()
         outgoing.pools.restart(now=limits.now, day=limits.day)
         self._shelf.on_change = lambda: outgoing.use_stored(self._shelf.stored)
         await self._shelf.load()
-        self._task = outgoing.tasks.spawn(self._keeper.run(), name="use of numbers")
+        self._running = [
+            outgoing.tasks.spawn(self._keeper.run(), name="use of numbers"),
+            outgoing.tasks.spawn(self._tolls.run(), name="use of toll budgets"),
+        ]
 
     async def close(self) -> None:
         """Keep what is known; the calls must be over."""
-        if self._task is not None:
-            self._task.cancel()
+        for task in self._running:
+            task.cancel()
             with suppress(asyncio.CancelledError):
-                await self._task
+                await task
         try:
             await self._keeper.flush()
+            await self._tolls.flush()
         except StoreError as error:
-            log.error("the use of numbers is forgotten", why=str(error))
+            log.error("the use of numbers and of toll budgets is forgotten", why=str(error))

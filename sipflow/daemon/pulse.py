@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections import deque
+from collections.abc import Callable
 
 from sipflow.media.lateness import Lateness
 
@@ -16,6 +17,7 @@ class Pulse:
 
     Attributes:
         lateness: of every beat since the start.
+        also: is called at every beat.
     """
 
     def __init__(self) -> None:
@@ -23,6 +25,7 @@ class Pulse:
         self._lately: deque[float] = deque(maxlen=_LATELY)
         self._due = 0.0
         self._timer: asyncio.TimerHandle | None = None
+        self.also: Callable[[], None] | None = None
 
     def start(self) -> None:
         """Begin, in the running loop."""
@@ -53,3 +56,5 @@ class Pulse:
         self._lately.append(late_s)
         self._due = now + _EVERY_S  # a loop that stood still for a second was late once, not ten times
         self._timer = asyncio.get_running_loop().call_later(_EVERY_S, self._beat)
+        if self.also is not None:
+            self.also()

@@ -88,7 +88,7 @@ class Services:
             user_agent=configuration.calls.user_agent,
         )
         if writer is not None:
-            writer.also = webhooks.also
+            writer.also, writer.also_for = webhooks.also, webhooks.wants
         webhooks.open(daemon.edge.switchboard.history, daemon.steering)
 
     def _recording_url(self, record: CallRecord) -> str:

@@ -8,6 +8,7 @@ from sipflow.api.context import Context
 from sipflow.api.server import ApiServer
 from sipflow.api.settings import Settings
 from sipflow.config.api_section import ApiSettings
+from sipflow.console.app import Console
 from sipflow.daemon.desk import open_desk
 from sipflow.daemon.explaining import live_explainer
 from sipflow.daemon.pooling import Pooling
@@ -48,9 +49,14 @@ async def open_api(
     context.webhooks = webhooks
     context.traces = daemon.watching.traces()
     context.measures = daemon.watching.measures(daemon, webhooks)
-    server = ApiServer(create_app(context, Door(Tokens(database), its.tokens)), its)
+    context.log = daemon.log_ring
+    context.quality = daemon.watching.quality
+    door = Door(Tokens(database), its.tokens)
+    app = create_app(context, door)
+    server = ApiServer(Console(app, opens=door.open) if its.console else app, its)
     if context.calls is not None:
         server.on_closing = context.calls.events.close  # streams end by themselves
+        server.on_closed = context.calls.once.close
     await server.start()
     return server
 

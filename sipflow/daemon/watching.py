@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from sipflow.calls.captures import Captures
+from sipflow.calls.quality_tracks import QualityTracks
 from sipflow.calls.record import CallRecord
 from sipflow.calls.tally import CallTally
 from sipflow.daemon.build import Edge
@@ -28,6 +29,7 @@ class Watching:
         tally: counts calls that are over.
         pulse: measures the loop.
         captures: keep audio packets; there once `open` was called.
+        quality: how the audio of calls fares over their time; so is that.
         started_at: UTC wall clock.
     """
 
@@ -41,6 +43,7 @@ class Watching:
         )
         self.pulse = Pulse()
         self.captures: Captures
+        self.quality: QualityTracks
         self.started_at = datetime.now(UTC)
         self._settings = settings
 
@@ -50,6 +53,8 @@ class Watching:
         self.captures = Captures(board.calls, seconds=its.media_s, most=its.media_calls, every_call=its.media)
         board.history.tell(self.captures)
         on_saved.append(self.tally.over)
+        self.quality = QualityTracks(board.calls)
+        self.pulse.also = self.quality.beat
         self.pulse.start()
 
     def close(self) -> None:

@@ -22,6 +22,7 @@ _NOT_DIGITS = re.compile(r"[^0-9]+")
 _SHORT_DIGITS = 6  # up to here it is an extension or a short code (112, 911), never a subscriber's number
 _LONGEST_BYTES = 256  # a number with all its RFC 3966 parameters is far shorter; keeps the cache below a few MB
 _CACHE_ENTRIES = 4096
+_PASSES = 4  # each takes one needless prefix away, of which nobody dials more than one or two
 
 
 class Reading(NamedTuple):
@@ -123,10 +124,16 @@ def _e164(number: str, digits: str, region: str | None) -> str | None:
 
 
 def _possible(number: str, region: str | None) -> str | None:
-    try:
-        parsed = phonenumbers.parse(number, region)
-    except NumberParseException:
-        return None
-    if phonenumbers.is_possible_number_with_reason(parsed) != ValidationResult.IS_POSSIBLE:
-        return None
-    return phonenumbers.format_number(parsed, PhoneNumberFormat.E164)
+    """Give the number in E.164, if it can be one: written so, it must mean the same again."""
+    for _ in range(_PASSES):
+        try:
+            parsed = phonenumbers.parse(number, region)
+        except NumberParseException:
+            return None
+        if phonenumbers.is_possible_number_with_reason(parsed) != ValidationResult.IS_POSSIBLE:
+            return None
+        written = phonenumbers.format_number(parsed, PhoneNumberFormat.E164)
+        if written == number:
+            return written
+        number, region = written, None
+    return None

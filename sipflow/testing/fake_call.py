@@ -148,7 +148,7 @@ class FakeCall(InboundCall):
         self._session.held = True
         self.media_changed()
 
-    def take_back(self) -> None:
+    def end_hold(self) -> None:
         """The caller ends the hold."""
         self._session.held = False
         self.media_changed()

@@ -136,7 +136,7 @@ def _datagram(number: int, payload: bytes) -> bytes:
 
 def score(said: bytes, pcm: bytes) -> float:
     """Compare what was heard with what was said: PESQ (ITU-T P.862), narrow band, 1.0 to 4.55."""
-    from pesq import pesq  # type: ignore[import-not-found]  # not a dependency: the bench installs it
+    from pesq import pesq  # not a dependency: the bench installs it
 
     return float(pesq(RATE_HZ, _samples(decode_ulaw(said)), _samples(pcm), "nb"))
 

@@ -32,15 +32,15 @@ _KEPT = ("calls", "dialogs", "transactions", "lent")
 _GRACE_S = 30.0
 _PERIOD_S = 10  # SIPp's rates are whole numbers for a period
 _APART_S = 2.0  # between the ends of two legs: a BYE lost, and sent again
-_KEY = "0123456789abcdef" * 4
+KEY = "0123456789abcdef" * 4
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
     """How many calls, for how long; and how long what is left has to go away (RFC 3261 keeps it for 32 s)."""
 
-    rate: int = 50
-    seconds: int = 300
+    rate: float = 50
+    seconds: float = 300
     let_go_s: float = 45.0
 
 
@@ -88,15 +88,15 @@ def weather(folder: Path, load: Load) -> Weathered:
     found = Weathered()
     store = f"sqlite:///{folder / 'storm.db'}"
     with ExitStack() as stack:
-        desk, ringer = (stack.enter_context(_Callee(folder, name)).port for name in ("answers", "rings"))
+        desk, ringer = (stack.enter_context(Callee(folder, name)).port for name in ("answers", "rings"))
         sections: dict[str, Any] = {
-            "numbers": _numbers(),
-            "agents": _agents(desk, ringer),
-            "store": {"url": store, "encryption_key": _KEY},
+            "numbers": numbers(),
+            "agents": agents(desk, ringer),
+            "store": {"url": store, "encryption_key": KEY},
         }
         edge = stack.enter_context(Edge(folder, **sections))
         before = _opened(edge)
-        callers = [stack.enter_context(_Caller(folder, kind, edge.port, load)) for kind in SHARES]
+        callers = [stack.enter_context(Caller(folder, kind, edge.port, load)) for kind in SHARES]
         for caller in callers:
             found.wanted[caller.kind] = caller.calls
             found.failed[caller.kind] = caller.calls - caller.finish(load.seconds + _GRACE_S)
@@ -105,12 +105,14 @@ def weather(folder: Path, load: Load) -> Weathered:
     return found
 
 
-def _numbers() -> dict[str, object]:
-    agents = {"+12065550100": "desk", "+12065550101": "hand_over", "+12065550102": "ringer"}
-    return {number: {"inbound_agent": agent} for number, agent in agents.items()}
+def numbers() -> dict[str, object]:
+    """Say which number is whose."""
+    owners = {"+12065550100": "desk", "+12065550101": "hand_over", "+12065550102": "ringer"}
+    return {number: {"inbound_agent": agent} for number, agent in owners.items()}
 
 
-def _agents(desk: int, ringer: int) -> dict[str, object]:
+def agents(desk: int, ringer: int) -> dict[str, object]:
+    """Say who takes them, for those who are called on two ports."""
     return {
         "desk": {"handler": "sip_endpoint", "uri": f"sip:desk@127.0.0.1:{desk}", "from": "{caller}"},
         "ringer": {"handler": "sip_endpoint", "uri": f"sip:ringer@127.0.0.1:{ringer}", "from": "{caller}"},
@@ -118,7 +120,7 @@ def _agents(desk: int, ringer: int) -> dict[str, object]:
     }
 
 
-class _Callee(Program):
+class Callee(Program):
     """Those who are called."""
 
     def __init__(self, folder: Path, scenario: str) -> None:
@@ -133,7 +135,7 @@ class _Callee(Program):
             raise
 
 
-class _Caller(Program):
+class Caller(Program):
     """The callers of one kind."""
 
     def __init__(self, folder: Path, kind: str, port: int, load: Load) -> None:
@@ -164,8 +166,14 @@ class _Caller(Program):
 
 def _opened(edge: Edge) -> Figures:
     """Wait until the store is open, and all that works beside the calls."""
-    first, before = edge.figures(), dict[str, float]()
+    first = edge.figures()
     edge.wait_until(lambda now: now["tasks"] > first["tasks"], timeout_s=_GRACE_S)
+    return steady(edge)
+
+
+def steady(edge: Edge) -> Figures:
+    """Wait until no more tasks begin; give what there is then."""
+    before = dict[str, float]()
     while (now := edge.figures()) and now["tasks"] != before.get("tasks"):
         before = now
         time.sleep(_OPENED_S)
@@ -181,7 +189,7 @@ def _left(edge: Edge, before: Figures, let_go_s: float) -> dict[str, float]:
 
 
 async def _records(store: str, folder: Path) -> list[CallRecord]:
-    database = await Database.open(Settings(url=store, encryption_keys=(_KEY,)), folder=folder)
+    database = await Database.open(Settings(url=store, encryption_keys=(KEY,)), folder=folder)
     try:
         return [record async for record in CallRecords(database).each(CallFilter())]
     finally:

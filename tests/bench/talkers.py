@@ -3,6 +3,10 @@
 On standard input it takes `call N`, `talk SECONDS` and `hangup`, or instead of `call` `aim PORT N`: N calls without
 SIP, to every second port from PORT on. Each is answered by one line of JSON.
 
+Started with the port to call, and perhaps a number to call instead of the first one; then it sleeps between packets,
+for where it is not the only one on its core. With a file of Opus packets (`write_packets`) behind that, all offer Opus
+alone, and say these again and again.
+
 All calls of a tick send the same packet, whose payload begins with the number of the tick. 50 calls share a socket:
 what comes in is told apart by the port that it comes from.
 """
@@ -16,6 +20,7 @@ import sys
 import time
 from collections import deque
 from dataclasses import dataclass, field
+from pathlib import Path
 
 _PER_SOCKET = 50
 _CALLS_A_SECOND = 100
@@ -26,6 +31,8 @@ _SLOTS = 10  # a tick's packets leave in so many portions
 _DIGITS = 100  # the number of a tick is written in bytes below this, which an echo through PCM leaves alone
 _SILENCE = 0xFF
 _AFTERWARDS_S = 0.3
+_OPUS_TYPE, _OPUS_TICKS = 96, 960  # RFC 7587 §4.1: its clock has 48 kHz
+_NUMBER = "+12065550100"
 _header = struct.Struct("!BBHII")
 _SDP_PORT = re.compile(rb"\r\nm=audio ([0-9]+)")
 _TO_TAG = re.compile(rb"\r\nTo:[^\r]*;tag=([^\r;]+)")
@@ -55,9 +62,16 @@ class Talker:
 
 @dataclass(slots=True)
 class Talkers:
-    """All calls of this process to one edge."""
+    """All calls of this process to one edge.
+
+    Attributes:
+        packets: of Opus, that are said in turn; without any it is G.711.
+    """
 
     target: tuple[str, int]
+    number: str = _NUMBER
+    sleeps: bool = False
+    packets: tuple[bytes, ...] = ()
     sip: socket.socket = field(default_factory=lambda: _udp())
     rtp: list[socket.socket] = field(default_factory=list)
     calls: list[Talker] = field(default_factory=list)
@@ -129,9 +143,13 @@ class Talkers:
     def _say(self, talkers: list[Talker], *, first: bool) -> None:
         if first:
             self.tick += 1
-        tick = self.tick
-        packet = _header.pack(0x80, 0, tick & 0xFFFF, tick * _SAMPLES & 0xFFFFFFFF, 0x5EED)
-        packet += bytes((tick // _DIGITS % _DIGITS, tick % _DIGITS)).ljust(_SAMPLES, b"\xd5")
+        tick, packets = self.tick, self.packets
+        kind, ticks = (_OPUS_TYPE, _OPUS_TICKS) if packets else (0, _SAMPLES)
+        packet = _header.pack(0x80, kind, tick & 0xFFFF, tick * ticks & 0xFFFFFFFF, 0x5EED)
+        if packets:
+            packet += packets[tick % len(packets)]
+        else:
+            packet += bytes((tick // _DIGITS % _DIGITS, tick % _DIGITS)).ljust(_SAMPLES, b"\xd5")
         for talker in talkers:
             talker.sock.sendto(packet, talker.peer)
 
@@ -139,7 +157,7 @@ class Talkers:
         while (
             time.monotonic() < until
         ):  # never asleep: to be woken for each packet would cost its sender more than sending
-            for file, _ in poller.poll(0):
+            for file, _ in poller.poll(max(until - time.monotonic(), 0) if self.sleeps else 0):
                 self._hear(by_file[file])
 
     def _hear(self, sock: socket.socket) -> None:
@@ -188,9 +206,12 @@ class Talkers:
             "s=-",
             f"c=IN IP4 {host}",
             "t=0 0",
-            f"m=audio {port} RTP/AVP 0 101",
+            f"m=audio {port} RTP/AVP {_OPUS_TYPE if self.packets else 0} 101",
         )
-        lines += ("a=rtpmap:101 telephone-event/8000",)  # without it tones are listened for in the audio
+        if self.packets:
+            lines += (f"a=rtpmap:{_OPUS_TYPE} opus/48000/2", f"a=fmtp:{_OPUS_TYPE} useinbandfec=1")
+        clock_hz = 48000 if self.packets else 8000  # RFC 4733 §2.1: that of the audio
+        lines += (f"a=rtpmap:101 telephone-event/{clock_hz}",)  # without it tones are listened for in the audio
         body = "".join(f"{line}\r\n" for line in lines)
         return self._request("INVITE", talker, 1, body)
 
@@ -198,11 +219,11 @@ class Talkers:
         host, port = self.sip.getsockname()
         to_tag = f";tag={talker.tag}" if talker.tag else ""
         lines = [
-            f"{method} sip:+12065550100@{self.target[0]}:{self.target[1]} SIP/2.0",
+            f"{method} sip:{self.number}@{self.target[0]}:{self.target[1]} SIP/2.0",
             f"Via: SIP/2.0/UDP {host}:{port};branch=z9hG4bK{method}{talker.number}",
             f"From: <sip:talker@{host}:{port}>;tag=t{talker.number}",
-            f"To: <sip:+12065550100@{self.target[0]}>{to_tag}",
-            f"Call-ID: {talker.number}@{host}",
+            f"To: <sip:{self.number}@{self.target[0]}>{to_tag}",
+            f"Call-ID: {talker.number}@{port}.{host}",
             f"CSeq: {cseq} {method}",
             f"Contact: <sip:talker@{host}:{port}>",
             "Max-Forwards: 70",
@@ -220,9 +241,25 @@ def _udp() -> socket.socket:
     return sock
 
 
-def main(port: int) -> None:
+def write_packets(file: Path, packets: list[bytes]) -> None:
+    """Write what `read_packets` reads: each with its length in two octets before it."""
+    file.write_bytes(b"".join(len(each).to_bytes(2, "big") + each for each in packets))
+
+
+def read_packets(file: Path) -> tuple[bytes, ...]:
+    """Read packets that `write_packets` has written."""
+    data, at, packets = file.read_bytes(), 0, []
+    while at < len(data):
+        end = at + 2 + int.from_bytes(data[at : at + 2], "big")
+        packets.append(data[at + 2 : end])
+        at = end
+    return tuple(packets)
+
+
+def main(port: int, number: str = "", file: str = "") -> None:
     """Do what standard input says."""
-    talkers = Talkers(("127.0.0.1", port))
+    packets = read_packets(Path(file)) if file else ()
+    talkers = Talkers(("127.0.0.1", port), number or _NUMBER, bool(number), packets)
     words: deque[str] = deque()
     for line in sys.stdin:
         words.extend(line.split())
@@ -242,4 +279,4 @@ def main(port: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main(int(sys.argv[1]), *sys.argv[2:4])

@@ -1,11 +1,26 @@
 """Every figure in miniature: that it can be measured, not what it is."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tests.bench import api, bridge, media, memory, orders, pools, signalling, startup, store, stream, trunks
+from tests.bench import (
+    api,
+    bridge,
+    media,
+    memory,
+    opus,
+    orders,
+    pools,
+    signalling,
+    soak,
+    startup,
+    store,
+    stream,
+    trunks,
+)
 from tests.bench.__main__ import FIGURES, main
 from tests.bench.peers import kamailio
 from tests.bench.programs import MissingProgram, find
@@ -101,10 +116,51 @@ def test_audio_goes_to_a_bot_over_a_websocket_and_back() -> None:
     assert float(found["frames that came back from the bot"].split()[0]) > 50
 
 
+def test_opus_comes_back_and_it_is_told_where_the_time_goes() -> None:
+    needs("espeak-ng", "espeak-ng")
+    found = list(opus.run(opus.Load(calls=2, seconds=0.4, turns=1)))
+    times = [float(line.value.split()[0]) for line in found if line.value.endswith(" us")]
+
+    assert [line.met for line in found if line.what.endswith("up")] == [True, True]
+    assert all(float(line.value.split()[0]) > 50 for line in found if "came back" in line.what)
+    assert times[0] == pytest.approx(sum(times[1:4]), abs=0.3)
+    assert [line.what.split(" that ")[-1] for line in found if line.value.endswith(" us")] == [
+        "  CPU per call and frame, one in and one out",
+        "decoding",
+        "encoding",
+        "everything else",
+        "  CPU per call and frame, one in and one out",
+        "resampling to 24 kHz and back",
+    ]
+
+
 def test_trunks_register_with_a_digest() -> None:
     found = values(trunks.run(trunks.Load(trunks=3)))
 
     assert found["trunks registered of 3"] == "3"
+
+
+def test_a_soak_sees_calls_orders_webhooks_and_echoes_and_finds_nothing_left() -> None:
+    needs("sipp", "sip-tester")
+    found = list(soak.run(soak.Load(seconds=2.0, try_s=1.0, look_s=0.5, round_s=1.0, let_go_s=15.0)))
+    counts = values(found)
+
+    assert counts.pop("transactions left").isdigit()  # those are kept for half a minute (RFC 3261 §17.2)
+    left = {what: count for what, count in counts.items() if what.endswith(" left")}
+    assert left == dict.fromkeys(
+        (f"{what} left" for what in ("calls", "dialogs", "lent", "tasks", "faults", "warnings in the log")), "0"
+    )
+    verdicts = {line.what.split(",")[0].strip(): line.met for line in found if line.met is not None}
+    names = ("calls that failed", "echo calls without an echo", "orders refused", "orders whose end a webhook told")
+    assert {name: verdicts[name] for name in names} == dict.fromkeys(names, True)
+
+
+def test_of_what_is_looked_at_only_what_grew_is_missed() -> None:
+    steady = [soak.Look(at, 0.3, 100.0, 50, 20, 5, 10, 10, 300, 0) for at in range(8)]
+    growing = [replace(look, rss_mib=100.0 + 3 * look.at_s, tasks=20 + 5 * look.at_s) for look in steady]
+
+    assert [line.met for line in soak.flatness(steady)] == [True] * 8
+    assert [line.what.split(":")[0] for line in soak.flatness(growing) if not line.met] == ["rss_mib", "tasks"]
 
 
 def test_every_strategy_of_pools_looks_at_a_handful_of_numbers() -> None:

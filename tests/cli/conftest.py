@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-import structlog
 from typer.testing import CliRunner, Result
 
 from sipflow.cli.main import app
@@ -44,14 +43,13 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
 
 
 @pytest.fixture
-def sipflow() -> Iterator[Sipflow]:
+def sipflow() -> Sipflow:
     """Run a command line in this process."""
 
     def run(*arguments: str, **environment: str) -> Result:
         return CliRunner().invoke(app, list(arguments), env=environment)
 
-    yield run
-    structlog.reset_defaults()
+    return run
 
 
 def report_of(result: Result) -> dict[str, Any]:

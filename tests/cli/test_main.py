@@ -1,5 +1,6 @@
 """The command line: what it says, and the exit statuses that scripts use."""
 
+import json
 import re
 import socket
 import subprocess
@@ -116,6 +117,15 @@ def test_check_tells_what_a_good_file_means(sipflow: Sipflow, file: Path) -> Non
         "number 200 -> no inbound agent",
         f"{file} is good",
     ]
+
+
+def test_check_prints_the_schema_for_editors_whatever_the_file(sipflow: Sipflow) -> None:
+    result = sipflow("check", "--schema", "not-there.yaml")
+    schema = json.loads(result.stdout)
+
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert schema["title"] == "A configuration of sipflow"
+    assert {"trunks", "numbers", "agents", "sip"} <= schema["properties"].keys()
 
 
 @pytest.mark.parametrize("command", ["check", "run"])

@@ -1,4 +1,4 @@
-"""A registrar in a thread: it challenges once, grants 120 s, and never looks at the answer."""
+"""A registrar in a thread: it challenges once, grants a while, and never looks at the answer."""
 
 import re
 import socket
@@ -8,9 +8,10 @@ from typing import Self
 
 
 class Registrar:
-    """A context manager. `heard` has every request it got."""
+    """A context manager. `heard` has every request it got; `grant_s` is what it grants."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, grant_s: int = 120) -> None:
+        self._grant_s = grant_s
         self.heard: list[str] = []
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.bind(("127.0.0.1", 0))
@@ -46,5 +47,5 @@ class Registrar:
         else:
             status = "200 OK"
             if contact is not None and "expires=0" not in request:
-                lines.append(f"Contact: {contact[1]};expires=120")
+                lines.append(f"Contact: {contact[1]};expires={self._grant_s}")
         return "\r\n".join([f"SIP/2.0 {status}", *lines, "Content-Length: 0", "", ""])

@@ -9,7 +9,7 @@ from sipflow.calls.record import CallRecord
 from sipflow.calls.routes import Router
 from sipflow.calls.settings import Settings as CallSettings
 from sipflow.daemon.build import Edge, NoRecords, build
-from sipflow.errors import TransportError
+from sipflow.errors import MediaError, TransportError
 from sipflow.media.settings import Settings as MediaSettings
 from sipflow.net.settings import ListenAddress
 from sipflow.net.settings import Settings as NetSettings
@@ -21,13 +21,13 @@ from sipflow.trunks.table import TrunkTable
 from tests.calls.stage import LOCAL, SECRET, OneAgent, answer_and_wait
 
 
-def edge(*listen: ListenAddress) -> Edge:
+def edge(*listen: ListenAddress, speak: tuple[str, ...] = ()) -> Edge:
     return build(
         router=Router(TrunkTable([LOCAL], secret=SECRET), Inventory()),
         agents=lambda tasks: OneAgent(tasks, answer_and_wait),
         net=NetSettings(listen=listen or (ListenAddress("udp", "127.0.0.1", 0),)),
         media=MediaSettings(port_low=42100, port_high=42110, bind_host="127.0.0.1", drain_s=0.0),
-        calls=CallSettings(user_agent="Our Edge/7"),
+        calls=CallSettings(user_agent="Our Edge/7", speak=speak),
     )
 
 
@@ -48,6 +48,15 @@ async def test_edge_opens_answers_and_closes() -> None:
     assert outcome.status == 200
     assert outcome.response is not None
     assert outcome.response.headers.get("Server") == "Our Edge/7"
+
+
+async def test_texts_are_spoken_where_a_program_is_named() -> None:
+    assert edge().switchboard.transfers.voice is None
+    voice = edge(speak=("sh", "-c", "cat >&2; exit 7")).switchboard.transfers.voice
+
+    assert voice is not None
+    with pytest.raises(MediaError, match=r"^sh ended with status 7: hello there$"):
+        await voice.say("hello there")
 
 
 async def test_listener_that_cannot_be_opened_is_named_and_none_stays_open() -> None:

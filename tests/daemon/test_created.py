@@ -50,8 +50,11 @@ def test_only_created_agents_are_made_and_fields_that_stopped_working_are_left_o
 
 
 async def test_agent_that_works_is_taken(tmp_path: Path) -> None:
-    await checked(tmp_path, agent())
-    await checked(tmp_path, agent("stream", {**STREAM, "fallback": "2"}), agent(key="2"))
+    bot = agent("stream", {**STREAM, "fallback": "2"})
+    for entry, others in ((agent(), ()), (bot, (agent(key="2"),))):
+        await checked(tmp_path, entry, *others)
+    with pytest.raises(AgentError, match="its fallback 2 is no agent"):
+        await checked(tmp_path, bot)
 
 
 @pytest.mark.parametrize(

@@ -3,11 +3,11 @@
 import io
 import json
 import re
-from collections.abc import Iterator
 
 import pytest
 import structlog
 
+from sipflow.api.log_ring import LogRing
 from sipflow.daemon.logs import set_up_logs
 from sipflow.net.trace import LogTracer
 from sipflow.sip.hop import Hop
@@ -15,15 +15,6 @@ from sipflow.sip.hop import Hop
 NASTY = "a\r\nb\x1b[2J\x07\x00\u2028\u202e\udcff\x9b31m"
 CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u202e]")  # all but the line end
 INVITE = b"INVITE sip:x@y SIP/2.0\r\nCall-ID: 1@a\r\nSubject: \x1b[2Jhello\r\n\r\n"
-
-
-@pytest.fixture(autouse=True)
-def _as_before() -> Iterator[None]:
-    known = structlog.get_config() if structlog.is_configured() else None
-    yield
-    structlog.reset_defaults()
-    if known is not None:
-        structlog.configure(**known)
 
 
 class Terminal(io.StringIO):
@@ -132,3 +123,14 @@ def test_the_call_stands_first() -> None:
     structlog.get_logger("t").info("said", why="so", trunk="pbx", call="c1")
 
     assert list(json.loads(out.getvalue()))[:2] == ["call", "trunk"]
+
+
+def test_the_last_lines_are_kept_as_they_are_written_numbers_hidden_too() -> None:
+    ring, out = LogRing(), io.StringIO()
+    set_up_logs("info", "json", mask_numbers=True, stream=out, ring=ring)
+    structlog.get_logger("t").debug("not written")
+    structlog.get_logger("t").info("call from +12065550100\x1b[2J", call="c1", digit="5")
+
+    assert [line[2:] for line in ring.tail(10)] == [
+        ("info", "call from +120***00\\x1b[2J", "c1", {"digit": "***"}),
+    ]  # fmt: skip

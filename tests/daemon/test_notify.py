@@ -15,6 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from sipflow.calls.settings import Settings as CallSettings
 from sipflow.daemon.notify import Notifier
@@ -24,6 +25,7 @@ from tests.interop.programs import Program
 from tests.interop.waiting import PATIENCE_S
 
 _LOW_PORT = 960
+SAID = ("READY", "WATCHDOG", "RELOADING", "READY", "STOPPING")
 UNIT = ROOT / "config" / "systemd" / "sipflow.service"
 BLOCKER = "import time\n\n\nasync def stuck(call):\n    time.sleep(60)\n"
 
@@ -199,13 +201,32 @@ async def test_what_a_busy_systemd_cannot_take_is_told_in_its_order_once_it_can(
     assert [next(iter(message)) for message in after] == ["READY", "RELOADING", "READY"]
 
 
-@pytest.mark.parametrize("named", ["", "vsock:2:1234", "/nowhere/at/all", "@nobody-listens-here"])
-async def test_without_a_systemd_that_listens_nothing_happens(named: str) -> None:
-    its = Notifier(lambda: "3 calls", {"NOTIFY_SOCKET": named, "WATCHDOG_USEC": "100000"})
-    its.ready()
-    its.around(lambda: None)()
-    its.stopping(within_s=1)
-    its.close()
+@pytest.mark.parametrize(
+    ("named", "said"),
+    [
+        ("", []),
+        ("vsock:2:1234", ["NOTIFY_SOCKET neither a path nor an abstract name"]),
+        ("/nowhere/at/all", [f"{word}=1 No such file" for word in SAID]),
+        ("@nobody-listens-here", [f"{word}=1 Connection refused" for word in SAID]),
+    ],
+)
+async def test_without_a_systemd_that_listens_the_daemon_does_what_it_would_and_says_so(
+    named: str, said: list[str]
+) -> None:
+    done: list[str] = []
+    with capture_logs() as logged:
+        its = Notifier(lambda: "3 calls", {"NOTIFY_SOCKET": named, "WATCHDOG_USEC": "100000"})
+        its.ready()
+        its.around(lambda: done.append("reloaded"))()
+        its.stopping(within_s=1)
+        its.close()
+
+    assert done == ["reloaded"]
+    assert len(logged) == len(said)
+    for line, words in zip(logged, said, strict=True):
+        first, _, why = words.partition(" ")
+        whole = f"{line['event']} {line.get('what', '')} {line.get('why', '')}"
+        assert (line["log_level"], first in whole, why in whole) == ("warning", True, True), whole
 
 
 def test_daemon_is_ready_when_it_takes_calls_then_reloads_then_drains(abstract: Systemd, tmp_path: Path) -> None:

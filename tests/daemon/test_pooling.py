@@ -8,14 +8,18 @@ import pytest
 
 from sipflow.agents.spec import AgentSpec
 from sipflow.calls.limits import LimitSettings
+from sipflow.calls.routes import Router
+from sipflow.calls.toll_rules import Budget, TollSettings
+from sipflow.calls.tolls import Tolls
 from sipflow.daemon.outgoing import Outgoing
 from sipflow.daemon.pooling import Pooling
-from sipflow.errors import Conflict
-from sipflow.numbers.inventory import Number
+from sipflow.errors import Conflict, LimitReached
+from sipflow.numbers.inventory import Inventory, Number
 from sipflow.numbers.pool import Member, PoolSettings
 from sipflow.store.database import Database
 from sipflow.store.directory import Directory
 from sipflow.store.settings import Settings
+from sipflow.trunks.table import TrunkTable
 from tests.daemon.api_client import Api
 from tests.interop.daemon import ANSWERED, Caller, Daemon, call
 from tests.interop.free_ports import free_sip_port
@@ -78,12 +82,19 @@ def _kept(file: Path) -> bool:
         return bool(connection.execute("select count(*) from number_use").fetchone()[0])
 
 
+def _tolls(outgoing: Outgoing) -> Tolls:
+    router = Router(TrunkTable(secret=b"0123456789abcdef"), Inventory())
+    limits = outgoing.limits
+    return Tolls(TollSettings(whole=Budget(calls_per_day=1)), router, clock=lambda: limits.now, day=lambda: limits.day)
+
+
 async def test_what_is_known_when_it_stops_is_there_when_it_starts_again(tmp_path: Path) -> None:
     settings = Settings(encryption_keys=("a key for the tests, of many characters",))
     standings: list[tuple[str, int, bool, int]] = []
     for _ in range(2):
         database = await Database.open(settings, folder=tmp_path)
         outgoing, directory = Outgoing(LimitSettings()), Directory()
+        outgoing.tolls = tolls = _tolls(outgoing)
         directory.declare(trunks={}, numbers=[Number(OURS, outbound_agents=("bot",))], agents=[("bot", "echo", {})])
         outgoing.apply(LimitSettings(), {}, [AgentSpec("bot", "echo", pool="sales")], directory)
         pooling = Pooling(outgoing, database, dict)
@@ -91,6 +102,9 @@ async def test_what_is_known_when_it_stops_is_there_when_it_starts_again(tmp_pat
         if not standings:
             await pooling.desk.shelf.add(PoolSettings("sales", members=(Member(OURS),)))
             outgoing.admission.undo(outgoing.admission.choose("bot", "+12065550177"))
+            tolls.take("a call", "pbx")
+        with pytest.raises(LimitReached, match="the budget of sipflow is used up: 1 calls a day"):
+            tolls.take("one more", "pbx")
         (found,) = pooling.desk.standings(outgoing.pools.named["sales"], limit=9, offset=0)
         standings.append((found.number, found.today, found.used_at is not None, found.live))
         with pytest.raises(Conflict, match="bot would have no numbers to call from"):

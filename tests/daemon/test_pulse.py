@@ -39,3 +39,13 @@ def test_before_the_first_beat_nothing_was_late() -> None:
     pulse = Pulse()
 
     assert (pulse.worst_lately_s, pulse.typical_now_s) == (0.0, 0.0)
+
+
+async def test_something_else_may_be_done_at_every_beat() -> None:
+    pulse, done = Pulse(), list[int]()
+    pulse.also = lambda: done.append(pulse.lateness.count)
+    pulse.start()
+    await beats(pulse, 3)
+    pulse.stop()
+
+    assert done == list(range(1, pulse.lateness.count + 1))

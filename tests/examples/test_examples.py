@@ -70,10 +70,10 @@ async def test_menu_says_goodbye_to_whoever_leaves(tmp_path: Path) -> None:
 @pytest.mark.parametrize("ended_by", ["#", "silence", "time", "hanging up"])
 async def test_voicemail_keeps_the_message_in_a_file(ended_by: str, tmp_path: Path) -> None:
     shorter = {"longest_s: 120": "longest_s: 3"} if ended_by == "time" else {}
-    message = sine(500, 5000 if ended_by == "time" else 1200, level_dbfs=-12.0)
+    message = sine(500, 5000 if ended_by == "time" else 2500, level_dbfs=-12.0)
     with Example("voicemail", tmp_path, **{"silence_s: 4": "silence_s: 1"}, **shorter) as example:
         async with example.called() as talk:
-            await talk.said(pause_s=0.3)  # the beep
+            await talk.said(pause_s=0.5)  # the beep
             if ended_by == "time":
                 async with talk.call.playing(message):
                     await talk.until(lambda: talk.call.ending is not None)

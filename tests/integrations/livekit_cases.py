@@ -140,7 +140,7 @@ async def test_frames_are_taken_faster_than_real_time_and_no_more_than_200_ms_of
         await say(mouth, 200, 20)
         at_once_s = loop.time() - began
         await say(mouth, 800, 20)
-        assert at_once_s < 0.15
+        assert at_once_s < 0.2  # what was said lasts 200 ms
         assert 0.6 < loop.time() - began < 2.0
         assert call.queued_ms <= 220
         mouth.flush()

@@ -88,7 +88,7 @@ async def test_audio_leaves_in_real_time_and_never_ahead() -> None:
         took_s = asyncio.get_running_loop().time() - began
         await over_when_left(server, visit)
 
-    assert 0.9 < took_s < 1.5
+    assert 0.9 < took_s < 3.0
 
 
 async def over_when_left(server: AudioSocketServer, visit: Visit) -> None:

@@ -4,7 +4,7 @@ import json
 import re
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -34,18 +34,28 @@ class Daemon:
         file: the configuration file.
     """
 
-    def __init__(self, folder: Path, *, tls: Mapping[str, str] | None = None, ports: int = 40, **sections: Any) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        tls: Mapping[str, str] | None = None,
+        ports: int = 40,
+        prefix: Sequence[str] = (),
+        **sections: Any,
+    ) -> None:
         """Prepare; nothing runs yet.
 
         Args:
             folder: kept.
             tls: the section sip.tls; with a certificate it listens for TLS, too.
             ports: how many media ports.
+            prefix: words before the command, such as `prlimit`.
             sections: trunks, numbers, agents, calls and so on, over those of a daemon with an echo agent.
         """
         self.port, self.tls_port = free_sip_port(), free_sip_port()
         self.file = folder / "sipflow.yaml"
         self._folder = folder
+        self._prefix = tuple(prefix)
         media = free_media_ports(ports)
         listen = [f"udp:127.0.0.1:{self.port}", f"tcp:127.0.0.1:{self.port}"]
         sip: Sections = {"listen": listen}
@@ -77,7 +87,8 @@ class Daemon:
     def start(self, **env: str) -> str:
         """Start it and wait for its greeting, which is returned."""
         self.save()
-        self._program = Program("sipflow run", [SIPFLOW, "run", str(self.file)], self._folder / "sipflow.log", env=env)
+        command = [*self._prefix, SIPFLOW, "run", str(self.file)]
+        self._program = Program("sipflow run", command, self._folder / "sipflow.log", env=env)
         self._program.wait_for(r"^sipflow \S+ is ready$")
         return self.greeting
 
@@ -157,8 +168,8 @@ class CallReport:
 class Caller:
     """A `sipflow call` under way. A context manager that kills it in the end."""
 
-    def __init__(self, log: Path, uri: str, *options: str, password: str = "") -> None:
-        command = [SIPFLOW, "call", uri, "--json", *options]
+    def __init__(self, log: Path, uri: str, *options: str, password: str = "", prefix: Sequence[str] = ()) -> None:
+        command = [*prefix, SIPFLOW, "call", uri, "--json", *options]
         self._program = Program(f"sipflow call {uri}", command, log, env={"SIPFLOW_PASSWORD": password})
 
     def finish(self, timeout_s: float = PATIENCE_S) -> CallReport:

@@ -5,7 +5,7 @@ import socket
 from contextlib import closing
 
 _SIP_PORTS = range(14000, 19000)
-_MEDIA_PORTS = range(30000, 32600)
+_MEDIA_PORTS = range(22000, 32600)
 _random = random.SystemRandom()  # test programs side by side must not choose the same
 
 

@@ -128,3 +128,9 @@ def test_no_text_breaks_it_and_what_it_returns_stays_as_it_is(text: str, region:
 @given(st.text(alphabet="+0123456789 ()-./;=:@%*#ab", max_size=40), st.sampled_from([None, "US", "IT"]))
 def test_no_near_number_breaks_it(text: str, region: str | None) -> None:
     assert normalise(text, region=region) == normalise(text, region=region)
+
+
+def test_what_was_read_means_the_same_when_it_is_read_again() -> None:
+    once = normalise("0049004930123456767", region="US")
+
+    assert (once, normalise(once, region="US")) == ("+494930123456767", once)

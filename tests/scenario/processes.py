@@ -100,6 +100,12 @@ class Process:
             status = self.popen.wait()
         return Ended(status, self.popen.pid, self.texts())
 
+    def wait_for_output(self, timeout_s: float) -> None:
+        """Wait until it has written something, or has ended."""
+        until = time.monotonic() + timeout_s
+        while time.monotonic() < until and self.popen.poll() is None and not self.out.stat().st_size:
+            time.sleep(0.02)
+
     def texts(self) -> dict[str, str]:
         """What was written, by kind."""
         return {"standard output": _read(self.out), "standard error": _read(self.err)}

@@ -2,6 +2,7 @@
 
 import contextlib
 import socket
+import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -11,12 +12,16 @@ from typing import Self
 
 from tests.scenario.catalogue import FOLDER, Place, Scenario, call_arguments, sipp_command
 from tests.scenario.ears import Ear, Heard
-from tests.scenario.processes import Daemon, Ended, Process, Sipp, any_port, free_port, wait_until_bound
+from tests.scenario.processes import START_S, Daemon, Ended, Process, Sipp, any_port, free_port, wait_until_bound
 from tests.scenario.programs import sipflow
 from tests.scenario.registrars import trunk_name, write_config
 
 AT_ONCE = 6  # short scenarios that run beside the long ones
-SHORT_S, LONG_S = 40, 70  # what a scenario may take on a slow machine; most need less than two seconds
+STARTING = 2  # of our own programs at a time: more would starve a daemon, which then answers 503
+SHORT_S, LONG_S = (
+    40,
+    130,
+)  # what a scenario may take while many processes start at once; most need less than two seconds
 MESSAGE_S = 20  # what a message may take to come, in a scenario that is not about waiting
 _GRACE_S = 10.0
 _SHOWN = 6000  # characters of a text in the story of a failure
@@ -81,6 +86,7 @@ class Stage:
         self._processes: list[Process] = []
         self._registrars: Future[dict[str, Played]] | None = None
         self._pool = ThreadPoolExecutor(AT_ONCE + 1 + sum(scenario.run.long for scenario in chosen))
+        self._starting = threading.Semaphore(STARTING)
         self._over = False
         self._clock = Ear()  # while one is open the system notes when packets come: it needs a while to begin with that
         self.daemons: dict[str, Daemon] = {}
@@ -170,11 +176,13 @@ class Stage:
     # SIPp is the callee
 
     def _call_sipp(self, scenario: Scenario) -> Played:
-        place, sipp = self._wait_for_us(scenario)
         name = scenario.name.partition("/")[2]
-        command = sipflow(*call_arguments(scenario, place), "--verbose")
-        call = Process(command, self._folder / "calls", name, scenario.run.environment)
-        self._keep(call)
+        with self._starting:
+            place, sipp = self._wait_for_us(scenario)
+            command = sipflow(*call_arguments(scenario, place), "--verbose")
+            call = Process(command, self._folder / "calls", name, scenario.run.environment)
+            self._keep(call)
+            call.wait_for_output(START_S)
         called = call.wait(_patience(scenario))
         return Played(scenario, sipp.wait(_GRACE_S), place, call=called)
 

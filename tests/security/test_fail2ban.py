@@ -5,7 +5,6 @@ import json
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
 from configparser import RawConfigParser
 from pathlib import Path
 from urllib.parse import quote
@@ -26,13 +25,11 @@ FORGED = 'x", "event": "stranger scanner from 192.0.2.1 by udp: '
 
 
 @pytest.fixture
-def log() -> Iterator[io.StringIO]:
+def log() -> io.StringIO:
     """What a daemon writes where nobody watches."""
     stream = io.StringIO()
-    before = structlog.get_config()
     set_up_logs("debug", "json", stream=stream)
-    yield stream
-    structlog.configure(**before)
+    return stream
 
 
 def failregex() -> re.Pattern[str]:

@@ -84,6 +84,9 @@ def everything_of(api: Api) -> list[str]:
         answer = client.get(f"{base}{filled}", timeout=10)
         found.append(answer.text + str(answer.headers))
     wrong = client.post("/assistants", json={"type": 3})
+    signed_in = httpx.post(f"{base}/console/session", json={"token": TOKEN}, headers={"X-Sipflow-Console": "1"})
+    assert signed_in.status_code == 200
+    found.append(signed_in.text + str(signed_in.headers))
     return [*found, wrong.text, httpx.get(f"{base}/v2/numbers", headers={"Authorization": "Bearer x"}).text]
 
 
@@ -102,7 +105,7 @@ async def test_no_secret_of_the_configuration_is_in_any_output(tmp_path: Path) -
     async with Receiver() as receiver:
         with Registrar() as registrar:
             api = Api()
-            daemon = Daemon(tmp_path, api=api.section, **sections(registrar, receiver))
+            daemon = Daemon(tmp_path, api={**api.section, "console": True}, **sections(registrar, receiver))
             with daemon:
                 await asyncio.to_thread(api.wait, daemon)
                 report = await asyncio.to_thread(call, tmp_path, daemon.uri(), "--seconds", "0.3", "--verbose")

@@ -278,7 +278,7 @@ async def test_hold_stands_still_and_is_told() -> None:
     call = FakeCall(digits="5")
     call.speech_settings = None
     call.at(0.5, call.hold_agent)
-    call.at(3.5, call.take_back)
+    call.at(3.5, call.end_hold)
     await run(agent, call)
 
     assert told == [HoldChanged(True), DigitPressed("5"), HoldChanged(False)]

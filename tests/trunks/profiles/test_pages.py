@@ -69,6 +69,13 @@ def test_every_page_is_in_the_index_with_its_profile() -> None:
     assert dict(rows) == {name: name if name in PROFILES else "generic" for name in pages}
 
 
+def test_every_page_says_what_of_it_was_run() -> None:
+    pages = {file.stem: " ".join(file.read_text(encoding="utf-8").split()) for file in FOLDER.glob("*.md")}
+    words = ("Nothing on this page was run", "run by our tests")
+
+    assert [name for name, text in pages.items() if not any(word in text for word in words)] == []
+
+
 def test_the_index_says_of_refer_what_the_profiles_say() -> None:
     rows = re.findall(r"^\| \[.*\]\(([^)]+)\.md\) \| .* \| ([^|]+) \|$", page("README"), re.MULTILINE)
     never = {name for name, profile in PROFILES.items() if profile.settings.get("refer.send") == "never"}
