@@ -251,6 +251,7 @@ class Daemon:
         finally:
             patience.cancel()
         self._router.unread = None
+        log.debug("the store is read", numbers=len(self.directory.numbers), opened=database is not None)
         if database is None:
             return
         while not self._stop_asked.is_set():

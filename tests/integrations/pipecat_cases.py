@@ -193,7 +193,7 @@ async def test_on_hold_the_bot_s_words_wait():
     talk = Talk(Bot(StartFrame=speak_and_leave))
     call = live(patience_s=10)
     call.at(0.4, call.hold_agent)
-    call.at(1.4, call.take_back)
+    call.at(1.4, call.end_hold)
     await asyncio.wait_for(run(talk, call), 20)
 
     assert call.played_ms >= 960

@@ -152,7 +152,10 @@ class Stage:
             daemon = Daemon(FOLDER / "inbound.yaml", self._folder, f"daemon-{policy}", environment)
             self._keep(daemon)
             self.daemons[policy] = daemon
-        return {policy: self.daemons[policy].wait_ready() for policy in policies}
+        places = {policy: self.daemons[policy].wait_ready() for policy in policies}
+        for policy in policies:  # before that a stranger is asked to try again
+            self.daemons[policy].wait_for("the store is read", START_S)
+        return places
 
     def _call_us(self, scenario: Scenario, place: Place) -> Played:
         with _listening(scenario) as ears:

@@ -14,6 +14,7 @@ from structlog.testing import capture_logs
 
 from sipflow.errors import StoreError
 from sipflow.store.database import Database
+from sipflow.store.migrations import REVISIONS
 from sipflow.store.settings import Settings
 from sipflow.store.tables import metadata, settings
 from tests.store.postgres import KEY, Postgres
@@ -178,7 +179,7 @@ async def test_a_store_of_a_newer_sipflow_is_left_alone(store_settings: Settings
             await Database.open(store_settings, folder=tmp_path)
     finally:
         async with database.write() as connection:
-            await connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+            await connection.execute(text(f"UPDATE alembic_version SET version_num = '{REVISIONS[-1]}'"))
         await database.close()
 
 
