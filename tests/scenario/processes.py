@@ -1,6 +1,7 @@
 """Processes under test: SIPp, our daemon, a call of ours; each keeps what it wrote, to be shown when a test fails."""
 
 import contextlib
+import itertools
 import json
 import os
 import re
@@ -17,6 +18,9 @@ from tests.scenario.programs import ROOT, has_ipv6, sipflow
 START_S = 30.0  # a slow machine may take this long to start Python
 _ENDPOINTS = re.compile(r"(udp|tcp):(\[::1\]|127\.0\.0\.1):([0-9]+)")
 _TAIL = 40
+_FIRST_MEDIA_PORT, _MEDIA_SLOTS = 6400, 100
+_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % 6
+_media_turns = itertools.count()
 
 
 def any_port() -> tuple[tuple[str, str], ...]:
@@ -30,6 +34,18 @@ def free_port(kind: socket.SocketKind = socket.SOCK_DGRAM) -> int:
     with socket.socket(socket.AF_INET, kind) as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def media_port() -> int:
+    """Two ports for a SIPp, this and the second after it: by itself it finds some for fifty processes, and no more.
+
+    Each of the processes that test side by side has ports of its own, below those at which SIPp is controlled (8888).
+    """
+    for _ in range(_MEDIA_SLOTS):
+        port = _FIRST_MEDIA_PORT + 4 * (_WORKER * _MEDIA_SLOTS + next(_media_turns) % _MEDIA_SLOTS)
+        if not {port, port + 2} & _bound_ports():
+            return port
+    raise AssertionError("no media port is left for SIPp")
 
 
 def wait_until_bound(port: int, process: subprocess.Popen[bytes]) -> None:

@@ -12,7 +12,17 @@ from typing import Self
 
 from tests.scenario.catalogue import FOLDER, Place, Scenario, call_arguments, sipp_command
 from tests.scenario.ears import Ear, Heard
-from tests.scenario.processes import START_S, Daemon, Ended, Process, Sipp, any_port, free_port, wait_until_bound
+from tests.scenario.processes import (
+    START_S,
+    Daemon,
+    Ended,
+    Process,
+    Sipp,
+    any_port,
+    free_port,
+    media_port,
+    wait_until_bound,
+)
 from tests.scenario.programs import sipflow
 from tests.scenario.registrars import trunk_name, write_config
 
@@ -169,7 +179,8 @@ class Stage:
     def _sipp(self, scenario: Scenario, place: Place) -> Sipp:
         name = scenario.name.partition("/")[2]
         folder = self._folder / scenario.folder
-        limits = ["-timeout", f"{_patience(scenario)}s", "-timeout_error"]
+        limits = ["-mp", str(media_port())]
+        limits += ["-timeout", f"{_patience(scenario)}s", "-timeout_error"]
         if not scenario.run.long and not scenario.run.at_shutdown:
             limits += ["-recv_timeout", str(1000 * MESSAGE_S)]
         sipp = Sipp([*sipp_command(scenario, place), *limits], folder, name)

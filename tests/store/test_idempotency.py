@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from sqlalchemy import text
 
 from sipflow.errors import StoreError
 from sipflow.store.database import Database
 from sipflow.store.idempotency import Answer, IdempotencyKeys
 from sipflow.store.settings import Settings
+from sipflow.store.tables import idempotency as table
 
 NOON = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 
@@ -75,7 +77,9 @@ async def test_a_key_that_was_had_is_in_the_database(keys: IdempotencyKeys, data
 
 
 async def test_whoever_is_cancelled_gives_the_key_back(keys: IdempotencyKeys, database: Database) -> None:
-    async with database.write():  # so that the key is on its way
+    async with database.write() as connection:  # so that the key is on its way
+        if connection.dialect.name == "postgresql":  # SQLite has one writer at a time as it is
+            await connection.execute(text(f"LOCK TABLE {table.name}"))
         asking = asyncio.create_task(claim(keys))
         await asyncio.sleep(0.01)
         asking.cancel()
