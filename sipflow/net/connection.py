@@ -68,6 +68,7 @@ class Connection(asyncio.Protocol):
         self._why = ""
         self._spoke = False
         self._ponged = False
+        self._half_ping = False
         now = clock()
         self._since = now  # when it was begun
         self._heard_at = now
@@ -131,7 +132,7 @@ class Connection(asyncio.Protocol):
         if unread:
             self._pause()
         elif self._parser.broken:
-            self.close("what it sent cannot be divided into messages")
+            self.close("what it sent is not SIP, or larger than a message may be")
         elif self._transport is not None and not self._transport.is_reading():
             self._transport.resume_reading()
 
@@ -146,11 +147,15 @@ class Connection(asyncio.Protocol):
             self._spoke = True
             self._owner.spoke(self)
         if isinstance(parsed, KeepAlive):
-            if parsed.ping:
+            if parsed.ping or self._half_ping:
+                self._half_ping = False
                 self._write(PONG)  # RFC 5626 §3.5.1
+            elif self.accepted:
+                self._half_ping = True  # nobody is pinged there, so this is no pong: the other CRLF is on its way
             else:
                 self._ponged = True
             return
+        self._half_ping = False
         self._message_at = self._heard_at
         self._owner.received(self, parsed)
 

@@ -87,6 +87,9 @@ class Resolver:
         Raises:
             TransportError: there is no hop; the sentence says why.
         """
+        known = self.known(uri)
+        if known is not None:
+            return known
         steps = locate(uri, self._reach, self._choose)
         try:
             async with asyncio.timeout(self._settings.total_s):

@@ -10,6 +10,7 @@ from sipflow.sip.hop import Hop
 
 _DEBUG = 10  # logging.DEBUG
 _HIDDEN = "***"
+_HIDDEN_KEY = "hidden"  # as often as it takes: Wireshark calls a message broken whose key is no base64 of its length
 
 # What lets somebody who reads a log act in our name. Digest responses too: with the rest of the line they can be tried
 # against a dictionary of passwords at leisure (RFC 7616 §5.8). Every repetition is bounded or cannot backtrack.
@@ -18,7 +19,9 @@ _OTHER_CREDENTIALS = re.compile(
     r"(?im)^((?:proxy-)?authorization[ \t]*:(?:[ \t]|\r\n[ \t])*(?!digest\b)[!-~]+)[ \t][^\r\n]*(?:\r\n[ \t][^\r\n]*)*"
 )
 _URI_PASSWORD = re.compile(r"""(?i)\b(sips?:[^\s:@<>"]{1,128}:)[^\s@<>"]{1,128}@""")
-_SDP_KEY = re.compile(r"(?im)^(k=(?:clear|base64|uri):)[^\r\n]*|(\binline:)[^\s|;]+|^(a=key-mgmt:[!-~]+[ \t])[^\r\n]*")
+_SDP_KEY = re.compile(
+    r"(?im)^(k=(?:clear|base64|uri):)[^\r\n]*|(\binline:)([^\s|;]+)|^(a=key-mgmt:[!-~]+[ \t])[^\r\n]*"
+)
 _DIGIT = re.compile(
     r"(?im)^(signal[ \t]*=[ \t]*)[0-9*#a-d][^\r\n]*|(\r\n\r\n)[0-9*#a-d][ \t]*(?:\r\n)?\Z"
 )  # of INFO: of PINs
@@ -31,7 +34,14 @@ def mask(text: str) -> str:
     text = _OTHER_CREDENTIALS.sub(rf"\1 {_HIDDEN}", text)
     text = _URI_PASSWORD.sub(rf"\1{_HIDDEN}@", text)
     text = _DIGIT.sub(rf"\1\2{_HIDDEN}", text)
-    return _SDP_KEY.sub(lambda found: f"{found[1] or found[2] or found[3]}{_HIDDEN}", text)
+    return _SDP_KEY.sub(_without_key, text)
+
+
+def _without_key(found: re.Match[str]) -> str:
+    if found[2]:
+        size = len(found[3])
+        return found[2] + (_HIDDEN_KEY * (size // len(_HIDDEN_KEY) + 1))[:size]
+    return f"{found[1] or found[4]}{_HIDDEN}"
 
 
 def masked(data: bytes) -> bytes:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from enum import Enum
-from math import inf
 
 from sipflow.rtp.sequence import sequence_delta, timestamp_delta
 from sipflow.rtp.source import MAX_DROPOUT, MAX_MISORDER
@@ -18,6 +17,7 @@ _GUARD_MS = 4.5  # this near to the edge and drifting towards it, a frame is put
 _SHORTEST_MS, _LONGEST_MS = 2.5, 120.0  # packet times that are believed
 _MISSED = 64  # places remembered to tell late packets from second copies
 _HELD = 100  # packets held at most, should nobody take them
+_NEVER = -(1 << 60)  # before every place
 
 
 class Missing(Enum):
@@ -148,7 +148,7 @@ class JitterBuffer:
         self._pausing = False  # the last packet said that a pause begins
         self._held_back = False  # the last take put a frame in
         self._cursor = self._newest = self._shift = 0  # next place to play; newest packet; place less timestamp
-        self._last: float = -inf  # place of the last payload given out
+        self._last = _NEVER  # place of the last payload given out
         self._first = 0  # place of the first payload after the last pause
         self._delay = 0.0  # of the play-out: time less cursor, in ticks, at the last look
         self._next_sequence = 0

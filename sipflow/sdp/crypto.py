@@ -30,6 +30,7 @@ _INLINE = re.compile(  # RFC 4568 §9.2
     r"(?i:inline):([0-9A-Za-z+/]{4,172}={0,2})(?:\|(?:2\^([0-9]{1,2})|([0-9]{1,15})))?(?:\|([0-9]{1,39}):([0-9]{1,3}))?"
 )
 _HARMLESS = re.compile(r"-.*|(?i:WSH)=[0-9]{1,9}|(?i:KDR)=0")  # RFC 4568 §6.3: what may be passed over
+_NAME = re.compile(r"[=:]")  # where the name of a session parameter ends
 _LONGEST_LIFETIME = 2**48  # RFC 3711 §9.2
 _LONGEST_MKI_BYTES = 16  # RFC 4568 §6.1 allows 128
 
@@ -117,7 +118,7 @@ class Crypto:
             return self.name
         unknown = [text for text in self.parameters if _HARMLESS.fullmatch(text) is None]
         if unknown:  # RFC 4568 §6.3: such as UNENCRYPTED_SRTP, which nobody who wants encryption can want
-            return f"{self.name} with {unknown[0][:32]}"
+            return f"{self.name} with {_NAME.split(unknown[0])[0][:32]}"  # what follows may be a key (FEC_KEY)
         return f"{self.name} with {len(self.keys)} keys" if len(self.keys) > 1 else ""
 
 

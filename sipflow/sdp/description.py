@@ -36,7 +36,7 @@ Line = tuple[str, str, str]  # type letter, value, line end; ("", "", end) is an
 
 # Linear on any input, because a bare CR and NUL are refused first: each line then ends where its value ends.
 _LINE = re.compile(r"(?:([a-z])=([^\r\n]*)|)(\r?\n|\Z)")
-_LINES = re.compile(r"(?:[vosiuepcbtrzkam]=[^\r\n]*+(?:\r?\n|\Z)|\r?\n)*+")  # the letters of RFC 8866 §5 and §9
+_LINES = re.compile(r"(?>(?:[vosiuepcbtrzkam]=[^\r\n]*+(?:\r?\n|\Z)|\r?\n)*)")  # the letters of RFC 8866 §5 and §9
 _MEDIA = re.compile(
     r"([!-~]{1,64})[ \t]+([0-9]{1,5})(?:/[0-9]{1,5})?[ \t]+([!-~]{1,64})(?:[ \t]+([!-~][!-~ \t]*))?[ \t]*"
 )

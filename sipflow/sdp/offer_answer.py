@@ -2,7 +2,7 @@
 
 import re
 
-from sipflow.sdp.agreement import PCMA, PCMU, Agreed, Capabilities, Codec, LocalMedia
+from sipflow.sdp.agreement import PCMA, PCMU, Agreed, Capabilities, Codec, Encryption, LocalMedia
 from sipflow.sdp.attributes import RtpMap, direction_of
 from sipflow.sdp.choosing import EVENTS, NOISE, Choice, choose, match_codec
 from sipflow.sdp.codecs import minptime_ms, packet_ms
@@ -10,9 +10,9 @@ from sipflow.sdp.description import SessionDescription
 from sipflow.sdp.fingerprint import DtlsTerms
 from sipflow.sdp.numbering import EVENTS_FMTP, numbered, own_audio
 from sipflow.sdp.peer import UNSPECIFIED
-from sipflow.sdp.repeated import Replies, Reply, plain
+from sipflow.sdp.repeated import Offered, Replies, Reply, Settled, plain
 from sipflow.sdp.securing import answer_lines, keys_of, offer_lines, offer_protocol, offered_cryptos, offers_dtls
-from sipflow.sdp.writing import Format, write_audio, write_description, write_placed, write_refused, write_terms
+from sipflow.sdp.writing import Format, write_description, write_placed, write_refused, write_terms
 
 __all__ = [
     "PCMA",
@@ -27,6 +27,8 @@ __all__ = [
 ]
 
 _REPLIES = Replies()
+_SETTLED = Settled()
+_OFFERED = Offered()
 _TIME = re.compile(r"[0-9]{1,20} [0-9]{1,20}")
 
 
@@ -42,17 +44,22 @@ def make_offer(
             payload types keep their meaning (RFC 3264 §8.3.2).
         agreed: what the call has so far, if anything: whether it is encrypted, and its keys, stay as they are.
     """
+    alike = not after and capabilities.srtp is Encryption.OFF  # as the first offers of all calls are
+    terms = _OFFERED.recall(capabilities, local.direction) if alike else None
+    if terms is not None:
+        return write_description(local, "0 0", (write_placed(local, terms, rtcp_mux=False),))
     before = SessionDescription.parse(after) if after else None
     place, kept = own_audio(before)
-    audio = write_audio(
-        local,
+    terms = write_terms(
         kept.protocol if kept else offer_protocol(local, capabilities),
         [entry for entry, _ in numbered(capabilities, kept)],
         ptime_ms=packet_ms((*capabilities.codecs, PCMU)[0], capabilities.ptime_ms),
         direction=local.direction,
-        rtcp_mux=offers_dtls(local, capabilities, agreed),
         security=offer_lines(local, capabilities, agreed),
     )
+    if alike:
+        _OFFERED.keep(capabilities, local.direction, terms)
+    audio = write_placed(local, terms, rtcp_mux=offers_dtls(local, capabilities, agreed))
     media = [write_refused(medium) for medium in before.media] if before else []
     media[place : place + 1] = [audio]
     return write_description(local, "0 0", media)
@@ -124,6 +131,17 @@ def read_answer(
         RemoteProtocolError: the answer is broken (status 400), or leaves nothing that we can use (status 488). There
             is nobody to answer: ACK, then BYE.
     """
+    known = plain(answer, local, capabilities) if not offer and agreed is None else None
+    settled = _SETTLED.recall(known) if known is not None else None
+    if settled is None:
+        settled = _read(answer, local, capabilities, offer, agreed)
+        if known is not None:
+            _SETTLED.keep(known, settled)
+    return settled
+
+
+def _read(answer: bytes, local: LocalMedia, capabilities: Capabilities, offer: bytes, agreed: Agreed | None) -> Agreed:
+    """Work out what an answer settles."""
     _, kept = own_audio(SessionDescription.parse(offer) if offer else None)
     ours = numbered(capabilities, kept)
     known = {

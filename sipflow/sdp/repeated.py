@@ -1,22 +1,23 @@
-"""Offers that say what one before them said, but for where the audio goes: the calls of a trunk are all alike.
+"""Offers and answers that say what one before them said, but for where the audio goes: a trunk's calls are all alike.
 
-What an answer says hangs on little of an offer that differs from call to call: not on its o= line, and on the peer's
-address and port only as far as they are copied. So what is left when those are taken out stands for all such offers.
-Only plain offers are taken apart; every other one goes the long way.
+What an answer of ours says hangs on little of an offer that differs from call to call: not on its o= line, and on the
+peer's address and port only as far as they are copied. So what is left when those are taken out stands for all such
+offers, and the same holds for what an answer of a peer settles. Only plain ones are taken apart; every other one goes
+the long way.
 """
 
 import re
 from typing import NamedTuple
 
 from sipflow.sdp.agreement import Agreed, Capabilities, Encryption, LocalMedia
-from sipflow.sdp.attributes import SENDRECV
+from sipflow.sdp.attributes import SENDRECV, Direction
 from sipflow.sdp.peer import UNSPECIFIED, read_host
 
 # An offer without keys, with one medium and one c= line in front of it (RFC 8866 §5). A NUL, or a line end that is no
 # CRLF, may be in what the last group takes: that is kept as it is, and was judged when it came first.
 _PLAIN = re.compile(
-    rb"v=0\r\no=[^\r\n\0]*+\r\n((?:[abeikprstuz]=[^\r\n\0]*+\r\n)*+)"
-    rb"c=IN IP4 ([0-9.]{7,15})\r\n((?:[abikrtz]=[^\r\n\0]*+\r\n)*+)"
+    rb"v=0\r\no=[^\r\n\0]*+\r\n((?>(?:[abeikprstuz]=[^\r\n\0]*+\r\n)*))"
+    rb"c=IN IP4 ([0-9.]{7,15})\r\n((?>(?:[abikrtz]=[^\r\n\0]*+\r\n)*))"
     rb"m=audio ([1-9][0-9]{0,4}) (.*+)",
     re.DOTALL,
 )
@@ -43,10 +44,10 @@ class Reply(NamedTuple):
 
 
 class Offer(NamedTuple):
-    """A plain offer, taken apart.
+    """A plain offer or answer, taken apart.
 
     Attributes:
-        key: what its answer hangs on.
+        key: what its answer hangs on, or what it settles.
         capabilities: ours; `key` knows them by their identity, because comparing them costs more than all the rest.
         host, port: where the peer wants its audio, an IPv4 address that can be sent to.
     """
@@ -58,7 +59,7 @@ class Offer(NamedTuple):
 
 
 def plain(offer: bytes, local: LocalMedia, capabilities: Capabilities) -> Offer | None:
-    """Take an offer apart; None for one whose answer hangs on more than its shape."""
+    """Take an offer apart, or an answer; None for one that more than its shape counts of."""
     if (
         len(offer) > _LONGEST
         or capabilities.srtp is not Encryption.OFF
@@ -79,6 +80,52 @@ def plain(offer: bytes, local: LocalMedia, capabilities: Capabilities) -> Offer 
     if _ODD.search(audio) is not None:
         return None
     return Offer((id(capabilities), session, behind, audio), capabilities, host, port)
+
+
+class Settled:
+    """What the plain answers of late have settled."""
+
+    __slots__ = ("_known",)
+
+    def __init__(self) -> None:
+        self._known: dict[Key, tuple[Capabilities, Agreed]] = {}
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def recall(self, answer: Offer) -> Agreed | None:
+        """Give what is settled by an answer of this shape, if there was one before."""
+        known = self._known.get(answer.key)
+        return known[1].moved(answer.host, answer.port) if known is not None else None
+
+    def keep(self, answer: Offer, agreed: Agreed) -> None:
+        """Remember what an answer settles; the capabilities with it, as `Replies.keep`."""
+        if len(self._known) >= _MOST:
+            self._known.clear()
+        self._known[answer.key] = (answer.capabilities, agreed)
+
+
+class Offered:
+    """What the first offers of late say of their audio, whoever's call they begin."""
+
+    __slots__ = ("_known",)
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[int, Direction], tuple[Capabilities, str]] = {}
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def recall(self, capabilities: Capabilities, direction: Direction) -> str | None:
+        """Give the terms of an offer, as `write_terms` gives them, if they have been written before."""
+        known = self._known.get((id(capabilities), direction))
+        return known[1] if known is not None else None
+
+    def keep(self, capabilities: Capabilities, direction: Direction, terms: str) -> None:
+        """Remember terms; the capabilities with them, as `Replies.keep`."""
+        if len(self._known) >= _MOST:
+            self._known.clear()
+        self._known[id(capabilities), direction] = (capabilities, terms)
 
 
 class Replies:

@@ -31,21 +31,6 @@ def write_description(local: LocalMedia, time: str, media: Iterable[str]) -> byt
     ).encode()
 
 
-def write_audio(
-    local: LocalMedia,
-    protocol: str,
-    formats: list[Format],
-    *,
-    ptime_ms: int,
-    direction: Direction,
-    rtcp_mux: bool,
-    security: Iterable[str] = (),
-) -> str:
-    """Write our audio stream, see `write_terms`."""
-    terms = write_terms(protocol, formats, ptime_ms=ptime_ms, direction=direction, security=security)
-    return write_placed(local, terms, rtcp_mux=rtcp_mux)
-
-
 def write_placed(local: LocalMedia, terms: str, *, rtcp_mux: bool) -> str:
     """Write an audio stream of known terms at our ports."""
     rtcp = "a=rtcp-mux" if rtcp_mux else f"a=rtcp:{local.rtcp_port}"  # RFC 5761 §5.1.1, RFC 3605 §2.1

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass, field
 
 from sipflow.errors import LocalProtocolError
+from sipflow.sip.headers.via import Via
 from sipflow.sip.hop import Hop
 
 _PORT = re.compile(r"[0-9]{1,5}")
@@ -60,10 +61,10 @@ class Addressing:
         host, port = split_host_port(chosen) if chosen else (hop.local_host, 0)
         return host or hop.local_host, port or hop.local_port
 
-    def via(self, hop: Hop, branch: str, override: str = "") -> str:
-        """Write our Via, with rport asked for (RFC 3581 §3)."""
+    def via(self, hop: Hop, branch: str, override: str = "") -> Via:
+        """Make our Via, with rport asked for (RFC 3581 §3)."""
         host, port = self.own(hop, override)
-        return f"SIP/2.0/{hop.transport.upper()} {join_host_port(host, port)};branch={branch};rport"
+        return Via(hop.transport.upper(), host, port or None, (("branch", branch), ("rport", None)))
 
     def contact_uri(
         self,

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from sipflow.errors import LocalProtocolError
 from sipflow.sip.digest import DigestClient
+from sipflow.sip.headers.via import Via
 from sipflow.sip.hop import Hop
 from sipflow.sip.message import Request, Response
 from sipflow.sip.outputs import Output, Resolve
@@ -42,7 +43,7 @@ class RequestContext(Protocol):
     def stream_refused(self, hop: Hop, *, now: float) -> None:
         """Remember that `hop` takes no TCP."""
 
-    def via(self, hop: Hop, advertise: str) -> str:
+    def via(self, hop: Hop, advertise: str) -> Via:
         """A fresh Via value for `hop`."""
 
     def local(self, hop: Hop, advertise: str) -> tuple[str, int]:
@@ -236,7 +237,7 @@ class ClientRequest:
         """Send to `hop`; `home` is its UDP twin where the request has been moved to TCP already."""
         request = self._prepare(home or hop)
         if home is not None:
-            request.headers.set("Via", self._context.via(hop, self._advertise))
+            request.via = self._context.via(hop, self._advertise)
         else:
             home, hop = hop, self._upgraded(request, hop, now)
         self._udp_fallback = home if home is not hop else None
@@ -254,12 +255,12 @@ class ClientRequest:
         stream = self._context.stream_variant(hop, now=now)
         if stream is None:
             return hop
-        request.headers.set("Via", self._context.via(stream, self._advertise))
+        request.via = self._context.via(stream, self._advertise)
         return stream
 
     def _prepare(self, hop: Hop) -> Request:
         request = self._build(hop, self._cseq)
-        request.headers.insert("Via", self._context.via(hop, self._advertise))
+        request.push_via(self._context.via(hop, self._advertise))
         credentials, self._credentials = self._credentials or self._reused(request), []
         for name, value in credentials:
             request.headers.add(name, value)

@@ -26,12 +26,15 @@ class Dialog:
         flow: where the dialog's first message came from; `connection` is that of a stream which the peer opened, and 0
             where we did: the shell finds that by its address.
         secure: whether our Contact must be a SIPS URI (§12.1.1, §12.1.2).
+        astray: whether the peer has named no Contact yet, so that `target` is a guess: without a route set everything
+            goes where `flow` says.
     """
 
     __slots__ = (
         "_first_route",
         "_local",
         "_remote",
+        "astray",
         "call_id",
         "contact_user",
         "flow",
@@ -77,6 +80,7 @@ class Dialog:
         self.routes = routes
         self.flow = flow
         self.secure = secure
+        self.astray = False
         self._first_route = _sip_uri(NameAddr.parse(routes[0]), "Record-Route") if routes else None
 
     @property
@@ -100,12 +104,16 @@ class Dialog:
         return True
 
     def refresh_target(self, message: Request | Response, method: str) -> None:
-        """Take over a new Contact from a target refresh request or its 2xx (§12.2.1.2, §12.2.2)."""
+        """Take over a new Contact from a target refresh request or its 2xx (§12.2.1.2, §12.2.2), if it can be read."""
         if method not in _TARGET_REFRESH:
             return
-        contact = message.contact
+        try:
+            contact = message.contact
+        except RemoteProtocolError:
+            return
         if contact is not None and isinstance(contact.uri, SipUri):
             self.target = _as_request_uri(contact.uri)
+            self.astray = False
 
     def next_hop_uri(self) -> SipUri:
         """Say where a request goes first: the top route, or the target (§12.2.1.1)."""
@@ -173,17 +181,31 @@ def uas_dialog(request: Request, local_tag: str, flow: Hop) -> Dialog:
 def uac_dialog(request: Request, response: Response, flow: Hop, contact_user: str) -> Dialog:
     """Make the dialog of a response to our request (§12.1.2).
 
+    A response without Contact breaks §13.3.1.4, and comes from peers that work all the same: what follows goes where
+    the request went.
+
     Raises:
-        RemoteProtocolError: the response has no usable Contact or Record-Route; see `stopgap_dialog`.
+        RemoteProtocolError: the response has an unusable Contact or Record-Route; see `stopgap_dialog`.
     """
-    return _uac_dialog(request, response, flow, contact_user, _contact_of(response), response.headers)
+    astray = response.contact is None
+    target = _asked_for(request, flow) if astray else _contact_of(response)
+    _ = response.record_routes  # each is sent back to the peers later on, so each must be sound
+    dialog = _uac_dialog(request, response, flow, contact_user, target, response.headers)
+    dialog.astray = astray
+    return dialog
 
 
 def stopgap_dialog(request: Request, response: Response, flow: Hop, contact_user: str) -> Dialog:
-    """Make the dialog of a 2xx that says nowhere to go on: enough for ACK and BYE to go where the INVITE went."""
+    """Make the dialog of a 2xx that says nonsense about where to go on: ACK and BYE go where the INVITE went."""
+    dialog = _uac_dialog(request, response, flow, contact_user, _asked_for(request, flow), None)
+    dialog.astray = True
+    return dialog
+
+
+def _asked_for(request: Request, flow: Hop) -> SipUri:
+    """Say whom a request of ours was for; of one for no SIP URI, where it went."""
     uri = request.request_uri
-    target = _as_request_uri(uri) if isinstance(uri, SipUri) else SipUri("sip", None, None, flow.host, flow.port)
-    return _uac_dialog(request, response, flow, contact_user, target, None)
+    return _as_request_uri(uri) if isinstance(uri, SipUri) else SipUri("sip", None, None, flow.host, flow.port)
 
 
 def _uac_dialog(

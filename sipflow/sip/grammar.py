@@ -14,17 +14,17 @@ NAME_CHARACTERS = r"-.!%*_+`'~0-9A-Za-z"  # RFC 3261 §25.1 token, to stand insi
 # A parameter value without quotes: token or host by the RFC; real tags carry "@", "=", "/" and ":" as well, so
 # everything is taken that cannot end the value.
 VALUE_CHARACTERS = r"""^\x00-\x20\x7f;,"<>"""
-QUOTED = r'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
+QUOTED = r'"[^"\\]*+(?>(?:\\.[^"\\]*+)*)"'
 # No spaces, no quotes: what nearly everybody sends.
 # A value may be missing behind its "=": routers and phones write `;rport=` for `;rport`.
-PLAIN_PARAMS = rf"(?:;[{NAME_CHARACTERS}]++(?:=[{VALUE_CHARACTERS}]*+)?+)*+"
+PLAIN_PARAMS = rf"(?>(?:;[{NAME_CHARACTERS}]++(?>(?:=[{VALUE_CHARACTERS}]*+)?))*)"
 HOST = r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*+)|\[[0-9A-Fa-f:.]++\]"  # "_" is not legal, and common in container networks
 
 TOKEN = re.compile(rf"[{NAME_CHARACTERS}]+")
 QUOTED_STRING = re.compile(QUOTED, re.DOTALL)
 
 _PARAM = re.compile(
-    rf"[ \t]*+;[ \t]*+([{NAME_CHARACTERS}]++)(?:[ \t]*+=[ \t]*+({QUOTED}|[{VALUE_CHARACTERS}]*+))?+", re.DOTALL
+    rf"[ \t]*+;[ \t]*+([{NAME_CHARACTERS}]++)(?>(?:[ \t]*+=[ \t]*+({QUOTED}|[{VALUE_CHARACTERS}]*+))?)", re.DOTALL
 )
 _LIST_PIECE = re.compile(rf'({QUOTED}|<[^<>"]*+>|[^",<]++)|,', re.DOTALL)
 _ESCAPED_PAIR = re.compile(r"\\(.)", re.DOTALL)

@@ -4,7 +4,7 @@
 """
 
 from enum import StrEnum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sipflow.sip.headers.address import NameAddr
 from sipflow.sip.headers.reason import Reason, reasons_in
@@ -53,7 +53,7 @@ __all__ = [
 class Resolve(NamedTuple):
     """Find the hops of `uri` (RFC 3263) and hand them to `UserAgent.resolved(key, hops)`."""
 
-    key: object
+    key: Any
     uri: SipUri
 
 
@@ -288,7 +288,7 @@ class Ended(NamedTuple):
 class Finished(NamedTuple):
     """A request outside a dialog that we sent is over; `key` is what the sender gave."""
 
-    key: object
+    key: Any
     outcome: Outcome
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from sipflow.sip.body import SDP
 from sipflow.sip.digest import Account
 from sipflow.sip.headers.address import NameAddr
 from sipflow.sip.hop import Hop
@@ -54,6 +55,38 @@ class RequestPlan:
     reliable: bool = True
     session: SessionSettings | None = None
     max_forwards: int = 70
+
+    def offering(self, body: bytes, *, reliable: bool) -> "RequestPlan":
+        """Give the same INVITE with an offer in it.
+
+        Args:
+            body: SDP.
+            reliable: as the attribute.
+        """
+        # Written out: `replace` costs four times as much, and every call out comes by here.
+        return RequestPlan(
+            self.method,
+            self.uri,
+            self.destination,
+            self.from_,
+            self.to,
+            self.call_id,
+            self.cseq,
+            self.headers,
+            body,
+            SDP,
+            self.contact_user,
+            self.contact_params,
+            self.contact_header_params,
+            self.with_contact,
+            self.accounts,
+            self.allow_md5,
+            self.advertise,
+            self.routes,
+            reliable,
+            self.session,
+            self.max_forwards,
+        )
 
 
 @dataclass(frozen=True, slots=True)

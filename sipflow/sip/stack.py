@@ -15,6 +15,7 @@ from sipflow.sip.client_request import ClientRequest
 from sipflow.sip.dialog import Dialog, DialogId
 from sipflow.sip.digest import Account, DigestClient
 from sipflow.sip.headers.lines import Written, write_lines
+from sipflow.sip.headers.via import Via
 from sipflow.sip.hop import Hop
 from sipflow.sip.ids import Ids
 from sipflow.sip.message import Request, Response, make_response
@@ -201,7 +202,7 @@ class Stack:
         if len(self._tcp_refused) > _MAX_REMEMBERED:
             self._tcp_refused.popitem(last=False)
 
-    def via(self, hop: Hop, advertise: str) -> str:
+    def via(self, hop: Hop, advertise: str) -> Via:
         return self.settings.addressing.via(hop, self.ids.branch(), advertise)
 
     def local(self, hop: Hop, advertise: str) -> tuple[str, int]:
@@ -270,6 +271,8 @@ class Stack:
         where the peer spoke TLS: what follows must not go in the clear.
         """
         uri, flow = dialog.next_hop_uri(), dialog.flow
+        if dialog.astray and not dialog.routes:
+            return (flow,)  # whom the request was for does not say where it was sent: a proxy may stand in between
         if uri.param("maddr"):
             return ()  # RFC 3263 §4: the target is elsewhere
         transport = transport_of(uri)
@@ -369,7 +372,7 @@ class _WaitingAck:
     def resolved(self, hops: tuple[Hop, ...], *, now: float) -> list[Output]:  # noqa: ARG002  (shape of ClientRequest)
         if not hops:
             return []
-        self._ack.headers.insert("Via", self._stack.via(hops[0], self._advertise))
+        self._ack.push_via(self._stack.via(hops[0], self._advertise))
         return [Transmit(bytes(self._ack), hops[0], None)]
 
     def unresolved(self, reason: str, *, now: float) -> list[Output]:  # noqa: ARG002
@@ -397,4 +400,6 @@ def _behind_nat(contact_host: str, source_host: str) -> bool:
         return False
     if contact.is_unspecified or (contact.is_loopback and not source.is_loopback):
         return True
+    if source.is_loopback:  # whoever is on this machine can be answered here, wherever its Contact means
+        return not contact.is_loopback and not contact.is_global
     return source.is_global and not contact.is_global

@@ -15,14 +15,14 @@ _NAME = r"[-_.!~*'()\[\]/:&+$%0-9A-Za-z]++"  # RFC 3261 §25.1 paramchar
 _VALUE = r"""[^\x00-\x20\x7f;?,"<>@]++"""
 _SIP = re.compile(
     r"([sS][iI][pP][sS]?):"
-    r"""(?:([^\x00-\x20\x7f"<>@:]*+)(?::([^\x00-\x20\x7f"<>@:]*+))?+@)?+"""
-    rf"({HOST})(?::([0-9]{{1,5}}))?+"
-    rf"((?:;{_NAME}(?:=(?:{_VALUE})?+)?+)*+)"  # a value may be missing behind its "="
-    r"""(?:\?([^\x00-\x20\x7f"<>]++))?+"""
+    r"""(?>(?:([^\x00-\x20\x7f"<>@:]*+)(?>(?::([^\x00-\x20\x7f"<>@:]*+))?)@)?)"""
+    rf"({HOST})(?>(?::([0-9]{{1,5}}))?)"
+    rf"((?>(?:;{_NAME}(?>(?:=(?>(?:{_VALUE})?))?))*))"  # a value may be missing behind its "="
+    r"""(?>(?:\?([^\x00-\x20\x7f"<>]++))?)"""
 )
 _TEL = re.compile(
     r"[tT][eE][lL]:(\+?(?=[-.()]*[0-9*#A-Da-d])[-.()0-9*#A-Da-d]++)"  # RFC 3966 §3: at least one digit
-    rf"((?:;[-0-9A-Za-z]++(?:={_VALUE})?+)*+)"
+    rf"((?>(?:;[-0-9A-Za-z]++(?>(?:={_VALUE})?))*))"
 )
 _OTHER = re.compile(r"""([A-Za-z][-+.0-9A-Za-z]*):([^\x00-\x20\x7f"<>]+)""")
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")

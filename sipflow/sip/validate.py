@@ -105,6 +105,9 @@ def _contradiction(request: Request, cseq: CSeq) -> RemoteProtocolError:
 def check_response(response: Response) -> None:
     """Find out whether a response must be dropped: nobody is answered for it.
 
+    Contact and Record-Route are read by those who go by them: a refusal counts whatever stands there, and a registrar
+    lists the Contacts of other devices too.
+
     Raises:
         RemoteProtocolError: what is wrong, for the log; `status` means nothing here.
     """
@@ -114,10 +117,6 @@ def check_response(response: Response) -> None:
     if keys.count("via") > 1 or ("," in lines[keys.index("via")] and len(response.vias) > 1):
         # RFC 3261 §8.1.3.3: MUST be discarded
         raise RemoteProtocolError("a response with more than one Via went astray")
-    if "contact" in keys:
-        _check_contacts(response)
-    if "record-route" in keys:
-        _ = response.record_routes
 
 
 def _check_identity(message: Message) -> None:
@@ -125,7 +124,7 @@ def _check_identity(message: Message) -> None:
     headers = message.headers
     keys, lines, typed = headers._keys, headers._lines, headers._typed
     by_key = dict(zip(keys, lines, strict=True))
-    if len(by_key) == len(keys) and len(_IDENTITY & by_key.keys()) == len(_IDENTITY) and "," not in by_key["via"]:
+    if len(by_key) == len(keys) and by_key.keys() >= _IDENTITY and "," not in by_key["via"]:
         # Nearly always: nothing stands twice, nothing is missing. Short of the accessors below it costs half.
         typed["call-id"] = read_call_id(by_key["call-id"])
         typed["from"] = read_address(by_key["from"])

@@ -8,6 +8,7 @@ from tests.house.tree import Module, modules
 FUTURE = "__future__"
 CATCHING = re.compile(r"except\s*(?:\*\s*)?:|except[^:]*\b(?:BaseException|Exception)\b")
 TEST_CLASS = re.compile(r"^class\s+Test", re.MULTILINE)
+POSSESSIVE_GROUP = re.compile(r"\)(?:[*+?]|\{[0-9]*,?[0-9]*\})\+")
 NOQA = re.compile(r"noqa(?::[ A-Z0-9,]+)?")
 TASK_MAKERS = frozenset({"create_task", "ensure_future"})
 BROAD = frozenset({"Exception", "BaseException"})
@@ -113,3 +114,15 @@ def _imports(name: str, module: Module) -> bool:
         ):
             return True
     return False
+
+
+def test_no_group_of_a_pattern_has_a_possessive_quantifier() -> None:
+    """Python before 3.11.5 (Debian 12 has 3.11.2) matches those wrongly; atomic groups, `(?>...)`, it matches well."""
+    found = [
+        f"{module.path}:{number} {line.strip()}"
+        for module in modules("sipflow")
+        for number, line in enumerate(module.lines, 1)
+        if POSSESSIVE_GROUP.search(line)
+    ]
+
+    assert found == []

@@ -177,6 +177,14 @@ def test_pings_alone_keep_an_accepted_connection_open() -> None:
     assert (bench.wire.ends, bench.wire.written) == ([], [PONG] * 30)
 
 
+def test_a_ping_is_answered_once_wherever_it_is_cut() -> None:
+    bench = Bench()
+    for piece in (b"\r\n", b"\r\n", b"\r\n", request("OPTIONS"), b"\r\n", b"\r", b"\n", b"\r\n\r", b"\n"):
+        bench.connection.data_received(piece)
+
+    assert (bench.wire.written, bench.table.messages) == ([PONG] * 3, ["OPTIONS"])
+
+
 def test_our_own_pings_alone_do_not_keep_a_connection_open_that_nobody_uses() -> None:
     bench = Bench(accepted=False)
     for second in range(0, 14_401, 10):

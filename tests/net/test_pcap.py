@@ -8,7 +8,9 @@ import pytest
 
 from sipflow.net.pcap import Datagram, from_trace, write_pcap
 from sipflow.net.ring import Traced
+from sipflow.net.trace import masked
 from sipflow.sip.hop import Hop
+from tests.interop.programs import require
 
 INVITE = b"INVITE sip:100@192.0.2.1 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.7;branch=z9hG4bK1\r\nCall-ID: abc\r\n\r\n"
 PEER = Hop("tls", "192.0.2.7", 5061, "192.0.2.1", 5060)
@@ -78,6 +80,26 @@ def test_what_is_too_long_for_a_packet_is_cut_and_names_become_no_address() -> N
 def test_packets_stand_in_the_order_of_time() -> None:
     later, sooner = (Datagram(at, ("192.0.2.7", 1), ("192.0.2.1", 2), b"x") for at in (2.0, 1.0))
     assert [at for at, _ in packets(write_pcap([later, sooner]))] == [1.0, 2.0]
+
+
+def test_wireshark_finds_no_fault_in_a_message_whose_media_key_is_hidden(tmp_path: Path) -> None:
+    body = (
+        b"v=0\r\no=- 1 1 IN IP4 192.0.2.7\r\ns=-\r\nc=IN IP4 192.0.2.7\r\nt=0 0\r\nm=audio 4000 RTP/SAVP 0\r\n"
+        b"a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwd\r\n"
+    )
+    head = INVITE.removesuffix(b"\r\n") + b"Content-Type: application/sdp\r\nContent-Length: %d\r\n\r\n" % len(body)
+    file = tmp_path / "call.pcap"
+    file.write_bytes(write_pcap(from_trace((Traced(10.5, False, PEER._replace(port=5060), masked(head + body)),))))
+    read = subprocess.run(
+        [require("tshark", "tshark"), "-r", str(file), "-T", "fields", "-e", "sdp.media.proto", "-e", "_ws.malformed"],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+
+    assert b"AAECAwQF" not in file.read_bytes()
+    assert read.stdout.split() == ["RTP/SAVP"]
 
 
 @pytest.mark.skipif(shutil.which("tshark") is None, reason="tshark is not installed")

@@ -26,7 +26,7 @@ from sipflow.sip.hop import Hop
         ("REGISTER SIPS:alice:p%40ss@example.com SIP/2.0", "REGISTER SIPS:alice:***@example.com SIP/2.0"),
         (
             "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:d0RmdmcmVCspeEc3QGZiNWpVLFJhQX1cfHAwJSoj|2^20|1:32\r\n",
-            "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:***|2^20|1:32\r\n",
+            "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:hiddenhiddenhiddenhiddenhiddenhiddenhidd|2^20|1:32\r\n",
         ),
         ("k=base64:c2VjcmV0\r\nm=audio 1 RTP/AVP 0\r\n", "k=base64:***\r\nm=audio 1 RTP/AVP 0\r\n"),
         ("a=key-mgmt:mikey AQAFgM0X\r\n", "a=key-mgmt:mikey ***\r\n"),

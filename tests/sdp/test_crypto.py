@@ -133,7 +133,9 @@ def test_the_name_that_libsrtp_gives_aes_256_is_understood_and_kept() -> None:
     [
         (f"1 {SUITE} inline:{TEXT} -new", ""),
         (f"1 {SUITE} inline:{TEXT} new", f"{SUITE} with new"),
-        (f"1 {SUITE} inline:{TEXT} KDR=1", f"{SUITE} with KDR=1"),
+        (f"1 {SUITE} inline:{TEXT} KDR=1", f"{SUITE} with KDR"),
+        (f"1 {SUITE} inline:{TEXT} FEC_KEY=inline:{TEXT}", f"{SUITE} with FEC_KEY"),
+        (f"1 {SUITE} inline:{TEXT} inline:{TEXT}", f"{SUITE} with inline"),
         (f"1 {SUITE} inline:{TEXT} UNENCRYPTED_SRTP", f"{SUITE} with UNENCRYPTED_SRTP"),
         (f"1 {SUITE} inline:{TEXT} UNAUTHENTICATED_SRTP", f"{SUITE} with UNAUTHENTICATED_SRTP"),
         (f"1 {SUITE} inline:{TEXT}|1:1;inline:{TEXT}|2:1", f"{SUITE} with 2 keys"),

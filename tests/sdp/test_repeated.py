@@ -6,11 +6,13 @@ from hypothesis import strategies as st
 
 from sipflow.errors import RemoteProtocolError
 from sipflow.sdp.agreement import Agreed, Capabilities, Encryption, LocalMedia
-from sipflow.sdp.attributes import SENDONLY
+from sipflow.sdp.attributes import INACTIVE, SENDONLY, SENDRECV, Direction
 from sipflow.sdp.codecs import G722, OPUS
-from sipflow.sdp.offer_answer import PCMA, PCMU, answer_offer
-from sipflow.sdp.repeated import Replies, Reply, plain
+from sipflow.sdp.crypto import SECRET_BYTES
+from sipflow.sdp.offer_answer import PCMA, PCMU, answer_offer, make_offer, read_answer
+from sipflow.sdp.repeated import Offered, Replies, Reply, Settled, plain
 
+SECRET = bytes(SECRET_BYTES)
 OURS = LocalMedia("192.0.2.9", 10000, 10001, session_id=77, version=1)
 
 TEST_TOOL = (
@@ -104,6 +106,42 @@ def test_an_offer_that_was_seen_elsewhere_is_answered_as_if_it_was_not(
     assert again == outcome(offer_of(shape, host, port, number=2), here, unasked)
 
 
+def settled(answer: bytes, local: LocalMedia, capabilities: Capabilities) -> Agreed | tuple[str, int, int | None]:
+    try:
+        return read_answer(answer, local, capabilities)
+    except RemoteProtocolError as error:
+        return str(error), error.status, error.warning
+
+
+@given(OFFERS, HOSTS, PORTS, ABILITIES, st.lists(st.tuples(ODD_LINES, st.integers(0, 24)), max_size=2))
+def test_an_answer_that_was_seen_elsewhere_settles_the_same_as_if_it_was_not(
+    shape: str, host: str, port: int, capabilities: Capabilities, odd: list[tuple[str, int]]
+) -> None:
+    lines = shape.split("\n")
+    for line, place in odd:
+        lines.insert(min(place, len(lines) - 1), line)
+    shape = "\n".join(lines)
+    here = replace(OURS, rtp_port=20000, rtcp_port=20001, session_id=5, version=3, address="192.0.2.10")
+    unasked = replace(capabilities)
+
+    settled(offer_of(shape), OURS, capabilities)
+    again = settled(offer_of(shape, host, port, number=2), here, capabilities)
+
+    assert again == settled(offer_of(shape, host, port, number=2), here, unasked)
+
+
+@given(ABILITIES, st.sampled_from([SENDRECV, SENDONLY, INACTIVE]), st.sampled_from(["192.0.2.10", "2001:db8::1"]))
+def test_a_first_offer_that_was_made_elsewhere_is_made_as_if_it_was_not(
+    capabilities: Capabilities, direction: Direction, address: str
+) -> None:
+    here = replace(OURS, rtp_port=20000, rtcp_port=20001, session_id=5, version=3, address=address, direction=direction)
+
+    make_offer(replace(OURS, direction=direction, secret=SECRET), capabilities)
+    again = make_offer(replace(here, secret=SECRET), capabilities)
+
+    assert again == make_offer(replace(here, secret=SECRET), replace(capabilities))
+
+
 @pytest.mark.parametrize("shape", [TEST_TOOL, PBX, SOFTPHONE, CARRIER, HOLD])
 def test_offers_of_one_far_end_have_one_shape(shape: str) -> None:
     abilities = Capabilities()
@@ -135,6 +173,20 @@ def test_no_more_than_a_few_hundred_shapes_are_remembered() -> None:
         replies.keep(offer, Reply("0 0", "", "", ""), agreed)
 
     assert 0 < len(replies) <= 256
+
+
+def test_no_more_than_a_few_hundred_answers_and_offers_are_remembered() -> None:
+    settled, offered = Settled(), Offered()
+    _, agreed = answer_offer(offer_of(PBX), OURS, Capabilities())
+    for number in range(1000):
+        abilities = Capabilities(ptime_ms=20 + number)
+        answer = plain(offer_of(PBX + f"a=x:{number}\n"), OURS, abilities)
+        assert answer is not None
+        settled.keep(answer, agreed)
+        offered.keep(abilities, SENDRECV, "")
+
+    assert 0 < len(settled) <= 256
+    assert 0 < len(offered) <= 256
 
 
 def test_what_was_agreed_moves_to_where_the_peer_is_now() -> None:

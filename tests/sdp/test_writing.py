@@ -1,7 +1,7 @@
 from sipflow.sdp.agreement import LocalMedia
 from sipflow.sdp.attributes import RECVONLY, SENDRECV
 from sipflow.sdp.description import MediaDescription
-from sipflow.sdp.writing import Format, write_audio, write_description, write_refused
+from sipflow.sdp.writing import Format, write_description, write_placed, write_refused, write_terms
 
 OURS = LocalMedia("192.0.2.9", 10000, 10003, session_id=77, version=3)
 
@@ -22,7 +22,7 @@ def test_an_ipv6_address_is_named_as_one() -> None:
 
 def test_audio_is_written_with_maps_parameters_time_direction_and_rtcp_port() -> None:
     formats = [Format(8, "PCMA/8000"), Format(101, "telephone-event/8000", "0-16")]
-    text = write_audio(OURS, "RTP/AVP", formats, ptime_ms=30, direction=RECVONLY, rtcp_mux=False)
+    text = write_placed(OURS, write_terms("RTP/AVP", formats, ptime_ms=30, direction=RECVONLY), rtcp_mux=False)
 
     assert text.split("\r\n") == [
         "m=audio 10000 RTP/AVP 8 101",
@@ -37,7 +37,9 @@ def test_audio_is_written_with_maps_parameters_time_direction_and_rtcp_port() ->
 
 
 def test_rtcp_on_the_same_port_has_no_port_of_its_own() -> None:
-    text = write_audio(OURS, "RTP/AVP", [Format(0, "PCMU/8000")], ptime_ms=20, direction=SENDRECV, rtcp_mux=True)
+    text = write_placed(
+        OURS, write_terms("RTP/AVP", [Format(0, "PCMU/8000")], ptime_ms=20, direction=SENDRECV), rtcp_mux=True
+    )
 
     assert text.split("\r\n")[2:] == ["a=ptime:20", "a=sendrecv", "a=rtcp-mux", ""]
 

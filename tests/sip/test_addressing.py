@@ -57,8 +57,8 @@ def test_without_a_word_we_are_where_the_message_comes_from() -> None:
     addressing = Addressing()
 
     assert addressing.own(UDP) == ("10.0.0.5", 5062)
-    assert addressing.via(UDP, "z9hG4bK1") == "SIP/2.0/UDP 10.0.0.5:5062;branch=z9hG4bK1;rport"
-    assert addressing.via(TLS, "z9hG4bK1") == "SIP/2.0/TLS [2001:db8::5]:5061;branch=z9hG4bK1;rport"
+    assert str(addressing.via(UDP, "z9hG4bK1")) == "SIP/2.0/UDP 10.0.0.5:5062;branch=z9hG4bK1;rport"
+    assert str(addressing.via(TLS, "z9hG4bK1")) == "SIP/2.0/TLS [2001:db8::5]:5061;branch=z9hG4bK1;rport"
     assert addressing.contact_uri(UDP, "bob") == "sip:bob@10.0.0.5:5062"
     assert addressing.contact_uri(TLS) == "sip:[2001:db8::5]:5061;transport=tls"
 
@@ -73,7 +73,7 @@ def test_a_trunk_wins_over_a_transport_and_a_transport_over_all() -> None:
 
 
 def test_a_transport_that_we_do_not_listen_on_has_no_port() -> None:
-    assert Addressing().via(UDP._replace(local_port=0), "z9hG4bK1") == "SIP/2.0/UDP 10.0.0.5;branch=z9hG4bK1;rport"
+    assert str(Addressing().via(UDP._replace(local_port=0), "z9hG4bK1")) == "SIP/2.0/UDP 10.0.0.5;branch=z9hG4bK1;rport"
 
 
 def test_a_contact_carries_its_parameters() -> None:

@@ -47,13 +47,14 @@ def fields(dialog: Dialog) -> dict[str, object]:
     return {
         name.removeprefix("_"): getattr(dialog, name.removeprefix("_"))
         for name in Dialog.__slots__
-        if name != "_first_route"
+        if name not in ("_first_route", "astray")
     }
 
 
 # What makes a dialog
 
 
+@pytest.mark.plain
 def test_the_uas_dialog_is_made_of_the_request_rfc3261_12_1_1() -> None:
     dialog = uas_dialog(invite([CONTACT_A, ("Record-Route", "<sip:p2;lr>, <sip:p1;lr>")]), "bt", FLOW)
 
@@ -74,6 +75,7 @@ def test_the_uas_dialog_is_made_of_the_request_rfc3261_12_1_1() -> None:
     }
 
 
+@pytest.mark.plain
 def test_the_uac_dialog_is_made_of_request_and_response_rfc3261_12_1_2() -> None:
     flow = Hop("tcp", "p1", 5060, "a", 5060, connection=9)
     dialog = uac_dialog(invite([CONTACT_A]), ok([CONTACT_B, *RR_TWO_PROXIES]), flow, "alice")
@@ -103,8 +105,21 @@ def test_no_dialog_without_a_sip_contact(contact: Lines) -> None:
     with pytest.raises(RemoteProtocolError) as refused:
         uas_dialog(invite(contact), "bt", FLOW)
     assert refused.value.status == 400
-    with pytest.raises(RemoteProtocolError):
-        uac_dialog(invite(), ok(contact), FLOW, "")
+    if contact not in ((), (("Contact", "*"),)):
+        with pytest.raises(RemoteProtocolError):
+            uac_dialog(invite(), ok(contact), FLOW, "")
+
+
+def test_a_response_without_contact_leads_where_the_request_went_until_a_contact_comes() -> None:
+    dialog = uac_dialog(invite(target="sip:bob@b"), ok([("Record-Route", "<sip:p;lr>")]), FLOW, "")
+    lost = (str(dialog.target), dialog.astray, dialog.routes)
+    dialog.refresh_target(ok(), "INVITE")
+    dialog.refresh_target(ok([("Contact", "<sip:phone:99999>")]), "INVITE")
+    still = dialog.astray
+    dialog.refresh_target(ok([CONTACT_B]), "INVITE")
+
+    assert lost == ("sip:bob@b", True, ["<sip:p;lr>"])
+    assert (still, dialog.astray, str(dialog.target)) == (True, False, "sip:bob@phone")
 
 
 @pytest.mark.parametrize("route", ["<tel:+1>", "<http://p>", "p1"])
@@ -364,7 +379,13 @@ def test_the_200_says_anew_where_the_call_is_after_what_180_said_rfc3261_13_2_2_
 
 
 @pytest.mark.parametrize(
-    "more", [{"contact": ""}, {"contact": "<tel:+1>"}, {"headers": (("Record-Route", "<tel:1>"),)}]
+    "more",
+    [
+        {"contact": "<tel:+1>"},
+        {"contact": "<sip:b:99999>"},
+        {"headers": (("Record-Route", "<tel:1>"),)},
+        {"headers": (("Record-Route", "<sip:p;lr>, x"),)},
+    ],
 )
 def test_a_200_that_says_nowhere_to_go_on_is_acknowledged_and_hung_up_where_it_came_from(more: dict[str, str]) -> None:
     wire, alice, bob, _ = calling()

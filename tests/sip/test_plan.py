@@ -1,3 +1,5 @@
+from dataclasses import fields, replace
+
 from sipflow.sip.digest import Account
 from sipflow.sip.plan import RequestPlan
 from tests.support.calls import plan_to
@@ -22,3 +24,12 @@ def test_a_plan_shows_no_password_to_logs_and_tracebacks() -> None:
 def test_two_plans_of_the_same_are_equal_and_have_a_contact() -> None:
     assert plan_to("b") == plan_to("b")
     assert (plan_to("b").with_contact, plan_to("b").routes, plan_to("b").allow_md5) == (True, (), True)
+
+
+def test_an_invite_with_an_offer_is_otherwise_the_same() -> None:
+    names = [field.name for field in fields(RequestPlan)]
+    plan = RequestPlan(**{name: object() for name in names})  # type: ignore[arg-type]  # each another one
+
+    assert plan.offering(b"v=0", reliable=False) == replace(
+        plan, body=b"v=0", content_type="application/sdp", reliable=False
+    )

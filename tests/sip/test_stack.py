@@ -54,6 +54,8 @@ def dialog(target: str, flow: Hop, routes: tuple[str, ...] = ()) -> Dialog:
         ("sip:a@0.0.0.0", UDP._replace(host="10.0.0.6"), (), (UDP._replace(host="10.0.0.6"),)),
         ("sip:a@127.0.0.1", UDP._replace(host="10.0.0.6"), (), (UDP._replace(host="10.0.0.6"),)),
         ("sip:a@127.0.0.2", UDP._replace(host="127.0.0.1"), (), ELSEWHERE),
+        ("sip:a@192.168.1.20:5062", UDP._replace(host="127.0.0.1"), (), (UDP._replace(host="127.0.0.1"),)),
+        ("sip:a@9.9.9.9", UDP._replace(host="127.0.0.1"), (), ELSEWHERE),
         ("sip:a@127.0.0.1:5090", UDP._replace(host="127.0.0.1"), (), (UDP._replace(host="127.0.0.1", port=5090),)),
         ("sip:a@8.8.8.8;transport=tcp", UDP, (), ELSEWHERE),
         ("sip:a@8.8.8.8;maddr=9.9.9.9", UDP, (), ELSEWHERE),

@@ -29,8 +29,14 @@ class Account:
         realm = self.realm or ""
         if _CONTROL.search(self.username) or _CONTROL.search(realm):
             raise LocalProtocolError("a username or realm cannot hold control characters")
-        try:
-            f"{self.username}{self.password}{realm}".encode("utf-8", "surrogateescape")
-        except UnicodeEncodeError:
-            # `from None`: the error quotes the text, and the password is part of it.
-            raise LocalProtocolError("a username, password or realm is not Unicode text") from None
+        if not _is_text(f"{self.username}{self.password}{realm}"):
+            raise LocalProtocolError("a username, password or realm is not Unicode text")
+
+
+def _is_text(text: str) -> bool:
+    """Whether `text` is Unicode: asked here, for the error quotes the text, and a password is part of it."""
+    try:
+        text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return False
+    return True

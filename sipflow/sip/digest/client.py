@@ -70,9 +70,10 @@ class DigestClient:
 
         Returns:
             Headers to put in the place of all Authorization and Proxy-Authorization lines of the request, one per
-            realm. Empty when none of the challenges can be answered: no account for the realm, unknown scheme or
-            algorithm, broken text; or refused, because this request carried an answer to an earlier challenge of the
-            realm and the server does not say that its nonce was stale.
+            realm; of several Authorization lines the latest realm comes first. Empty when none of the challenges can
+            be answered: no account for the realm, unknown scheme or algorithm, broken text; or refused, because this
+            request carried an answer to an earlier challenge of the realm and the server does not say that its nonce
+            was stale.
         """
         if response.status not in (401, 407):
             return []
@@ -93,7 +94,11 @@ class DigestClient:
         Returns:
             One header per realm, each nonce counted once more; empty when no realm is known yet.
         """
-        return [(place[0], session.credentials(method, uri, body)) for place, session in self._sessions.items()]
+        known = self._sessions.items()
+        # A registrar whose realm has changed may read no more than the first line.
+        servers = [item for item in reversed(known) if item[0][0] == "Authorization"]
+        proxies = [item for item in known if item[0][0] != "Authorization"]
+        return [(place[0], session.credentials(method, uri, body)) for place, session in proxies + servers]
 
     def observe(self, response: Response) -> None:
         """Note a response that is no challenge; never raises.
@@ -169,6 +174,8 @@ class DigestClient:
             session.start(nonce, self._make_cnonce())
         if known is None and len(self._sessions) >= _MOST_REALMS:
             del self._sessions[next(iter(self._sessions))]
+        if place[0] == "Authorization":
+            self._sessions.pop(place, None)  # the latest is the last
         self._sessions[place] = session
         attempt.nonces[place] = nonce
         return True

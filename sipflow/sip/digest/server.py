@@ -67,7 +67,8 @@ class DigestServer:
             realm: what the account belongs to; clients show it to people and hash it.
             secret: key of the nonces, at least 16 octets; make it anew at each start, or old answers can be replayed.
             algorithms: accepted ones; offered strongest first (RFC 8760 §2.3), whatever their order here.
-            qop: "auth", "auth-int" or both; empty for RFC 2069 peers, where a nonce then works for one request only.
+            qop: "auth", "auth-int" or both; empty for RFC 2069 peers. These are taken where it is offered, too, if they
+                answer by MD5: a nonce then works for one request only.
             nonce_lifetime_s: seconds.
             nonces_remembered: how many nonces in use are kept (some 200 octets each); beyond that the oldest expire.
 
@@ -168,7 +169,10 @@ class DigestServer:
         if algorithm not in self._algorithms:  # what was not offered is not accepted: no downgrade
             return f"the algorithm {_cite(params.get('algorithm', 'MD5'))} was not offered"
         qop = params.get("qop", "")
-        if qop not in (self._qop or ("",)):
+        old = (
+            not qop and algorithm.is_md5 and not algorithm.session
+        )  # RFC 3261 §22.4: knows no qop, and does not see ours
+        if qop not in (self._qop or ("",)) and not old:
             return f"the qop {_cite(qop)} was not offered" if qop else "the credentials lack qop"
         if qop and not _NC.fullmatch(params.get("nc", "")):
             return "the nonce count is not eight hexadecimal digits"
@@ -190,7 +194,7 @@ class DigestServer:
                 return Verdict(False, True, username, "the nonce has expired")
             case Standing.GOOD:
                 pass
-        if "qop" not in params:
+        if not params.get("qop"):
             if not self._nonces.count(nonce, None, now=now):
                 return Verdict(False, True, username, "without qop a nonce works once, and this one was used before")
         elif not self._nonces.count(nonce, int(params["nc"], 16), now=now):

@@ -8,26 +8,28 @@ broken beyond that spoils its own challenge only. Writing follows RFC 3261 §25.
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import ClassVar, Self
+from typing import Self
 
 from sipflow.errors import RemoteProtocolError
 
 _TOKEN = r"[-.!%*_+`'~0-9A-Za-z]"  # RFC 3261 §25.1  # noqa: S105  (a grammar, no password)
 _BLANK = r"[ \t\r\n]"
-_IN_QUOTES = r'[^"\\\0\r\n]*+(?:\\[^\0\r\n][^"\\\0\r\n]*+)*+'  # no CR, LF, NUL: they could not be sent back
+_IN_QUOTES = r'[^"\\\0\r\n]*+(?>(?:\\[^\0\r\n][^"\\\0\r\n]*+)*)'  # no CR, LF, NUL: they could not be sent back
 # A scheme, or a parameter. Possessive quantifiers: an octet is looked at a fixed number of times, whatever the input.
 _ITEM = re.compile(
-    rf'[ \t\r\n,]*+({_TOKEN}++)(?:{_BLANK}*+={_BLANK}*+(?:"({_IN_QUOTES})"|([^ \t\r\n,"\0]*+)))?+(?=[ \t\r\n,]|\Z)'
+    rf'[ \t\r\n,]*+({_TOKEN}++)(?>(?:{_BLANK}*+={_BLANK}*+(?:"({_IN_QUOTES})"|([^ \t\r\n,"\0]*+)))?)(?=[ \t\r\n,]|\Z)'
 )
 # What nearly everybody sends: one scheme, no blanks but after commas, no escapes. Two passes in C instead of a loop.
 _SIMPLE_PARAM = rf'({_TOKEN}++)=(?:"([^"\\\0\r\n]*+)"|({_TOKEN}++))'
 _SIMPLE_PARAMS = re.compile(_SIMPLE_PARAM)
-_SIMPLE = re.compile(rf"({_TOKEN}++) ({_SIMPLE_PARAM}(?:,[ ]?{_SIMPLE_PARAM})*+)")
+_SIMPLE = re.compile(rf"({_TOKEN}++) ({_SIMPLE_PARAM}(?>(?:,[ ]?{_SIMPLE_PARAM})*))")
 _REST = re.compile(r"[ \t\r\n,]*+\Z")
 _BROKEN_ITEM = re.compile(r"[ \t\r\n,]*+[^,]*+")
 _ESCAPED = re.compile(r"\\(.)")
 _TO_ESCAPE = re.compile(r'(["\\])')
 _PLAIN = re.compile(rf"{_TOKEN}+")
+_BARE_IN_CHALLENGE = frozenset(("algorithm", "stale", "charset", "userhash"))  # RFC 7616 §3.3
+_BARE_IN_CREDENTIALS = frozenset(("algorithm", "qop", "nc", "userhash"))  # RFC 7616 §3.4
 
 _Read = tuple[str, dict[str, str] | None]  # a scheme and its parameters, None where these are broken
 
@@ -50,8 +52,6 @@ class _AuthValue:
 
     scheme: str
     params: dict[str, str] = field(default_factory=dict)
-
-    UNQUOTED: ClassVar[frozenset[str]] = frozenset()
 
     @classmethod
     def parse(cls, value: str) -> Self:
@@ -88,26 +88,34 @@ class _AuthValue:
         return self.params.get(name.lower())
 
     def __str__(self) -> str:
-        unquoted = self.UNQUOTED
+        unquoted = self._unquoted()
         written = [
             f"{name}={value}" if name in unquoted and _PLAIN.fullmatch(value) else f"{name}={quote(value)}"
             for name, value in self.params.items()
         ]
         return f"{self.scheme} {', '.join(written)}" if written else self.scheme
 
+    def _unquoted(self) -> frozenset[str]:
+        """Names whose values stand without quotes where they can."""
+        raise NotImplementedError
+
 
 class Challenge(_AuthValue):
     """What a server asks for: one value of WWW-Authenticate or Proxy-Authenticate (RFC 3261 §20.27, §20.44)."""
 
     __slots__ = ()
-    UNQUOTED = frozenset(("algorithm", "stale", "charset", "userhash"))  # RFC 7616 §3.3
+
+    def _unquoted(self) -> frozenset[str]:
+        return _BARE_IN_CHALLENGE
 
 
 class Credentials(_AuthValue):
     """What a client shows: one value of Authorization or Proxy-Authorization (RFC 3261 §20.7, §20.28)."""
 
     __slots__ = ()
-    UNQUOTED = frozenset(("algorithm", "qop", "nc", "userhash"))  # RFC 7616 §3.4
+
+    def _unquoted(self) -> frozenset[str]:
+        return _BARE_IN_CREDENTIALS
 
 
 def parse_info(value: str) -> dict[str, str]:

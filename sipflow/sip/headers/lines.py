@@ -146,9 +146,14 @@ class Headers:
         Raises:
             LocalProtocolError: CR, LF or NUL in name or value, or a name that is no token.
         """
-        line = write_line(name, value)
-        key = _key(name)
-        self._forget(key)
+        key = KEYS.get(name)
+        if key is not None and value.isprintable() and value.isascii():  # `write_line`, where it has no doubts
+            line = f"{name}: {value}"
+        else:
+            line = write_line(name, value)
+            key = _key(name)
+        if self._typed:
+            self._forget(key)
         self._keys.append(key)
         self._lines.append(line)
 

@@ -110,6 +110,15 @@ class TypedHeaders:
         self.headers.replace_first("Via", str(value))
         self.headers._typed["via"] = value
 
+    def push_via(self, value: Via) -> None:
+        """Put a Via on top of the others.
+
+        Raises:
+            LocalProtocolError: as `Headers.insert`.
+        """
+        self.headers.insert("Via", str(value))
+        self.headers._typed["via"] = value
+
     @property
     def vias(self) -> list[Via]:
         return self._list("vias", "Via", Via.parse)

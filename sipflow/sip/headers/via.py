@@ -20,7 +20,7 @@ _COMMON = re.compile(rf"SIP/2\.0/([{NAME_CHARACTERS}]+) ({HOST})(?::([0-9]{{1,5}
 # RFC 3261 §25.1 with LWS wherever it may stand. Any version: a 505 must find its way back (RFC 4475 §3.1.2.16).
 _FULL = re.compile(
     rf"[sS][iI][pP][ \t]*+/[ \t]*+[{NAME_CHARACTERS}]++[ \t]*+/[ \t]*+([{NAME_CHARACTERS}]++)[ \t]++"
-    rf"({HOST})(?:[ \t]*+:[ \t]*+([0-9]{{1,5}}))?+[ \t]*+(;.*)?",
+    rf"({HOST})(?>(?:[ \t]*+:[ \t]*+([0-9]{{1,5}}))?)[ \t]*+(;.*)?",
     re.DOTALL,
 )
 _PORT = re.compile(r"[0-9]{1,5}")

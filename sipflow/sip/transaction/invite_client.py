@@ -3,7 +3,7 @@
 from sipflow.sip.message import Request, Response, make_ack
 from sipflow.sip.timers import Timers
 from sipflow.sip.transaction.machine import ACCEPTED, CALLING, COMPLETED, NEVER, PROCEEDING, Machine
-from sipflow.sip.transaction.outputs import Deliver, MachineOutput, Send, TimedOut, TransportFailed
+from sipflow.sip.transaction.machine_outputs import Deliver, MachineOutput, Send, TimedOut, TransportFailed
 
 
 class InviteClient(Machine):

@@ -7,19 +7,16 @@ from sipflow.sip.message import Request, Response
 from sipflow.sip.timers import DEFAULT_TIMERS, Timers
 from sipflow.sip.transaction.deadlines import Deadlines
 from sipflow.sip.transaction.machine import COMPLETED, TERMINATED
+from sipflow.sip.transaction.machine_outputs import Deliver, MachineOutput, Send, TimedOut
 from sipflow.sip.transaction.matching import legacy_ack_key, merge_key, response_key, server_key
 from sipflow.sip.transaction.outputs import (
     Ack,
-    Deliver,
     Expired,
     Failed,
     LayerOutput,
-    MachineOutput,
     NewRequest,
     NewResponse,
-    Send,
     StrayResponse,
-    TimedOut,
     Transmit,
 )
 from sipflow.sip.transaction.overload import Guard, acknowledges_refusal, refuse_statelessly

@@ -3,7 +3,7 @@
 from sipflow.sip.message import Request, Response
 from sipflow.sip.timers import Timers
 from sipflow.sip.transaction.machine import COMPLETED, PROCEEDING, TRYING, Machine
-from sipflow.sip.transaction.outputs import Deliver, MachineOutput, Send, TimedOut, TransportFailed
+from sipflow.sip.transaction.machine_outputs import Deliver, MachineOutput, Send, TimedOut, TransportFailed
 
 
 class NonInviteServer(Machine):

@@ -1,44 +1,13 @@
-"""What the transaction machines return, and what the layer around them returns.
+"""What the layer around the transaction machines returns: it names the transaction and the hop.
 
-A machine knows neither addresses nor its neighbours: it says `Send` and `Deliver`. The layer turns that into outputs
-that name the transaction and the hop. All are slotted dataclasses, because two empty tuples would compare equal.
+Slotted dataclasses, because tuples of the same parts would compare equal.
 """
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from sipflow.sip.hop import Hop
-from sipflow.sip.message import Message, Request, Response
-
-if TYPE_CHECKING:
-    from sipflow.sip.transaction.records import ClientTransaction, ServerTransaction
-
-
-@dataclass(slots=True)
-class Send:
-    """Pass these octets to the transport."""
-
-    data: bytes
-
-
-@dataclass(slots=True)
-class Deliver:
-    """Hand this message to the transaction's user."""
-
-    message: Message
-
-
-@dataclass(slots=True)
-class TimedOut:
-    """Nothing came in 64*T1: no response (timers B and F), no ACK (timer H) or no answer of our own; it is over."""
-
-
-@dataclass(slots=True)
-class TransportFailed:
-    """A message of the transaction could not be sent."""
-
-
-MachineOutput = Send | Deliver | TimedOut | TransportFailed
+from sipflow.sip.message import Request, Response
+from sipflow.sip.transaction.records import ClientTransaction, ServerTransaction
 
 
 @dataclass(slots=True)
@@ -53,7 +22,7 @@ class Transmit:
 
     data: bytes
     hop: Hop
-    transaction: "ClientTransaction | ServerTransaction | None"
+    transaction: ClientTransaction | ServerTransaction | None
 
 
 @dataclass(slots=True)
@@ -66,7 +35,7 @@ class NewRequest:
         merged: it came by a second path while the first is still in work: answer 482 (RFC 3261 §8.2.2.2).
     """
 
-    transaction: "ServerTransaction"
+    transaction: ServerTransaction
     request: Request
     hop: Hop
     merged: bool = False
@@ -82,14 +51,14 @@ class Ack:
 
     request: Request
     hop: Hop
-    transaction: "ServerTransaction | None" = field(default=None, compare=False)
+    transaction: ServerTransaction | None = field(default=None, compare=False)
 
 
 @dataclass(slots=True)
 class NewResponse:
     """A response to a request of ours: each provisional, the final, and every 2xx to an INVITE (RFC 6026 §7.2)."""
 
-    transaction: "ClientTransaction"
+    transaction: ClientTransaction
     response: Response
     hop: Hop
 
@@ -110,7 +79,7 @@ class Expired:
     for any other server its user never answered, and now need not (RFC 4320 §4.2).
     """
 
-    transaction: "ClientTransaction | ServerTransaction"
+    transaction: ClientTransaction | ServerTransaction
 
 
 @dataclass(slots=True)
@@ -121,7 +90,7 @@ class Failed:
     a later response may get through (RFC 6026 §7.1).
     """
 
-    transaction: "ClientTransaction | ServerTransaction"
+    transaction: ClientTransaction | ServerTransaction
 
 
 LayerOutput = Transmit | NewRequest | Ack | NewResponse | StrayResponse | Expired | Failed

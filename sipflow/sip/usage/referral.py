@@ -123,7 +123,7 @@ class Referral:
         if response is None and self._heard:
             return []  # its 202 was lost, its reports were not
         why = f"the far end did not take the REFER ({outcome.status} {outcome.reason})"
-        outputs = self._end(ReferOutcome.REFUSED, outcome.status, why, None)
+        outputs = self._end(ReferOutcome.REFUSED, outcome.status if response is not None else 0, why, None)
         if self.usage is not None and outcome.status == 481:
             outputs += self.usage.lost_if_gone(outcome, now=now)
         return outputs

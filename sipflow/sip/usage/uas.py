@@ -142,12 +142,11 @@ class UasInvite(InviteUsage):
 
     def _ring_on(self, now: float) -> list[Output]:
         if self._expires_at is not None and now >= self._expires_at:
-            outputs = self._respond(487, now, b"", ())  # §13.3.1 item 1
-            return [*outputs, *self._finish("system", 487, "the caller's INVITE expired before it was answered")]
+            why = "the caller's INVITE expired before it was answered"
+            return self._fail(487, why, now)  # §13.3.1 item 1
         if self._reliable is not None and self._reliable.lost(now=now):
-            outputs = self._respond(504, now, b"", ())  # RFC 3262 §3: a 5xx
             why = f"the caller never acknowledged our progress (no PRACK in {self._stack.timers.timeout:g} s)"
-            return [*outputs, *self._finish("system", 504, why)]
+            return self._fail(504, why, now)  # RFC 3262 §3: a 5xx
         again = self._reliable.due(now=now) if self._reliable is not None else None
         if again is not None:
             return self._send_provisional(again, now)
@@ -188,6 +187,8 @@ class UasInvite(InviteUsage):
         lines = (self.contact_line(), *headers)
         if body:
             self.described = body
+            if reliably:
+                lines = (*lines, ("Allow", self._stack.able.allow))  # RFC 3311 §4: whether UPDATE may follow
         response = self._response(status, body, lines)
         outputs = self._send_reliably(response, now) if reliably else self._send_provisional(response, now)
         self._provisional = self._response(status, b"", lines) if reliably else response
@@ -279,6 +280,10 @@ class UasInvite(InviteUsage):
         self._answer_wanted = self._provisional = None  # nothing repeats it any more
         self.expect_ack(self.transaction, response, now=now)
         return outputs
+
+    def _fail(self, status: int, why: str, now: float) -> list[Output]:
+        outputs = self._respond(status, now, b"", (("Reason", str(Reason("SIP", status, one_line(why)))),))
+        return [*outputs, *self._finish("system", status, why)]
 
     def reject(self, status: int, reason: str = "", *, now: float, headers: Lines = (), why: str = "") -> list[Output]:
         """Send a final refusal, 300 to 699 (§13.3.1.2, §13.3.1.3); `why` goes into a Reason header (RFC 3326).

@@ -292,6 +292,15 @@ def test_two_proxies_and_a_server_are_all_answered_side_by_side() -> None:
     ]
 
 
+def test_a_registrar_that_changes_its_realm_finds_the_latest_in_the_first_line() -> None:
+    alice = client()
+    answer(alice, 'Digest realm="node-1", nonce="a"', cseq=1)
+    answer(alice, 'Digest realm="node-2", nonce="b"', cseq=2)
+    back = answer(alice, 'Digest realm="node-1", nonce="c"', cseq=4)
+
+    assert [Credentials.parse(value).params["realm"] for _, value in back] == ["node-1", "node-2"]
+
+
 def test_a_realm_that_refuses_us_ends_the_request_though_another_was_content() -> None:
     alice = client()
     answer(alice, ("Proxy-Authenticate", 'Digest realm="a", nonce="1"'), cseq=1)

@@ -127,6 +127,22 @@ def test_without_qop_a_nonce_works_once() -> None:
     )
 
 
+def test_a_client_that_knows_no_qop_is_taken_by_md5_and_its_nonce_works_once() -> None:
+    asking = server(("MD5",))
+    nonce = asking.challenge(now=0.0)[0][1].split('nonce="')[1].split('"')[0]
+    unaware = client().authorize(
+        response(("WWW-Authenticate", f'Digest realm="pbx.example.com", nonce="{nonce}"')), method="INVITE", uri=URI
+    )
+
+    empty = [(name, f'{value}, qop=""') for name, value in unaware]
+
+    assert [asking.verify(request(lines), PASSWORDS, now=1.0).ok for lines in (unaware, unaware, empty)] == [
+        True,
+        False,
+        False,
+    ]
+
+
 def test_an_expired_nonce_is_stale_if_the_password_is_right() -> None:
     asking = server(nonce_lifetime_s=60)
     shown, wrong = credentials(asking), credentials(asking, password="guess")

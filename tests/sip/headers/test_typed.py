@@ -231,3 +231,18 @@ def test_no_header_text_makes_an_accessor_raise_anything_but_remote_protocol_err
     for accessor in ACCESSORS:
         with suppress(RemoteProtocolError):
             getattr(made, accessor)
+
+
+def test_a_via_that_is_put_on_top_need_not_be_read_again() -> None:
+    made = request(("Via", "SIP/2.0/UDP proxy.test;branch=z9hG4bK2"))
+    via = Via("UDP", "2001:db8::1", 5060, (("branch", "z9hG4bK1"), ("rport", None)))
+
+    made.push_via(via)
+
+    assert made.headers.all("Via") == [
+        "SIP/2.0/UDP [2001:db8::1]:5060;branch=z9hG4bK1;rport",
+        "SIP/2.0/UDP proxy.test;branch=z9hG4bK2",
+    ]
+    assert made.via is via
+    assert made.via == Via.parse(made.headers.all("Via")[0])
+    assert made.branch == "z9hG4bK1"

@@ -4,7 +4,7 @@ from sipflow.sip.message import Response, make_ack
 from sipflow.sip.timers import DEFAULT_TIMERS, Timers
 from sipflow.sip.transaction.invite_client import InviteClient
 from sipflow.sip.transaction.machine import State
-from sipflow.sip.transaction.outputs import Deliver, MachineOutput, Send, TimedOut, TransportFailed
+from sipflow.sip.transaction.machine_outputs import Deliver, MachineOutput, Send, TimedOut, TransportFailed
 from tests.sip.transaction.playing import Played, request, response, run_until_silent
 
 INVITE = request("INVITE", more="Route: <sip:proxy.example.com;lr>\r\nSubject: lunch\r\n")

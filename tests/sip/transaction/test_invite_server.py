@@ -4,7 +4,7 @@ from sipflow.sip.message import Response
 from sipflow.sip.timers import DEFAULT_TIMERS
 from sipflow.sip.transaction.invite_server import InviteServer
 from sipflow.sip.transaction.machine import State
-from sipflow.sip.transaction.outputs import Deliver, MachineOutput, Send, TimedOut, TransportFailed
+from sipflow.sip.transaction.machine_outputs import Deliver, MachineOutput, Send, TimedOut, TransportFailed
 from tests.sip.transaction.playing import request, response, run_until_silent
 
 INVITE = request("INVITE")

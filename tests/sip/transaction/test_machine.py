@@ -1,3 +1,5 @@
+import pytest
+
 from sipflow.sip.timers import DEFAULT_TIMERS
 from sipflow.sip.transaction import machine
 from sipflow.sip.transaction.machine import Machine, State
@@ -20,6 +22,7 @@ def clockwork() -> Clockwork:
     return Clockwork(request("OPTIONS"), reliable=False, timers=DEFAULT_TIMERS, state=State.TRYING)
 
 
+@pytest.mark.plain
 def test_the_deadline_is_the_earlier_timer_and_none_when_none_runs() -> None:
     clock = clockwork()
     assert clock.deadline is None
@@ -31,6 +34,7 @@ def test_the_deadline_is_the_earlier_timer_and_none_when_none_runs() -> None:
     assert clock.deadline == 7.0
 
 
+@pytest.mark.plain
 def test_lingering_stops_the_repetitions_and_ends_by_itself() -> None:
     clock = clockwork()
     clock.set(3.0, 7.0)
@@ -40,6 +44,7 @@ def test_lingering_stops_the_repetitions_and_ends_by_itself() -> None:
     assert (clock.state, clock.deadline) == (State.COMPLETED, 1.25)
 
 
+@pytest.mark.plain
 def test_lingering_for_no_time_ends_at_once() -> None:
     clock = clockwork()
     clock.set(3.0, 7.0)
@@ -49,6 +54,7 @@ def test_lingering_for_no_time_ends_at_once() -> None:
     assert (clock.state, clock.deadline) == (State.TERMINATED, None)
 
 
+@pytest.mark.plain
 def test_terminating_stops_both_timers() -> None:
     clock = clockwork()
     clock.set(3.0, 7.0)

@@ -3,8 +3,8 @@ import pytest
 from sipflow.sip.message import Response
 from sipflow.sip.timers import DEFAULT_TIMERS
 from sipflow.sip.transaction.machine import State
+from sipflow.sip.transaction.machine_outputs import Deliver, MachineOutput, Send, TimedOut, TransportFailed
 from sipflow.sip.transaction.non_invite_client import NonInviteClient
-from sipflow.sip.transaction.outputs import Deliver, MachineOutput, Send, TimedOut, TransportFailed
 from tests.sip.transaction.playing import request, response, run_until_silent
 
 OPTIONS = request("OPTIONS")

@@ -1,17 +1,6 @@
 from sipflow.sip.timers import DEFAULT_TIMERS
-from sipflow.sip.transaction.outputs import (
-    Ack,
-    Deliver,
-    Expired,
-    Failed,
-    NewRequest,
-    NewResponse,
-    Send,
-    StrayResponse,
-    TimedOut,
-    Transmit,
-    TransportFailed,
-)
+from sipflow.sip.transaction.machine_outputs import Deliver, Send, TimedOut, TransportFailed
+from sipflow.sip.transaction.outputs import Ack, Expired, Failed, NewRequest, NewResponse, StrayResponse, Transmit
 from sipflow.sip.transaction.records import ClientTransaction, ServerTransaction
 from tests.sip.transaction.playing import UDP, request, response
 

@@ -6,9 +6,9 @@ from sipflow.sip.timers import DEFAULT_TIMERS
 from sipflow.sip.transaction.invite_client import InviteClient
 from sipflow.sip.transaction.invite_server import InviteServer
 from sipflow.sip.transaction.machine import NO_REQUEST, State
+from sipflow.sip.transaction.machine_outputs import Send
 from sipflow.sip.transaction.non_invite_client import NonInviteClient
 from sipflow.sip.transaction.non_invite_server import NonInviteServer
-from sipflow.sip.transaction.outputs import Send
 from sipflow.sip.transaction.records import ClientTransaction, ServerTransaction
 from tests.sip.transaction.playing import UDP, request
 

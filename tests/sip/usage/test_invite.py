@@ -360,6 +360,7 @@ def test_what_comes_after_we_want_to_hang_up_is_refused_481_though_the_ack_is_st
 # Odds and ends
 
 
+@pytest.mark.plain
 def test_whoever_listens_to_nothing_hears_nothing() -> None:
     wire, alice, _, usage = answered()
     confirmed = alice.the(Confirmed)

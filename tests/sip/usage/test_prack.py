@@ -96,7 +96,9 @@ def test_it_is_repeated_from_t1_doubling_until_64_t1_and_then_the_call_fails_wit
 
     sent = [(round(at - start, 3), word) for at, word in wire.timeline() if at >= start]
     assert sent[:8] == [(at, "b 183") for at in REPEATS] + [(32.0, "b 504")]
-    assert bob.the(Ended)[1:4] == ("system", 504, "the caller never acknowledged our progress (no PRACK in 32 s)")
+    why = "the caller never acknowledged our progress (no PRACK in 32 s)"
+    assert bob.the(Ended)[1:4] == ("system", 504, why)
+    assert wire.messages("b 504")[0].headers.get("Reason") == f'SIP;cause=504;text="{why}"'
 
 
 def test_a_prack_ends_the_repeats_and_is_answered_200() -> None:

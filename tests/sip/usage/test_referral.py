@@ -117,11 +117,11 @@ def test_a_refer_that_is_refused_is_told_with_its_status(status: int) -> None:
     assert len(alice.happened(Ended)) == (status == 481)
 
 
-def test_a_refer_that_nobody_answers_is_refused_with_408_and_the_call_goes_on() -> None:
+def test_a_refer_that_nobody_answers_is_as_good_as_refused_with_no_status_and_the_call_goes_on() -> None:
     wire, alice, _, _ = referring()
     wire.play(33.0)
 
-    assert told(alice) == [("refused", 408)]
+    assert told(alice) == [("refused", 0)]
     assert alice.happened(Ended) == []
 
 

@@ -67,6 +67,21 @@ def test_a_2xx_is_acknowledged_to_its_contact_with_the_cseq_of_the_invite() -> N
     assert wire.hops[-1][:3] == ("udp", "b", 5062)
 
 
+def test_a_2xx_without_contact_makes_a_call_whose_requests_go_where_the_invite_went() -> None:
+    wire, alice, bob, usage = calling(uri=uri("sip:+12065550177@carrier.example"), destination=uri("sip:b"))
+    bob.reply(bob.request("INVITE"), 200, body=SDP, contact="")
+    wire.play()
+    alice.bye(usage)
+    wire.play()
+    bob.reply(bob.request("BYE"), 200)
+    wire.play()
+
+    assert wire.methods() == ["a INVITE", "b 200", "a ACK", "a BYE", "b 200"]
+    assert {wire.request(each).uri for each in ("a ACK", "a BYE")} == {"sip:+12065550177@carrier.example"}
+    assert [hop[:3] for hop in wire.hops if hop.host != "a"] == [("udp", "b", 5060)] * 3
+    assert (alice.the(Confirmed).body, alice.the(Ended).by) == (SDP, "local")
+
+
 def test_every_repeated_2xx_is_acknowledged_again_and_the_call_confirmed_once() -> None:
     wire, alice, bob, _ = calling()
     for _ in range(4):
@@ -129,7 +144,7 @@ def test_the_order_of_an_early_dialog_goes_on_after_the_answer_rfc3261_13_2_2_4(
     assert wire.methods()[-2:] == ["a 500", "a 200"]
 
 
-@pytest.mark.parametrize("contact", ["<tel:+12065550100>", "*", "", "<http://b/>"])
+@pytest.mark.parametrize("contact", ["<tel:+12065550100>", "<http://b/>"])
 def test_ringing_from_a_useless_contact_is_told_and_makes_no_dialog(contact: str) -> None:
     wire, alice, bob, usage = calling()
     bob.reply(bob.request("INVITE"), 180, contact=contact)

@@ -465,6 +465,7 @@ def test_a_cancel_after_the_call_is_answered_with_the_invites_tag_rfc3261_9_2() 
     assert len(bob.happened(Ended)) == 1
 
 
+@pytest.mark.plain
 def test_what_stays_of_a_call_after_its_bye_repeats_and_absorbs_and_keeps_neither_call_nor_requests() -> None:
     wire, alice, bob, invite = taken()
     bye = alice.ask("BYE", "b", cseq=2, to_tag=alice.response(200).to.tag or "")

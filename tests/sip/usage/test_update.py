@@ -41,6 +41,7 @@ def settled_out(*lines: tuple[str, str]) -> tuple[Wire, Node, Peer]:
 
 def test_a_caller_may_offer_anew_before_the_answer_and_the_call_is_answered_after_it() -> None:
     wire, alice, bob = settled_in()
+    assert "UPDATE" in (alice.response(183).headers.get("Allow") or ""), "RFC 3311 §4"
     alice.ask("UPDATE", "b", cseq=3, to_tag=alice.response(183).to.tag or "", body=NEW)
     wire.play()
     event = bob.the(OfferReceived)
