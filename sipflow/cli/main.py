@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from sipflow import __version__
+from sipflow import full_version
 from sipflow.cli import ask_commands
 from sipflow.cli.calls import calls_app
 from sipflow.cli.edge_commands import add_to
@@ -43,7 +43,7 @@ def _fail(error: SipflowError, status: int) -> typer.Exit:
 
 def _version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"sipflow {__version__}")
+        typer.echo(f"sipflow {full_version()}")
         raise typer.Exit
 
 
@@ -65,6 +65,9 @@ def run(
     SIGTERM or Ctrl-C: take no more calls, wait for live ones (drain_s), un-register, exit 0; a second does not wait.
     SIGHUP: read trunks, numbers and agents again without touching live calls.
 
+    Exit status: 0 it was told to stop, 69 an address or something else that it needs cannot be had, 78 the
+    configuration cannot be used.
+
     Example: sipflow run config/sipflow.yaml
     """
     from sipflow.daemon.daemon import run_daemon
@@ -83,14 +86,17 @@ def check(
     schema: Annotated[
         bool, typer.Option("--schema", help="Print the JSON Schema of configurations, for editors, and do no more.")
     ] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of lines.")] = False,
 ) -> None:
     """Say whether a configuration can be used, and what is wrong with file and line if not.
 
+    Exit status: 0 it can, 78 it cannot.
+
     Example: sipflow check config/sipflow.yaml
     """
-    if schema:
-        from json import dumps
+    from json import dumps
 
+    if schema:
         from sipflow.config.reference import json_schema
 
         typer.echo(dumps(json_schema(), indent=2))
@@ -101,8 +107,16 @@ def check(
     try:
         configuration = load_configuration(file)
     except ConfigError as error:
-        raise _fail(error, EXIT_CONFIG) from None
-    for line in describe(configuration):
+        if not json:
+            raise _fail(error, EXIT_CONFIG) from None
+        wrong = [{"line": each.line, "key": each.key, "why": each.message} for each in (error, *error.others)]
+        typer.echo(dumps({"file": str(file), "good": False, "wrong": wrong}, indent=2))
+        raise typer.Exit(EXIT_CONFIG) from None
+    lines = describe(configuration)
+    if json:
+        typer.echo(dumps({"file": str(file), "good": True, "means": lines}, indent=2))
+        return
+    for line in lines:
         typer.echo(line)
     typer.echo(f"{file} is good")
 

@@ -4,8 +4,9 @@ import shutil
 import sys
 from collections.abc import Iterable, Sequence
 
-from sipflow import __version__
+from sipflow import full_version
 from sipflow.config.configuration import Configuration
+from sipflow.daemon.log_masks import hide_numbers
 from sipflow.net.settings import ListenAddress
 from sipflow.numbers.inventory import Number
 from sipflow.sip.addressing import join_host_port
@@ -34,7 +35,7 @@ def greet(
     now: float,
     more: Sequence[str] = (),
 ) -> list[str]:
-    """Say what runs.
+    """Say what runs; with numbers hidden where the log hides them.
 
     Args:
         configuration: what it runs on.
@@ -44,14 +45,15 @@ def greet(
         more: what there is beside, a line each.
     """
     registered = {state.trunk: _state_line(state, now) for state in states}
-    lines = [f"sipflow {__version__} is ready"]
+    lines = [f"sipflow {full_version()} is ready"]
     lines.append(f"  listening on {', '.join(str(address) for address in listening)}")
     trunks = configuration.trunks.values()
     lines += ["  " + line for line in _some([_trunk_line(t, registered.get(t.name, "")) for t in trunks], "trunks")]
     lines += ["  " + line for line in _some([_number_line(number) for number in configuration.numbers], "numbers")]
-    lines += ["  " + line for line in more]
-    lines += ["  " + line for line in _how_to_call(configuration, listening)]
-    return lines
+    how = ["  " + line for line in _how_to_call(configuration, listening)]
+    if configuration.log.mask_numbers:  # it stands in the same journal as the log
+        lines, how = [hide_numbers(line) for line in lines], [hide_numbers(line) for line in how]
+    return [*lines, *("  " + line for line in more), *how]
 
 
 def _some(lines: list[str], what: str) -> list[str]:

@@ -11,6 +11,7 @@ import pytest
 
 from sipflow import __version__
 from sipflow.cli.main import EXIT_CONFIG, EXIT_UNAVAILABLE
+from sipflow.errors import ConfigError
 from tests.cli.conftest import Sipflow
 from tests.interop.daemon import SIPFLOW
 from tests.interop.programs import ROOT
@@ -36,6 +37,13 @@ numbers:
 agents:
   echo: {handler: echo, loud: true}
 """
+GOOD_LINES = [
+    "listens on udp:127.0.0.1:5060",
+    "trunk pbx: registers at sip:pbx.example.com",
+    "trunk local: takes calls from 127.0.0.0/8",
+    "number +12065550100 (Echo) -> agent echo",
+    "number 200 -> no inbound agent",
+]
 BAD_LINES = [
     "FILE:2: sip.unknwon_source: unknown key; did you mean unknown_source?",
     "FILE:4: trunks.pbx.pasword: unknown key; did you mean password?",
@@ -109,14 +117,24 @@ def test_check_tells_what_a_good_file_means(sipflow: Sipflow, file: Path) -> Non
     result = sipflow("check", str(file))
 
     assert (result.exit_code, result.stderr) == (0, "")
-    assert result.stdout.splitlines() == [
-        "listens on udp:127.0.0.1:5060",
-        "trunk pbx: registers at sip:pbx.example.com",
-        "trunk local: takes calls from 127.0.0.0/8",
-        "number +12065550100 (Echo) -> agent echo",
-        "number 200 -> no inbound agent",
-        f"{file} is good",
-    ]
+    assert result.stdout.splitlines() == [*GOOD_LINES, f"{file} is good"]
+
+
+def test_check_tells_a_program_the_same_as_one_object(sipflow: Sipflow, file: Path) -> None:
+    file.write_text(GOOD, encoding="utf-8")
+    good = sipflow("check", str(file), "--json")
+    file.write_text(BAD, encoding="utf-8")
+    bad = sipflow("check", str(file), "--json")
+    told = json.loads(bad.stdout)
+    lines = [str(ConfigError(each["why"], file="FILE", line=each["line"], key=each["key"])) for each in told["wrong"]]
+
+    assert (good.exit_code, good.stderr, bad.exit_code, bad.stderr) == (0, "", EXIT_CONFIG, "")
+    assert json.loads(good.stdout) == {
+        "file": str(file),
+        "good": True,
+        "means": GOOD_LINES,
+    }
+    assert (told["file"], told["good"], lines) == (str(file), False, BAD_LINES)
 
 
 def test_check_prints_the_schema_for_editors_whatever_the_file(sipflow: Sipflow) -> None:

@@ -1,5 +1,6 @@
 """What the daemon says when it is ready."""
 
+import re
 import sys
 from dataclasses import replace
 
@@ -82,6 +83,14 @@ def test_state_of_a_registration_is_told_in_words(changes: dict[str, object], li
 
 def test_password_is_never_greeted() -> None:
     assert "secret-word" not in "\n".join([*greeting(WAITING), *describe(parse(TEXT))])
+
+
+def test_numbers_are_hidden_where_the_log_hides_them() -> None:
+    text = f"{TEXT}\nlog: {{mask_numbers: true}}"
+    lines = greet(parse(text), LISTENING, [], now=0.0, more=["store /var/lib/1234567890.db"])
+
+    assert re.findall(r"\d{7,}", "\n".join(lines)) == ["1234567890"]
+    assert any("***" in line for line in lines)
 
 
 def test_empty_configuration_says_what_to_add() -> None:
