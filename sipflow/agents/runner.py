@@ -90,7 +90,11 @@ class Runner:
             await call.outlast_transfer()
         except CallEnded:
             pass  # the far end hung up while the agent waited: the quiet end
-        except (Exception, SystemExit) as error:  # an agent may raise, or exit; it ends its own call and no other
+        except (asyncio.CancelledError, GeneratorExit):
+            raise
+        except BaseException as error:  # an agent may raise, exit, or panic in Rust; it ends its own call and no other
+            if _ended_alone(error):
+                return
             call.log.exception("the agent raised", agent=call.record.agent)
             await call.outlast_transfer()  # a person who has the call needs no agent
             call.end_for(Word.AGENT_FAILED, f"the agent raised {type(error).__name__}", status=500)
@@ -118,9 +122,11 @@ class Runner:
             return following
         try:
             after = await self._hand_over(call, to)
-        except CallEnded:
+        except (CallEnded, asyncio.CancelledError, GeneratorExit):
             raise
-        except (Exception, SystemExit):  # as in `_run`; but here there is somebody who goes on
+        except BaseException as error:  # as in `_run`; but here there is somebody who goes on
+            if _ended_alone(error):
+                raise
             call.log.exception("the agent raised", agent=to.agent, then=following.agent)
             return following if call.ending is None else None
         if isinstance(after, HandOver):
@@ -137,6 +143,11 @@ class Runner:
             return await handler(call)
         finally:
             conducting.close()
+
+
+def _ended_alone(error: BaseException) -> bool:
+    """Whether tasks of an agent's TaskGroup heard that the call is over, and nothing else went wrong."""
+    return isinstance(error, BaseExceptionGroup) and error.split(CallEnded)[1] is None
 
 
 class _Patience:

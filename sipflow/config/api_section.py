@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Annotated
+from ipaddress import ip_network
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -10,6 +11,7 @@ from sipflow.config.fields import Texts
 from sipflow.config.section import Section
 from sipflow.config.sentences import Model
 from sipflow.errors import ConfigError, LocalProtocolError
+from sipflow.net.acl import Networks
 from sipflow.net.literal import family_of
 from sipflow.sip.addressing import split_host_port
 
@@ -32,6 +34,8 @@ class ApiSettings:
     body_timeout_s: float = 15.0
     idle_timeout_s: float = 30.0
     console: bool = False
+    trusted_proxies: tuple[str, ...] = ()
+    proxy_header: str = "x-forwarded-for"
 
 
 _DEFAULTS = ApiSettings()
@@ -47,10 +51,12 @@ class ApiModel(Model):
         certificate: PEM file with our chain; with it the API speaks HTTPS only.
         key: PEM file with its private key.
         max_body_bytes: a larger request is refused with 413.
-        max_connections: at once.
+        max_connections: at once; for one more the longest idle one is closed, and where none is idle it gets 503.
         body_timeout_s: within which the body of a request must have come.
         idle_timeout_s: after which a silent connection is closed.
         console: whether the operator's pages are served, too.
+        trusted_proxies: networks of the proxies in front; they are believed who asks. Nobody else is.
+        proxy_header: in which they say who asks. The other one is not read.
     """
 
     listen: str = f"{_DEFAULTS.host}:{DEFAULT_PORT}"
@@ -63,6 +69,8 @@ class ApiModel(Model):
     body_timeout_s: Annotated[float, Field(gt=0, le=300)] = _DEFAULTS.body_timeout_s
     idle_timeout_s: Annotated[float, Field(ge=1, le=3600)] = _DEFAULTS.idle_timeout_s
     console: bool = False
+    trusted_proxies: Texts = ()
+    proxy_header: Literal["x-forwarded-for", "forwarded"] = "x-forwarded-for"
 
 
 def api_settings(section: Section) -> ApiSettings | None:
@@ -74,6 +82,8 @@ def api_settings(section: Section) -> ApiSettings | None:
     address = section.attempt(_address, model.listen, at=("listen",))
     for index, token in enumerate(model.tokens):
         section.attempt(partial(_check_token, token), at=("tokens", str(index)))
+    for index, network in enumerate(model.trusted_proxies):
+        section.attempt(partial(_check_proxy, network), at=("trusted_proxies", str(index)))
     certificate, key = section.file("certificate", model.certificate), section.file("key", model.key)
     if bool(certificate) != bool(key):
         section.report("certificate and key go together: set both or none", "certificate" if certificate else "key")
@@ -90,6 +100,8 @@ def api_settings(section: Section) -> ApiSettings | None:
         body_timeout_s=model.body_timeout_s,
         idle_timeout_s=model.idle_timeout_s,
         console=model.console,
+        trusted_proxies=model.trusted_proxies,
+        proxy_header=model.proxy_header,
     )
 
 
@@ -109,3 +121,9 @@ def _check_token(token: str) -> None:
         raise ConfigError(
             f"must have at least {SHORTEST_TOKEN} characters, plain ones; make one with: openssl rand -hex 32"
         )
+
+
+def _check_proxy(network: str) -> None:
+    Networks([network])
+    if ip_network(network.strip()).prefixlen == 0:
+        raise ConfigError("trusts everybody, so that whoever asks may say that he is somebody else; name the proxies")

@@ -47,11 +47,9 @@ class Problems:
         unique = sorted(set(self.found))
         if not unique:
             return
-        first, *others = unique
-        text = "\n".join(
-            [first.text, *(str(ConfigError(each.text, file=file, line=each.line, key=each.key)) for each in others)]
-        )
-        raise ConfigError(text, file=file, line=first.line, key=first.key)
+        first, *more = unique
+        others = tuple(ConfigError(each.text, file=file, line=each.line, key=each.key) for each in more)
+        raise ConfigError(first.text, file=file, line=first.line, key=first.key, others=others)
 
 
 def dotted(path: Iterable[str]) -> str:

@@ -107,6 +107,7 @@ _SAMPLES: Mapping[str, str] = {
     "api.default_agent": "desk",
     "api.certificate": "api.pem",
     "api.key": "api.key",
+    "api.trusted_proxies": "[127.0.0.1, 10.0.0.0/28]",
     "trace.hep.collector": '"10.0.0.9:9060"',
     "trace.hep.key": "${HOMER_PASSWORD}",
 }

@@ -58,6 +58,7 @@ class Inbound:
     """
 
     __slots__ = (
+        "_aliases",
         "_clock",
         "_codecs",
         "_count",
@@ -116,6 +117,7 @@ class Inbound:
         self.on_dtls: Callable[[bytes, Address], None] | None = None
         self.unprotect: Callable[[bytes], bytes | None] | None = None
         self._codecs: Decoding = {}
+        self._aliases: dict[int, int] = {}  # payload types that are no number of ours, and ours
         self._payload_type = self._event_type = self._noise_type = -1
         self._rtcp_mux = False
         self._events_hz = 8000
@@ -154,9 +156,22 @@ class Inbound:
         self._event_type = events if agreed.receives and events is not None else -1
         noise = agreed.comfort_noise_receive
         self._noise_type = noise if agreed.receives and noise is not None else -1
+        self._aliases = self._find_aliases(agreed)
         known = self._codecs.get(self._payload_type)
         if known is None or known[0] != self.playout.codec:
             self._payload_type = self._next = -1  # the next packet says which codec it is
+
+    def _find_aliases(self, agreed: Agreed) -> dict[int, int]:
+        """Find the numbers that the peer chose for what we call otherwise.
+
+        It must send under ours (RFC 3264 §6.1), and there are peers that send under their own.
+        """
+        pairs = (
+            (agreed.send_payload_type, agreed.receive_payload_type),
+            (agreed.telephone_event_send, self._event_type),
+        )
+        known = {*self._codecs, self._event_type, self._noise_type} - {-1}
+        return {its: ours for its, ours in pairs if its is not None and its not in known and ours in known}
 
     def expect(self, remote: Address, *, now: float) -> None:
         """Take the peer's address from a new SDP."""
@@ -167,6 +182,7 @@ class Inbound:
     def end(self) -> None:
         """Tell nobody anything any more; what knew us can be forgotten without collecting garbage."""
         self._on_digit = self.unprotect = self.on_dtls = None
+        self._put = self.playout.buffer.put  # where nothing came it is a method of ours still
         self.onward = None
         self._on_first = _ignore_time
         self.on_rtcp = _ignore_data
@@ -228,6 +244,8 @@ class Inbound:
         except RemoteProtocolError:
             self.malformed += 1
             return
+        if packet.payload_type in self._aliases:
+            packet.payload_type = self._aliases[packet.payload_type]
         source = whence[:2]  # IPv6 has two more
         if packet.payload_type not in self._codecs and packet.payload_type not in (self._event_type, self._noise_type):
             self._take_unexpected(source, now)

@@ -23,8 +23,9 @@ class Latch:
     - Until a source is proven, the address in SDP is believed from its first packet on, and is where we send.
     - Any other source is believed once it sent `packets` packets in sequence with one SSRC, unless the address in SDP
       spoke before: then others are strays. So a peer behind NAT is found, and a stranger's few packets change nothing.
-    - A proven source is kept. A new SSRC of it, or the address in SDP if that is another, must send `packets` packets
-      without one of the proven stream between them. Everybody else is a stray, unless the proven source has been silent
+    - A proven source is kept. A new SSRC of it must send `packets` packets without one of the proven stream between
+      them; the address in SDP, if that is another, so many whatever comes between: a stranger who was there first does
+      not keep it out. Everybody else is a stray, unless the proven source has been silent
       for `silent_s` and the packets carry on its SSRC and sequence numbers: then the peer moved.
     - A new address in SDP (a re-INVITE) starts this over; the old stream is heard, for `silent_s` at most, until
       the new one is proven.
@@ -85,7 +86,8 @@ class Latch:
         """Take note that packets of the proven stream came, the newest with `sequence` at `now`: `accept`, in bulk."""
         self._sequence = sequence
         self._heard_at = now
-        self._candidates.clear()
+        if self._candidates:
+            self._drop_rivals()
 
     def accept(self, source: Address, ssrc: int, sequence: int, *, now: float) -> bool:
         """Say whether a valid packet comes from the peer; count it as a stray if not.
@@ -99,7 +101,7 @@ class Latch:
             self._sequence = sequence
             self._heard_at = now
             if self._candidates:
-                self._candidates.clear()
+                self._drop_rivals()
             return True
         believed = (
             self._moves(source, ssrc, sequence, now) if self.proven else self._proves(source, ssrc, sequence, now)
@@ -107,6 +109,12 @@ class Latch:
         if not believed:
             self.strays += 1
         return believed
+
+    def _drop_rivals(self) -> None:
+        """Forget who was on trial, but for the address in SDP where that is not the proven one."""
+        sdp, source = self._sdp, self._source
+        kept = {key: each for key, each in self._candidates.items() if key[0] == sdp and sdp != source}
+        self._candidates = kept
 
     def _proves(self, source: Address, ssrc: int, sequence: int, now: float) -> bool:
         """Judge a packet while no source is proven."""

@@ -40,8 +40,8 @@ async def play(
         goes on after `clear`.)
 
     Raises:
-        MediaError: the file cannot be read, half a sample, an unknown rate, more than may wait, or something else than
-            frames and bytes.
+        MediaError: the file cannot be read, half a sample (at the end of bytes, or in a frame), an unknown rate, more
+            than may wait, or something else than frames and bytes.
 
     Cancelling it, or an error in the iterator, drops at once what has not been sent of it, and closes an async
     generator. What others have queued is played.
@@ -117,10 +117,13 @@ async def _pour(session: MediaSession, pieces: AsyncIterator[Frame | bytes], fee
     """Enqueue pieces, never far ahead, until they end or are not wanted any more."""
     clears = session.clears
     continues = False
+    half = b""  # of a sample: a network cuts anywhere
     async for piece in pieces:
         if session.closed or session.clears != clears:
             return
-        sound = _sound(piece, rate_hz)
+        sound, half = _sound(piece, half, rate_hz)
+        if not sound.pcm:
+            await asyncio.sleep(0)  # an iterator that gives nothing for ever, and never waits, would stop every call
         feed.write(sound.pcm, sound.sample_rate_hz, continues=continues)
         continues = True
         if session.queued_ms > AHEAD_MS:
@@ -129,9 +132,12 @@ async def _pour(session: MediaSession, pieces: AsyncIterator[Frame | bytes], fee
                 return
 
 
-def _sound(piece: object, rate_hz: int) -> Frame:
+def _sound(piece: object, half: bytes, rate_hz: int) -> tuple[Frame, bytes]:
+    """Read one piece behind the half sample that was left; gives the half sample that is left now."""
     if isinstance(piece, Frame):
-        return piece
+        return piece, b""
     if isinstance(piece, bytes | bytearray | memoryview):
-        return Frame(bytes(piece), rate_hz)
+        pcm = half + bytes(piece)
+        whole = len(pcm) & ~1
+        return Frame(pcm[:whole], rate_hz), pcm[whole:]
     raise MediaError(f"{type(piece).__name__} cannot be played: a stream gives frames or bytes")

@@ -105,8 +105,8 @@ def asked_options(outcome: Outcome, took_ms: float) -> Finding:
         why = _plain(outcome.reason) or "no answer"
         text = f"no answer to OPTIONS: {why}" if outcome.response is None else f"{outcome.status} {why}"
         advice = (
-            "nobody is there, a firewall is between, or the provider answers only those it knows: "
-            "see whether our public address must be listed there"
+            "nobody is there, a firewall is between, something else than SIP has that port, or the provider answers "
+            "only those it knows: check port and transport, and whether our public address must be listed there"
         )
         return Finding("options", Judgement.FAILED, text, advice, took_ms)
     text = f"{outcome.status} {_plain(outcome.reason)} from {outcome.hop}"

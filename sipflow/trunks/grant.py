@@ -7,9 +7,11 @@ from sipflow.sip.headers.address import NameAddr
 from sipflow.sip.headers.scalars import parse_number
 from sipflow.sip.message import Response
 from sipflow.sip.uri import SipUri
-from sipflow.trunks.settings import LONGEST_EXPIRES_S, SHORTEST_EXPIRES_S
+from sipflow.trunks.settings import LONGEST_EXPIRES_S
 from sipflow.trunks.trunk import TOKEN_PARAM
 
+_SHORTEST_GRANT_S = 5  # less would let a hostile 200 keep us busy
+_NOT_BOUND_S = 30  # who grants nothing is not asked more often for it
 _DELTA_LIMIT = 2**32  # RFC 3261 §25.1 delta-seconds
 
 
@@ -33,7 +35,7 @@ class Grant(NamedTuple):
     """What was granted.
 
     Attributes:
-        expires_s: 30 to 86400 seconds.
+        expires_s: 5 to 86400 seconds.
         doubt: why calls might not reach us all the same; "" when all is well.
     """
 
@@ -46,13 +48,15 @@ def read_grant(response: Response, sought: Sought) -> Grant:
 
     The list holds the bindings of other devices too, whose expiries are none of ours. Ours is known by its token; where
     the registrar drops URI parameters, by its user. Several may be ours (a former address, another device of the same
-    user): the one with the address we sent, else the one that ends first but has not ended. Without any, or without an
-    expiry, the Expires header counts, and without that what we asked for.
+    user): the one with the address we sent, else the one that ends first but has not ended. The only one listed may be
+    ours though nothing in it is, since some proxies rewrite it all: it counts, and is doubted. Without any, or without
+    an expiry, the Expires header counts, and without that what we asked for.
     """
     contacts = _contacts(response)
     ours = [uri for uri in contacts if uri[0].param(TOKEN_PARAM) == sought.token]
     ours = ours or [uri for uri in contacts if (uri[0].user or "") == sought.user]
-    expires_s = _shortest(ours, sought.local)
+    counting = ours or (contacts if len(contacts) == 1 else [])
+    expires_s = _shortest(counting, sought.local)
     if expires_s is None:
         expires_s = _number(response.headers.get("Expires"))
     if expires_s is None:
@@ -102,16 +106,16 @@ def _number(text: str | None) -> int | None:
 
 
 def _clamp(seconds: int) -> int:
-    return max(SHORTEST_EXPIRES_S, min(seconds, LONGEST_EXPIRES_S))
+    return max(_SHORTEST_GRANT_S, min(seconds, LONGEST_EXPIRES_S)) if seconds else _NOT_BOUND_S
 
 
 def _doubt(expires_s: int, ours: bool, any_contact: bool) -> str:
     if not ours:
         listed = "lists only Contacts of others" if any_contact else "lists no Contact"
         return f"the 200 {listed}, so calls may not reach this trunk: see whether the registrar allows one more device"
-    if expires_s < SHORTEST_EXPIRES_S:
+    if expires_s < _SHORTEST_GRANT_S:
         return (
-            f"the registrar grants only {expires_s} s, and is asked again every {SHORTEST_EXPIRES_S} s at most: "
+            f"the registrar grants only {expires_s} s, and is asked again every {_clamp(expires_s)} s at most: "
             "calls in between may not reach this trunk"
         )
     return ""

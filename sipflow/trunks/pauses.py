@@ -10,6 +10,9 @@ _REFRESH_LATEST = 0.75
 _REFRESH_SPREAD = 0.10
 _FIRST_PAUSE_S = 1.0  # once a trunk has been registered
 _SECOND_CHANCE_S = 30.0  # a registrar that took us until now and refuses has perhaps just been restarted
+_QUICK_LOSSES = 3  # in a row that are made up for at once: a registrar is restarted, and once more
+_STEADY_S = 120.0  # RFC 5626 §4.5: a connection that held so long was a good one
+_LOSS_S = 30.0  # RFC 5626 §4.5: base-time
 _LONGEST_DOUBLING = 20  # 2**20 times the first pause is above every limit
 
 
@@ -21,12 +24,13 @@ class Pauses:
         jitter: returns a number from 0 to 1, each time another one; with 1 failures wait their full time.
     """
 
-    __slots__ = ("_failures", "_jitter", "_settings", "_was_registered", "rejections")
+    __slots__ = ("_failures", "_jitter", "_losses", "_settings", "_was_registered", "rejections")
 
     def __init__(self, settings: RegisterSettings, jitter: Callable[[], float]) -> None:
         self._settings = settings
         self._jitter = jitter
         self._failures = 0
+        self._losses = 0
         self._was_registered = False
         self.rejections = 0
 
@@ -69,6 +73,23 @@ class Pauses:
             doubled_s = settings.rejected_retry_s * 2.0 ** min(self.rejections - 1, _LONGEST_DOUBLING)
             pause_s = min(doubled_s, max(settings.rejected_retry_s, settings.longest_rejected_retry_s))
         return max(pause_s * (1 + 0.25 * self._jitter()), asked_s)
+
+    def after_loss(self, lasted_s: float) -> float:
+        """Note that the connection broke which we were registered over; say how long to wait, 0 for no time at all.
+
+        A registrar that closes each connection soon would otherwise be asked without end (RFC 5626 §4.5).
+
+        Args:
+            lasted_s: since the last success.
+        """
+        if lasted_s >= _STEADY_S:
+            self._losses = 0
+        self._losses += 1
+        doublings = self._losses - _QUICK_LOSSES - 1
+        if doublings < 0:
+            return 0.0
+        longest_s = min(_LOSS_S * 2.0 ** min(doublings, _LONGEST_DOUBLING), self._settings.longest_retry_s)
+        return longest_s * (1 - 0.5 * self._jitter())
 
     def chance(self, within_s: float) -> float:
         """A moment of chance before `within_s` seconds have passed."""

@@ -1,5 +1,7 @@
 """Where a registrar's 3xx sends us (RFC 3261 §8.1.3.4), within limits."""
 
+from contextlib import suppress
+
 from sipflow.errors import RemoteProtocolError
 from sipflow.sip.headers.address import NameAddr
 from sipflow.sip.message import Response
@@ -81,7 +83,13 @@ def _is_secure(uri: SipUri) -> bool:
 
 
 def _contacts(response: Response) -> list[NameAddr]:
+    """All Contacts that can be read: a broken one spoils no other."""
     try:
-        return response.contacts
+        values = response.headers.values("Contact")
     except RemoteProtocolError:
         return []
+    found: list[NameAddr] = []
+    for value in values:
+        with suppress(RemoteProtocolError):
+            found.append(NameAddr.parse(value))
+    return found

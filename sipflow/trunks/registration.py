@@ -134,6 +134,21 @@ class Registration:
         self.retry_at = at if self.retry_at is None else min(at, self.retry_at)
         return []
 
+    def lost(self, *, now: float, within_s: float = 0.0) -> list[Output]:
+        """Register again: the connection that we were registered over is gone (RFC 5626 §4.5).
+
+        Args:
+            now: monotonic seconds.
+            within_s: see `kick`; who loses us again and again is asked ever more slowly.
+        """
+        if not self._wanted or self._flight is not _Flight.NOTHING:
+            return []
+        pause_s = self._pauses.after_loss(now - self._registered_at)
+        if not pause_s:
+            return self.kick(now=now, within_s=within_s)
+        self.retry_at = now + pause_s if self.retry_at is None else min(now + pause_s, self.retry_at)
+        return []
+
     def suspect(self, *, now: float, within_s: float = 0.0, trusted_s: float = 0.0) -> list[Output]:
         """Register again early: something says that the registrar was away, and it may have forgotten us.
 

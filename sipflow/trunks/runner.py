@@ -140,15 +140,16 @@ class Registrations:
     def flow_lost(self, hop: Hop, why: str = "") -> None:
         """Register again, within 2 s, whoever was registered over a path that is gone (RFC 5626 §4.5).
 
-        A connection is gone when it breaks; a UDP path when the network says that nobody is there, which it may say
-        many times: then those whose REGISTER has failed meanwhile keep their own pace.
+        A connection is gone when it breaks, and one that breaks every time is tried ever more slowly; a UDP path when
+        the network says that nobody is there, which it may say many times: then those whose REGISTER has failed
+        meanwhile keep their own pace.
         """
         _log.debug("path to a registrar lost", hop=str(hop), why=why)
         now = self._fleet.now
         for machine in self._fleet.machines.values():
             used = machine.answered_by
             if used is not None and used[:3] == hop[:3]:
-                again = machine.kick if used.reliable else machine.suspect
+                again = machine.lost if used.reliable else machine.suspect
                 self._fleet.perform(machine, again(now=now, within_s=_AFTER_LOSS_S))
 
     def call_failed(self, name: str, status: int) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from sipflow.errors import LocalProtocolError
 from sipflow.sip.digest.algorithms import ALGORITHMS, find_algorithm
 
-SHORTEST_EXPIRES_S = 30  # below it refreshes cost more than they give, and a hostile 200 could keep us busy
+SHORTEST_EXPIRES_S = 10  # below it refreshes cost more than they give
 LONGEST_EXPIRES_S = 86_400
 
 
@@ -14,7 +14,7 @@ class RegisterSettings:
     """How a trunk registers. All times are seconds.
 
     Attributes:
-        expires: how long a registration is asked to last; the registrar may grant less, 30 to 86400.
+        expires: how long a registration is asked to last; the registrar may grant less, 10 to 86400.
         first_retry_s: pause after the first failure of a trunk that was never registered; it doubles each time. After
             that the first pause is 1 s.
         longest_retry_s: where the doubling ends.

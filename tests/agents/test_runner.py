@@ -1,9 +1,9 @@
 """One coroutine per call: whatever it does ends its own call and no other."""
 
 import asyncio
-import sys
 
 import pytest
+from structlog.testing import capture_logs
 
 from sipflow.agents.conduct import Conduct
 from sipflow.agents.echo import echo
@@ -86,10 +86,15 @@ async def test_agent_that_answered_in_time_keeps_the_call() -> None:
     assert alive
 
 
-async def test_agent_that_exits_the_program_ends_only_its_call() -> None:
+class Panic(BaseException):
+    """What a library in Rust raises where it panics."""
+
+
+@pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt, Panic])
+async def test_agent_that_exits_the_program_or_panics_ends_only_its_call(error: type[BaseException]) -> None:
     async def agent(call: InboundCall) -> None:
         if call.variables.get("X-Exit"):
-            sys.exit(3)
+            raise error
         await call.answer()
         await call.ended()
 
@@ -103,7 +108,11 @@ async def test_agent_that_exits_the_program_ends_only_its_call() -> None:
     ending = stage.kept.records[0].ending
     assert ending is not None
     assert (status, alive) == (500, True)
-    assert (ending.word, ending.fault, ending.why) == (Word.AGENT_FAILED, Fault.LOCAL, "the agent raised SystemExit")
+    assert (ending.word, ending.fault, ending.why) == (
+        Word.AGENT_FAILED,
+        Fault.LOCAL,
+        f"the agent raised {error.__name__}",
+    )
 
 
 async def test_agent_that_cancels_itself_ends_its_call() -> None:
@@ -238,3 +247,41 @@ def test_the_runner_knows_its_agents_and_how_long_their_calls_may_ring() -> None
 
     assert [runner.knows(name) for name in ("patient", "plain", "gone")] == [True, True, False]
     assert [runner.ring_s(name) for name in ("patient", "plain", "gone")] == [45.0, None, None]
+
+
+async def test_tasks_of_an_agent_that_hear_of_the_end_are_no_fault_of_its() -> None:
+    async def agent(call: InboundCall) -> None:
+        await call.answer()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(call.read_digit(timeout=60))
+            tasks.create_task(call.read_digit(timeout=60))
+
+    async with staged(agent) as stage:
+        with capture_logs() as said:
+            phone = await stage.call()
+            await phone.hangup()
+            await stage.quiet()
+
+    assert [line["event"] for line in said if line["event"] == "the agent raised"] == []
+
+
+async def test_a_fault_beside_the_end_of_the_call_is_told() -> None:
+    async def fails(call: InboundCall) -> None:
+        try:
+            await call.read_digit(timeout=60)
+        except CallEnded:
+            raise ValueError from None
+
+    async def agent(call: InboundCall) -> None:
+        await call.answer()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(fails(call))
+            tasks.create_task(call.read_digit(timeout=60))
+
+    async with staged(agent) as stage:
+        with capture_logs() as said:
+            phone = await stage.call()
+            await phone.hangup()
+            await stage.quiet()
+
+    assert [line["event"] for line in said if line["event"] == "the agent raised"] == ["the agent raised"]

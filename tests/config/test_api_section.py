@@ -42,6 +42,17 @@ def test_the_console_is_there_where_it_is_asked_for() -> None:
     assert api("api: {console: true}") == ApiSettings(console=True)
 
 
+def test_proxies_that_are_believed_are_networks_and_not_everybody() -> None:
+    read = api("api: {trusted_proxies: [10.0.0.0/28, '::1'], proxy_header: forwarded}")
+
+    assert read == ApiSettings(trusted_proxies=("10.0.0.0/28", "::1"), proxy_header="forwarded")
+    assert "api.trusted_proxies.0: not a network: 'proxy.example.com'" in refusal(
+        "api: {trusted_proxies: proxy.example.com}"
+    )
+    assert "api.trusted_proxies.1: trusts everybody" in refusal("api: {trusted_proxies: [10.0.0.1, 0.0.0.0/0]}")
+    assert "proxy_header" in refusal("api: {proxy_header: x-real-ip}")
+
+
 @pytest.mark.parametrize(
     ("listen", "address"),
     [

@@ -154,7 +154,7 @@ def test_every_problem_is_told_at_once_with_file_line_and_key() -> None:
         "a.yaml:7: log: must be a mapping: lines of key: value",
         "a.yaml:11: trunks.pbx.outbund_proxy: unknown key; did you mean outbound_proxy?",
         "a.yaml:13: trunks.pbx.password: the environment variable PBX_PASSWORD is not set",
-        "a.yaml:14: trunks.pbx.register.expires: 5 is not in 30..86400 seconds",
+        "a.yaml:14: trunks.pbx.register.expires: 5 is not in 10..86400 seconds",
         "a.yaml:16: numbers.+12065550100.inbound_agent: there is no agent 'eco'; did you mean echo?",
         "a.yaml:16: numbers.+12065550100.trunk: there is no trunk 'pbxx'; did you mean pbx?",
         "a.yaml:17: numbers.12065550101: is not E.164; write it with + and country code: '+12065550101'",

@@ -55,6 +55,21 @@ async def test_a_reader_that_is_dropped_collects_no_more() -> None:
         assert stage.session._playout.sinks == ()
 
 
+async def test_what_comes_under_the_peers_own_numbers_is_heard_like_what_comes_under_ours() -> None:
+    async with Stage() as stage:
+        stage.session.update(replace(stage.agreed(), send_payload_type=107, telephone_event_send=96))
+        reader = stage.session.frames()
+        stage.say(1, payload_type=107)
+        stage.say(2)
+        digit = encode_event("5")[0].payload
+        stage.peer.send(stage.port, 3, digit, payload_type=96)
+        stage.peer.send(stage.port, 4, speech(4), payload_type=100)
+        stage.listen(2)
+
+        assert (await waiting(reader))[:2] == [heard(1), heard(2)]
+        assert (stage.session.statistics().unexpected, stage.session.statistics().digits_received) == (1, 1)
+
+
 async def test_a_slow_reader_loses_the_oldest_frames() -> None:
     async with Stage(settings=Settings(queue_frames=2)) as stage:
         reader = stage.session.frames()

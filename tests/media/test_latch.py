@@ -89,6 +89,18 @@ def test_the_address_in_sdp_wins_even_over_a_source_that_was_quicker() -> None:
     assert play(latch, NAT, 5, 5, at=0.2) == [False] * 5
 
 
+def test_the_address_in_sdp_wins_over_a_stranger_who_sends_between_its_packets() -> None:
+    latch = Latch(SDP)
+    play(latch, STRANGER, 1, 3)
+    believed = []
+    for number in range(4):
+        latch.accept(STRANGER, 7, 4 + number, now=0.1)
+        believed += play(latch, SDP, 500 + number, 1, ssrc=8)
+        latch.heard(4 + number, now=0.1)
+
+    assert (believed, latch.target) == ([False, False, True, True], SDP)
+
+
 def test_in_mid_call_no_packet_of_a_stranger_is_believed() -> None:
     latch = behind_nat()
 

@@ -128,7 +128,7 @@ async def test_an_iterator_slower_than_real_time_leaves_silence_and_is_one_run()
 
 
 async def test_frames_and_bytes_of_any_length_are_pieces() -> None:
-    pieces = Pieces([Frame(pcm(1)), pcm(2)[:100], bytes(bytearray(pcm(2)[100:])), b""])
+    pieces = Pieces([Frame(pcm(1)), pcm(2)[:99], pcm(2)[99:100], bytes(bytearray(pcm(2)[100:])), b"", b"x"])
     async with Stage() as stage:
         assert await run(stage, start(stage, aiter(pieces))) == 40
         assert sent(stage) == [speech(1), speech(2)]
@@ -225,13 +225,26 @@ async def test_what_the_peer_says_is_echoed_with_a_cushion_of_two_packets() -> N
     ("pieces", "why"),
     [
         (["text"], "str cannot be played: a stream gives frames or bytes"),
-        ([b"odd"], "not whole 16-bit samples"),
+        ([Frame(b"odd")], "not whole 16-bit samples"),
     ],
 )
 async def test_a_piece_that_is_no_audio_is_refused(pieces: list[bytes | Frame], why: str) -> None:
     async with Stage() as stage:
         with pytest.raises(MediaError, match=why):
             await play(stage.session, aiter(Pieces(pieces)))
+
+
+async def test_an_iterator_that_gives_nothing_for_ever_stops_nobody_else() -> None:
+    async def nothing() -> AsyncIterator[bytes]:
+        while True:
+            yield b""
+
+    async with Stage() as stage:
+        playing = start(stage, nothing())
+        await settle()
+        stage.session.close()
+
+        assert await playing == 0
 
 
 async def test_a_source_of_no_known_kind_is_refused() -> None:

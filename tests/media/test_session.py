@@ -16,6 +16,7 @@ import uvloop
 from sipflow.audio.codecs import OPUS_CODEC, PCMU_CODEC
 from sipflow.audio.tones import dtmf_pcm, level_dbfs, sine
 from sipflow.errors import MediaError
+from sipflow.media.inbound import Inbound
 from sipflow.media.pacer import Pacer
 from sipflow.media.ports import PortPool
 from sipflow.media.session import MediaSession
@@ -480,6 +481,28 @@ async def test_a_closed_session_is_forgotten_without_collecting_garbage() -> Non
         gc.enable()
         stage.ports.close()
         stage.peer.close()
+
+
+async def test_of_a_session_that_heard_nothing_no_receiver_waits_for_the_garbage_collector() -> None:
+    gc.collect()
+    gc.disable()
+    stage = Stage()
+    try:
+        stage.session.start(stage.agreed())
+        stage.session.close()
+        await settle()
+        del stage.session
+        gc.set_debug(gc.DEBUG_SAVEALL)
+        gc.collect()
+        left = [type(each).__name__ for each in gc.garbage if isinstance(each, Inbound)]
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+        gc.enable()
+        stage.ports.close()
+        stage.peer.close()
+
+    assert left == []
 
 
 async def test_somebody_may_listen_to_both_voices_for_a_while() -> None:

@@ -97,6 +97,7 @@ def test_any_answer_to_options_but_503_says_that_somebody_is_there() -> None:
     assert there[0] == Finding("options", Judgement.OK, "200 words from udp:192.0.2.10:5060", "", 12.0)
     assert [each.judgement for each in away] == [Judgement.FAILED] * 2
     assert away[0].text == "no answer to OPTIONS: connection refused"
+    assert "something else than SIP has that port" in away[0].advice
 
 
 def test_slow_far_end_is_a_warning() -> None:

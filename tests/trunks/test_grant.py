@@ -23,6 +23,7 @@ def ok(*headers: tuple[str, str]) -> Response:
     ("contacts", "header", "expires"),
     [
         ([f"{OURS};expires=120"], "600", 120),  # the Contact's own expiry wins
+        ([f"{OURS};expires=5"], None, 5),  # refreshed within it: else callers would find nobody in between
         ([OURS], "600", 600),  # none in the Contact: the header
         ([OURS], None, 300),  # none at all: what we asked
         ([f"{PHONE};expires=40", f"{OURS};expires=200"], None, 200),  # the other device is none of ours
@@ -54,8 +55,10 @@ def test_the_expiry_of_our_own_binding_is_what_counts(contacts: list[str], heade
 @pytest.mark.parametrize(
     ("headers", "grant"),
     [
-        ([("Contact", "<sip:3000@10.1.1.1>;expires=40")], Grant(300, OTHERS + DOUBT)),
-        ([("Contact", "<sip:3000@10.1.1.1>;expires=40"), ("Expires", "600")], Grant(600, OTHERS + DOUBT)),
+        ([("Contact", "<sip:3000@10.1.1.1>;expires=40")], Grant(40, OTHERS + DOUBT)),  # ours, perhaps, rewritten
+        ([("Contact", "<sip:3000@10.1.1.1>;expires=40"), ("Expires", "600")], Grant(40, OTHERS + DOUBT)),
+        ([("Contact", "<sip:3000@10.1.1.1>"), ("Expires", "600")], Grant(600, OTHERS + DOUBT)),
+        ([("Contact", "<sip:3000@10.1.1.1>;expires=40, <sip:4000@10.1.1.2>")], Grant(300, OTHERS + DOUBT)),
         ([], Grant(300, NONE + DOUBT)),
         ([("Contact", "*")], Grant(300, NONE + DOUBT)),
         ([("Contact", '"broken <sip:2001@x')], Grant(300, NONE + DOUBT)),
@@ -65,11 +68,11 @@ def test_a_200_without_our_contact_counts_and_is_doubted(headers: list[tuple[str
     assert read_grant(ok(*headers), SOUGHT) == grant
 
 
-@pytest.mark.parametrize("expires", [0, 1, 29])
-def test_less_than_30_seconds_is_taken_for_30_and_doubted(expires: int) -> None:
+@pytest.mark.parametrize(("expires", "taken_for"), [(0, 30), (1, 5), (4, 5)])
+def test_less_than_5_seconds_is_taken_for_5_or_nothing_for_30_and_doubted(expires: int, taken_for: int) -> None:
     assert read_grant(ok(("Contact", f"{OURS};expires={expires}")), SOUGHT) == Grant(
-        30,
-        f"the registrar grants only {expires} s, and is asked again every 30 s at most: "
+        taken_for,
+        f"the registrar grants only {expires} s, and is asked again every {taken_for} s at most: "
         "calls in between may not reach this trunk",
     )
 

@@ -2,7 +2,7 @@ import pytest
 
 from sipflow.trunks.pauses import Pauses
 from sipflow.trunks.settings import RegisterSettings
-from tests.trunks.registrar import Play, answered, registration
+from tests.trunks.registrar import Play, answered, granted, registration
 
 
 def pauses(jitter: float = 1.0, settings: RegisterSettings | None = None) -> Pauses:
@@ -32,6 +32,14 @@ def test_jitter_shortens_pauses_by_a_quarter_at_most() -> None:
     row = pauses(0.0)
 
     assert [row.after_failure() for _ in range(11)] == [0.375, 0.75, 1.5, 3, 6, 12, 24, 48, 96, 192, 225]
+
+
+def test_a_registrar_that_closes_every_connection_is_asked_ever_more_slowly_until_one_has_held() -> None:
+    row = pauses(0.0)
+
+    assert [row.after_loss(1.0) for _ in range(8)] == [0, 0, 0, 30, 60, 120, 240, 300]
+    assert [row.after_loss(lasted_s) for lasted_s in (119.0, 120.0, 1.0)] == [300, 0, 0]
+    assert pauses(1.0, RegisterSettings(longest_retry_s=10.0)).after_loss(0.0) == 0
 
 
 def test_a_thousand_failures_overflow_nothing() -> None:
@@ -89,3 +97,15 @@ def test_retry_after_is_honoured_up_to_a_day(retry_after: str, jitter: float, ne
     Play(machine, lambda plan, now: answered(plan, 503, ("Retry-After", retry_after))).start()
 
     assert machine.retry_at == next_at
+
+
+def test_a_connection_that_breaks_after_every_200_leads_to_no_register_without_end() -> None:
+    machine = registration(jitter=0.5)
+    play = Play(machine, lambda plan, now: granted(plan)).start(until=1.0)
+    for _ in range(6):
+        registered_at = play.times()[-1]
+        play.do(machine.lost(now=registered_at + 1.0, within_s=1.0))
+        while play.times()[-1] == registered_at:
+            play.run(machine.deadline or 0.0)
+
+    assert play.times() == [0.0, 1.5, 3.0, 4.5, 28.0, 74.0, 165.0]

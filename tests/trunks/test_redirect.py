@@ -34,6 +34,7 @@ def followed(*contacts: str, home: SipUri = HOME) -> tuple[str, str]:
         (["<sip:2001@node2.example.com:5070;transport=TCP;lr>;q=0.5"], "sip:node2.example.com:5070;transport=tcp"),
         (["<tel:+12065550100>", "<sip:10.0.0.6;transport=ws>", "<sip:10.0.0.7>"], "sip:10.0.0.7"),
         (["<sip:pbx.example.com>, <sip:10.0.0.7>"], "sip:10.0.0.7"),
+        (["<sip:10.0.0.6:99999>", "*, <sip:10.0.0.7>"], "sip:10.0.0.7"),
     ],
 )
 def test_the_first_usable_contact_is_the_next_target(contacts: list[str], target: str) -> None:
