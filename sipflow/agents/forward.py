@@ -14,14 +14,15 @@ from sipflow.agents.spec import HandOver
 from sipflow.calls.b2bua import Unreached, connect
 from sipflow.calls.call import Call
 from sipflow.calls.transfer.hours import Hours, read_hours
-from sipflow.errors import AgentError, LocalProtocolError
+from sipflow.calls.transfer.targets import PHONE_BOOK
+from sipflow.errors import AgentError, LocalProtocolError, NotFound, StoreError
 from sipflow.tasks import Tasks
 
 _OPTIONS = frozenset(
     {"to", "trunk", "from", "headers", "ring_timeout_s", "hours", "outside_hours", "most_calls", "fallback"}
 )
 _HANDLER = "handler forward"
-_BUSY, _CLOSED = 486, 480
+_BUSY, _CLOSED, _NOBODY = 486, 480, 480
 _under_way: WeakKeyDictionary[Tasks, Counter[str]] = WeakKeyDictionary()  # by the edge that they run on
 
 
@@ -30,7 +31,8 @@ class ForwardOptions:
     """To whom, and what then.
 
     Attributes:
-        to: who is called, one after the other: `sip:` addresses, or numbers and names of the trunk's.
+        to: who is called, one after the other: `sip:` addresses, numbers and names of the trunk's, or phone books
+            and single entries of theirs (`phonebook:<id>`, `phonebook:<id>/<entry>`), read when a call comes.
         trunk: whose account and ways are used; "" is the trunk that the call came by, for numbers, and none for
             addresses.
         caller: of From, with `{variables}`; "" for the trunk's own number, or as its `outbound.caller_id` says.
@@ -79,10 +81,13 @@ def read_options(options: Mapping[str, object]) -> ForwardOptions:
         raise AgentError(f"{_HANDLER} takes no option {name}: it has {', '.join(sorted(_OPTIONS))}")
     to = _listed("to", options.get("to", ()))
     if not to:
-        raise AgentError(f"{_HANDLER} needs `to`: who is called, such as sip:desk@pbx.example.com or +12065550199")
+        raise AgentError(
+            f"{_HANDLER} needs `to`: who is called, such as sip:desk@pbx.example.com, +12065550199 or phonebook:<id>"
+        )
     texts = {name: check_text(_HANDLER, name, options.get(name, "")) for name in ("trunk", "from", "outside_hours")}
     for address in to:
-        check_callee(_HANDLER, "to", address, has_trunk=True)
+        if not address.startswith(PHONE_BOOK):
+            check_callee(_HANDLER, "to", address, has_trunk=True)
     check_caller(_HANDLER, texts["from"])
     most = options.get("most_calls", 0)
     if not isinstance(most, int) or isinstance(most, bool) or most < 0:
@@ -141,8 +146,8 @@ async def forward(call: Call, *, wall: Callable[[], datetime] = lambda: datetime
 
 
 async def _call_each(call: Call, options: ForwardOptions) -> Unreached | None:
-    unreached: Unreached | None = None
-    for address in options.to:
+    people, unreached = await _people(call, options)
+    for address in people:
         trunk = options.trunk or ("" if names_host(address) else call.record.trunk)
         call.note("forwarding", to=address, trunk=trunk)
         place = partial(dial, call, address, trunk=trunk, caller=options.caller, headers=options.headers)
@@ -153,6 +158,24 @@ async def _call_each(call: Call, options: ForwardOptions) -> Unreached | None:
         if call.ending is not None or unreached.lost:
             break
     return unreached
+
+
+async def _people(call: Call, options: ForwardOptions) -> tuple[list[str], Unreached | None]:
+    """Read the phone books among those that are to be called; gives why one of them could not be read, too."""
+    people: list[str] = []
+    unreached: Unreached | None = None
+    for address in options.to:
+        if not address.startswith(PHONE_BOOK):
+            people.append(address)
+            continue
+        try:
+            people += await call.phone_book(address)
+        except (NotFound, LocalProtocolError, StoreError) as error:
+            why = str(error).removeprefix("target: ")
+            unreached = Unreached(_NOBODY, why)
+            call.note("not_forwarded", to=address, status=_NOBODY, why=why)
+            call.log.warning("nobody can be called from a phone book", phone_book=address, why=why)
+    return people, unreached
 
 
 def _otherwise(call: Call, options: ForwardOptions, unreached: Unreached, *, first: str = "") -> HandOver | None:

@@ -16,6 +16,7 @@ from sipflow.sip.uri import escape_user
 
 EXAMPLE = "such as sip:proj_x@sip.api.openai.com;transport=tls"
 _BRACES = re.compile(r"\{[A-Za-z][A-Za-z0-9_.-]{0,99}\}")
+_FILLED = re.compile(r"[{}]")
 
 
 def check_text(handler: str, name: str, value: object) -> str:
@@ -105,6 +106,9 @@ async def dial(call: Call, to: str, *, trunk: str, caller: str, headers: Mapping
     Raises:
         CallEnded, CallFailed, LocalProtocolError, MediaError, TransportError: as `Call.dial`.
     """
+    wanted = {name: value for name, value in headers.items() if value}
+    if not _FILLED.search("".join((to, caller, *wanted.values()))):  # nothing to be put in: nearly always
+        return await call.dial(to, trunk=trunk, caller=caller, headers=wanted)
     known = {**call.variables, "call_id": call.id, "caller": call.caller, "callee": call.callee}
     inside = {name: escape_user(value) for name, value in known.items()}  # of an address
     alone = {name: value.replace(":", "") for name, value in known.items()}  # or else it could pass for an address

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from sipflow.calls.branching import end_like
-from sipflow.calls.bridge import Joint, Parting
+from sipflow.calls.bridge import Joint
 from sipflow.calls.call import Call
 from sipflow.calls.carrying import Errands
 from sipflow.calls.ending import Word
@@ -14,8 +14,9 @@ from sipflow.calls.outbound import OutboundCall
 from sipflow.errors import CallEnded, CallFailed, LocalProtocolError, MediaError, TransportError
 from sipflow.sip.message import Headers
 
-_NO_ANSWER, _UNREACHABLE, _BAD_GATEWAY = 480, 503, 502
-_NOT_THE_CALLERS = frozenset({401, 403, 407, 488})  # what is wrong is between us and the far end of the second leg
+_NO_ANSWER, _TERMINATED, _UNREACHABLE, _BAD_GATEWAY = 480, 487, 503, 502
+# What is wrong is between us and the far end of the second leg: our account, extensions, session timer, codecs.
+_NOT_THE_CALLERS = frozenset({401, 403, 407, 420, 421, 422, 488})
 _RINGING, _EARLY = 180, 183
 
 
@@ -28,16 +29,18 @@ class Unreached:
         why: one sentence, for us; addresses of the other leg may stand in it.
         came: headers of the refusal, None where there was none.
         lost: whether there was somebody, who is gone.
+        told: what the caller is told instead of `why`, which is about our own trunks and rules; "" for `why`.
     """
 
     status: int
     why: str
     came: Headers | None = None
     lost: bool = False
+    told: str = ""
 
     def end(self, call: Call) -> None:
         """End the caller's call with it; nothing is said of where the other leg led."""
-        why = without_places(self.why)
+        why = self.told or without_places(self.why)
         if call.answered:
             call.end_for(Word.AGENT_FAILED, why, status=self.status)
         else:
@@ -77,7 +80,7 @@ async def connect(
     try:
         leg = await place()
     except (TransportError, MediaError, LocalProtocolError) as error:
-        return Unreached(_UNREACHABLE, f"{who} cannot be called: {error}")
+        return Unreached(_UNREACHABLE, f"{who} cannot be called: {error}", told="the call cannot be put through")
     except CallFailed as failed:  # 483: it has been sent on too often
         return Unreached(failed.status, failed.reason)
     return await _Connection(call, leg, who, on_answered or _nobody).run(ring_s)
@@ -104,7 +107,7 @@ class _Connection:
             unreached = await self._answered(ring_s)
             if unreached is None:
                 await joint.over
-                unreached = self._judge(joint.parting())
+                unreached = self._judge(joint)
         finally:
             leg.on_progress = _ignore
             self._progress.close()
@@ -153,10 +156,11 @@ class _Connection:
         except LocalProtocolError as error:  # answered meanwhile; or this caller can only hear ringing
             call.log.debug("not told to the caller", status=status, why=str(error))
 
-    def _judge(self, parting: Parting) -> Unreached | None:
+    def _judge(self, joint: Joint) -> Unreached | None:
         """Say whether the end of the conversation was one; whoever hung up, the other is hung up on."""
+        parting = joint.parting()
         call, ending = self._call, parting.ending
-        lost = ending.by != "remote" or ending.word is not Word.HUNG_UP
+        lost = ending.by != "remote" or ending.word is not Word.HUNG_UP or joint.left_alone
         if parting.other is call and lost:
             return Unreached(_BAD_GATEWAY, f"{self._who} was lost: {ending.why}", lost=True)
         end_like(parting.other, ending, parting.leg.last_words)
@@ -164,7 +168,9 @@ class _Connection:
 
 
 def _for_the_caller(status: int) -> int:
-    """Say what a refusal of the far end means for the caller: the same, unless it is about us."""
+    """Say what a refusal of the far end means for the caller: the same, unless it is about us, or says he gave up."""
+    if status == _TERMINATED:
+        return _NO_ANSWER  # RFC 3261 §21.4.25: the caller has sent no CANCEL, or we would not be here
     if status < 400 or status in _NOT_THE_CALLERS:
         return _BAD_GATEWAY
     return status

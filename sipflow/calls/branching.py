@@ -92,7 +92,11 @@ class Branching(Leg):
         """
         return await self._switchboard.returns.hand_back(self, leg, prefix=prefix, wait_s=wait_s)  # type: ignore[arg-type]
 
-    def disown(self, leg: "OutboundCall") -> None:
+    def owns(self, leg: object) -> bool:
+        """Whether a call was placed on behalf of this one, and lives no longer than it."""
+        return any(each is leg for each in self._legs or ())
+
+    def disown(self, leg: object) -> None:
         """Let a call outlive this one. No error if it was not placed on behalf of this one."""
         self._legs = [each for each in self._legs or () if each is not leg]
 

@@ -34,6 +34,7 @@ class Joint:
 
     Attributes:
         over: done when one of the two has ended.
+        left_alone: whether it ended since somebody who sent the other one on to a third has left, and no third came.
     """
 
     def __init__(self, one: Call, other: Call) -> None:
@@ -42,6 +43,8 @@ class Joint:
         self._carriers: tuple[Carrier, ...] = ()
         self._lanes: tuple[Lane, ...] = ()
         self._legs = (one, other)
+        self._leaving: Call | None = None
+        self.left_alone = False
         self._join()
 
     def _join(self) -> None:
@@ -53,16 +56,31 @@ class Joint:
         for leg in self._legs:
             leg.joint = self
         self._lanes = (Lane(one, other), Lane(other, one)) if one.media is not None and other.media is not None else ()
-        self._carriers = tuple(Carrier(lane, tasks, self._ended) for lane in self._lanes)
+        self._carriers = tuple(Carrier(lane, tasks, self._leg_ended) for lane in self._lanes)
 
     def partner(self, leg: Call) -> Call:
         """Give the other one of the two."""
         one, other = self._legs
         return other if leg is one else one
 
+    def let_go(self, leg: Call) -> None:
+        """Let the end of `leg` not be the end of it all: another call may take its place, see `swap` and `keep`."""
+        self._leaving = leg
+
+    def keep(self, leg: Call) -> None:
+        """Let nobody take the place of `leg` after all; if it has ended meanwhile, that was the end."""
+        if self._leaving is not leg:
+            return  # somebody else has taken its place
+        self._leaving = None
+        if leg.ending is not None:
+            self.left_alone = not self.over.done()
+            self._ended()
+
     def swap(self, leg: Call, new: Call) -> None:
         """Join another call with the partner of `leg`, which goes on alone."""
         partner = self.partner(leg)
+        if self._leaving is leg:
+            self._leaving = None
         self._part()
         self._legs = (new, partner) if self._legs[0] is leg else (partner, new)
         self._join()
@@ -90,6 +108,11 @@ class Joint:
         for leg in self._legs:
             if leg.joint is self:
                 leg.joint = None
+
+    def _leg_ended(self) -> None:
+        leaving = self._leaving
+        if leaving is None or leaving.ending is None or self.partner(leaving).ending is not None:
+            self._ended()
 
     def _ended(self) -> None:
         if not self.over.done():

@@ -9,7 +9,8 @@ from sipflow.calls.call import Call
 from sipflow.calls.events import CallEvent, DigitPressed, HoldChanged, IdentityChanged, InfoReceived, TextReceived
 from sipflow.calls.header_policy import crossing
 from sipflow.calls.lane import Lane
-from sipflow.errors import CallEnded, LocalProtocolError, MediaError
+from sipflow.calls.outbound import OutboundCall
+from sipflow.errors import CallEnded, CallFailed, LocalProtocolError, MediaError
 from sipflow.sdp.agreement import Codec
 from sipflow.sip.message import Headers
 from sipflow.tasks import Tasks
@@ -157,11 +158,14 @@ class Carrier:
         try:
             if codec is not None:
                 await self._change_codec(codec)
-            elif self._said.answered and self._heard.held != self._said.holding:
+                return
+            if isinstance(self._said, OutboundCall):
+                await self._said.answer()  # who holds while the other rings still holds when it answers
+            if self._said.answered and self._heard.held != self._said.holding:
                 await self._hold(self._heard.held)
         except (LocalProtocolError, MediaError) as error:
             self._heard.log.info("not carried to the other call", to=self._said.id, why=str(error))
-        except CallEnded:
+        except (CallEnded, CallFailed):
             return
 
     async def _hold(self, wanted: bool) -> None:

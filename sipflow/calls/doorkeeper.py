@@ -48,6 +48,8 @@ class Doorkeeper:
             silent = match.trunk is None and self._settings.unknown_source == "silent"
             return Silence.SILENCE if silent else _later(unread, hop)
         if match.trunk is None:
+            if match.candidates and request.method == "OPTIONS":
+                return None  # whether we live, of whichever trunk: it names no number that could tell
             why = "; ".join(match.why)
             return Refusal(404, why) if match.candidates else self._stranger(why)
         return None

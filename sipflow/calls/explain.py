@@ -14,7 +14,7 @@ from sipflow.calls.limits import Limits, inbound_status
 from sipflow.calls.record import CallRecord
 from sipflow.calls.routes import NoRoute, Route
 from sipflow.calls.variables import printable
-from sipflow.errors import LocalProtocolError, RemoteProtocolError
+from sipflow.errors import LimitReached, LocalProtocolError, RemoteProtocolError
 from sipflow.net.literal import family_of
 from sipflow.sip.addressing import DEFAULT_PORTS, split_host_port
 from sipflow.sip.admission import Refusal, refuse
@@ -150,6 +150,7 @@ class Explainer:
         limits: how many calls there may be; None where nobody counts any.
         closed: why no call at all gets in now, "" when calls do.
         remarks: what else is to be said of an agent, a sentence each.
+        steers: whether somebody else is asked before an agent gets a call, and may give it to another agent.
     """
 
     def __init__(
@@ -161,6 +162,7 @@ class Explainer:
         limits: Limits | None = None,
         closed: Callable[[], str] = str,
         remarks: Callable[[str], tuple[str, ...]] = lambda _agent: (),
+        steers: Callable[[str], bool] = lambda _agent: False,
     ) -> None:
         self._keeper = keeper
         self._agents = agents
@@ -168,6 +170,7 @@ class Explainer:
         self._limits = limits
         self._closed = closed
         self._remarks = remarks
+        self._steers = steers
 
     def explain_text(self, text: bytes, hop: Hop | None = None) -> Explanation:
         """Explain an INVITE as it stands in a file or in a trace; line ends may be of any kind.
@@ -233,19 +236,36 @@ class Explainer:
             return _refused(steps, Part.ADMISSION, 422, why, **led)
         if full := self._closed():
             return _refused(steps, Part.LIMITS, 503, full, **led)
-        reached = self._limits.inbound_refusal(trunk.name, number, agent) if self._limits is not None else None
-        if reached is not None:
-            return _refused(steps, Part.LIMITS, inbound_status(reached), str(reached), **led)
-        text = "there is room for it" if self._limits is not None else "nobody was asked how many calls are up"
-        steps.append(Step(Part.LIMITS, text))
+        room = self._room(trunk.name, number, agent)
+        if isinstance(room, LimitReached):
+            return _refused(steps, Part.LIMITS, inbound_status(room), str(room), **led)
+        steps.append(room)
         try:
             found = self._audio.of(request, hop, trunk)
         except RemoteProtocolError as error:
             return _refused(steps, Part.AUDIO, error.status, str(error), **led)
         steps += [Step(Part.AUDIO, text, good) for text, good in found.said]
-        why = f"agent {agent} gets the call, and answers it unless its code decides otherwise"
+        decides = "its webhook or its code decides" if self._steers(agent) else "its code decides"
+        why = f"agent {agent} gets the call, and answers it unless {decides} otherwise"
         steps.append(Step(Part.ANSWER, f"200: {why}"))
         return Explanation(200, why, tuple(steps), trunk.name, number, agent, found.codec)
+
+    def _room(self, trunk: str, number: str, agent: str) -> Step | LimitReached:
+        """Say that there is room for a call, or why there is none."""
+        limits = self._limits
+        if limits is None:
+            return Step(Part.LIMITS, "nobody was asked how many calls are up")
+        reached = limits.inbound_refusal(trunk, number, agent)
+        if reached is None:
+            return Step(Part.LIMITS, "there is room for it")
+        if not self._steers(agent) or not limits.is_of_agent(reached, agent):
+            return reached
+        elsewhere = limits.inbound_refusal(trunk, number, "")
+        if elsewhere is not None:
+            return elsewhere
+        status = inbound_status(reached)
+        text = f"{reached}: refused with {status} unless its inbound-call webhook gives the call to another agent"
+        return Step(Part.LIMITS, text, good=False)
 
 
 _SILENCE = "it belongs to no trunk, and strangers are told nothing (sip.unknown_source: silent)"

@@ -22,7 +22,7 @@ _ADDRESSES = _IDENTITIES | {"diversion", "history-info", "referred-by", "b", "p-
 _KEPT_PARAMS = frozenset({"user"})  # of a URI whose host is hidden
 _PLACES = re.compile(
     r"\b(?:sips?|udp|tcp|tls|wss?):[^\s;,\"'<>]+|\[[0-9A-Fa-f:.]+\](?::[0-9]{1,5})?|"
-    r"\b[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?::[0-9]{1,5})?\b|\b(?:[0-9A-Fa-f]{1,4}:){3,7}[0-9A-Fa-f:]+"
+    r"\b[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?::[0-9]{1,5})?\b|\b(?:[0-9A-Fa-f]{1,4}:){3,7}[0-9A-Fa-f:]+|(?:tel:)?\+[1-9][0-9]{6,14}\b"
 )
 
 
@@ -98,7 +98,7 @@ def joined_lines(lines: Lines) -> dict[str, str]:
 
 
 def without_places(text: str) -> str:
-    """Take addresses out of a sentence of ours: where one leg leads is no matter of the other's."""
+    """Take addresses and numbers out of a sentence of ours: where one leg leads is no matter of the other's."""
     return _PLACES.sub("the far end", text)
 
 

@@ -254,7 +254,7 @@ class Limits:
             LimitReached: there is no room for it; `inbound_status` says what to answer; nothing was counted.
         """
         refused = self.inbound_refusal(trunk, number, agent)
-        if refused is not None and undecided and refused.limit == f"{self._agent(agent).name}.max_calls":
+        if refused is not None and undecided and self.is_of_agent(refused, agent):
             agent, refused = "", self.inbound_refusal(trunk, number, "")
         if refused is not None:
             raise refused
@@ -273,6 +273,10 @@ class Limits:
         if use.caps.max_calls is not None and use.live >= use.caps.max_calls:
             return self._number_full(number, use.live)
         return None
+
+    def is_of_agent(self, refused: LimitReached, agent: str) -> bool:
+        """Whether it is only the agent that has no room: another one may."""
+        return refused.limit == f"{self._agent(agent).name}.max_calls"
 
     # Out
 

@@ -126,7 +126,8 @@ class LegMedia:
         wanted = local.direction if hold is None else held if hold else SENDRECV
         # RFC 3264 §8.4: a stream that the far end holds already is held by inactive, any other by sendonly.
         says = INACTIVE if wanted is SENDONLY and self.held else wanted
-        local = replace(local, direction=says)
+        if says is not local.direction:
+            local = replace(local, direction=says)
         self._offered_under = self.agreed
         body = make_offer(local, self._capabilities, after=self._last, agreed=self.agreed)
         self._open_offer = body if self._last else b""
@@ -155,7 +156,8 @@ class LegMedia:
         local, body, wanted = self._offered
         agreed = read_answer(answer, local, self._capabilities, offer=self._open_offer, agreed=self._offered_under)
         self._apply(agreed)
-        self._local, self._last = replace(local, direction=wanted), body
+        self._local = local if local.direction is wanted else replace(local, direction=wanted)
+        self._last = body
 
     def _apply(self, agreed: Agreed) -> None:
         if self.agreed is None:

@@ -3,8 +3,8 @@
 from typing import TYPE_CHECKING
 
 from sipflow.calls.call import Call
+from sipflow.calls.following import refer_came
 from sipflow.calls.inbound import InboundCall
-from sipflow.calls.referred import refer_came
 from sipflow.errors import LocalProtocolError, MediaError, RemoteProtocolError
 from sipflow.sip import outputs as sip
 from sipflow.sip.admission import warning

@@ -86,7 +86,11 @@ class OutboundCall(Call):
 
         Cancelling leaves the call ringing: `hangup` ends it.
         """
-        await asyncio.shield(self._answer)
+        try:
+            await asyncio.shield(self._answer)
+        except CallFailed as failed:
+            failed.__traceback__ = None  # the call keeps it, and it would keep the call, through whoever waited
+            raise CallFailed(failed.status, failed.reason) from None
 
     # What an agent may do without asking whether it called or was called
 

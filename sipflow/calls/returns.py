@@ -96,7 +96,7 @@ class Returns:
             self._board.agents.start(new, old.record.agent)
         else:
             partner = joint.partner(old)
-            old.disown(partner)  # type: ignore[arg-type]  # it may be the one that this one was placed for
+            old.disown(partner)  # it may be the one that this one was placed for
             new.adopt(partner)  # type: ignore[arg-type]
             joint.swap(old, new)
         old.end("another call has taken its place")

@@ -47,7 +47,6 @@ from sipflow.net.endpoint import Endpoint
 from sipflow.net.ring import TraceRing
 from sipflow.sip import outputs as sip
 from sipflow.sip.admission import Refusal, warning
-from sipflow.sip.body import SDP
 from sipflow.sip.hop import Hop
 from sipflow.sip.message import Request, Response
 from sipflow.sip.plan import Outcome, RequestPlan
@@ -271,7 +270,7 @@ class Switchboard:
             self.tolls.check_target(way.plan.uri, trunk, record.number)
         media = self._media(hop, trunk, record.id, codecs=way.codecs or (trunk.codecs if trunk is not None else ()))
         try:
-            plan = replace(way.plan, body=media.offer(), content_type=SDP, reliable=media.prack)
+            plan = way.plan.offering(media.offer(), reliable=media.prack)
             usage, outputs = self.ua.invite(plan, now=self.now, hops=(hop,))
         except SipflowError:  # a header of the plan cannot be written
             media.close()

@@ -1,7 +1,7 @@
 """`handler: forward`: people in turn, then agents; by hours, by how busy they are, and the reverse."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -13,7 +13,7 @@ from sipflow.agents.handlers import check_references
 from sipflow.agents.spec import AgentSpec
 from sipflow.audio.tones import sine
 from sipflow.calls.inbound import InboundCall
-from sipflow.errors import AgentError, CallFailed
+from sipflow.errors import AgentError, CallFailed, NotFound
 from tests.calls.middle import CALLEE_HZ, DBFS, hears, talks
 from tests.calls.stage import NUMBER, WAIT_S, Stage, staged
 
@@ -208,3 +208,38 @@ def test_every_agent_that_may_take_over_must_exist_and_none_may_take_over_from_i
     }
     with pytest.raises(AgentError, match="agent desk: its fallback ends in itself: desk -> late -> desk"):
         check_references(ring)
+
+
+class Book:
+    """A phone book with two people, of whom the second one takes calls."""
+
+    def __init__(self, port: int) -> None:
+        self.people = {"1": f"sip:{NUMBER}@127.0.0.1:9", "2": f"sip:{NUMBER}@127.0.0.1:{port}"}
+
+    async def numbers(self, phone_book_id: str, entry_id: str = "") -> Sequence[str]:
+        if phone_book_id != "desk":
+            raise NotFound(f"there is no phone book {phone_book_id!r}")
+        return [self.people[entry_id]] if entry_id else list(self.people.values())
+
+
+@pytest.mark.parametrize(("named", "tried"), [("phonebook:desk", 2), ("phonebook:desk/2", 1)])
+async def test_the_people_of_a_phone_book_are_called_in_turn(named: str, tried: int) -> None:
+    async with forwarded(talks, to=[named], fallback="bot") as (near, far):
+        near.callee.switchboard.transfers.phone_book = Book(far.port)
+        assert await heard_by_caller(near, CALLEE_HZ) == (True, "agent")
+        await far.quiet()
+        names = [each.name for each in near.agent.calls[0].record.history]
+
+    assert names.count("forwarding") == tried
+
+
+async def test_a_phone_book_that_is_gone_is_followed_by_the_next_one_and_the_fallback() -> None:
+    async with forwarded(talks, to=["phonebook:gone", "phonebook:desk/2"], fallback="bot") as (near, far):
+        near.callee.switchboard.transfers.phone_book = Book(far.port)
+        assert await heard_by_caller(near, CALLEE_HZ) == (True, "agent")
+        await far.quiet()
+        (told,) = [each.details for each in near.agent.calls[0].record.history if each.name == "not_forwarded"]
+    async with forwarded(talks, to=["phonebook:gone"], fallback="bot") as (near, _):
+        assert await heard_by_caller(near, BOT_HZ) == (True, "bot")
+
+    assert told == {"to": "phonebook:gone", "status": 480, "why": "there is no phone book 'gone'"}

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from itertools import cycle
 
 from sipflow.agents.conduct import Conduct
 from sipflow.agents.runner import Runner
@@ -29,7 +30,7 @@ from tests.calls.stage import LOCAL, SECRET, WAIT_S, Kept, OneAgent
 
 OURS, CALLEE = "+12065550100", "+12065550123"
 Behaviour = Callable[[InboundCall], Awaitable[None]]
-_PORTS = iter(range(43000, 60000, 40))
+_PORTS = cycle(range(43000, 60000, 40))
 
 
 @dataclass

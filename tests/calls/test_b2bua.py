@@ -152,6 +152,15 @@ async def test_a_refusal_carries_them_too_and_its_status() -> None:
     assert [end and end.status for end in stages.ends] == [486]
 
 
+@pytest.mark.parametrize(("status", "told"), [(401, 502), (420, 502), (421, 502), (422, 502), (488, 502), (487, 480)])
+async def test_what_is_between_the_callee_and_us_is_not_said_to_the_caller(status: int, told: int) -> None:
+    async with middle(lambda call: call.reject(status)) as stages:
+        call = await stages.near.caller.switchboard.place(stages.near.plan())
+        with pytest.raises(CallFailed, match=str(told)):
+            await asyncio.wait_for(call.wait_answered(), WAIT_S)
+        await stages.quiet()
+
+
 async def test_headers_of_a_bye_cross_from_the_caller_to_the_callee() -> None:
     out = replace(OUT, headers=HeaderSettings(passed=("X-*", "Reason")))
     async with middle(out=out) as stages:
@@ -344,6 +353,19 @@ async def test_what_cannot_be_reached_is_not_named_to_the_caller() -> None:
 
     assert (failed.value.status, "127.0.0.1:1;" in said, "127.0.0.1:1 " in said) == (503, False, False)
     assert "the far end" in said
+
+
+async def test_what_our_own_rules_forbid_is_said_in_the_record_and_not_to_the_caller() -> None:
+    async with middle(to="+442079460123") as stages:
+        call = await stages.near.caller.switchboard.place(stages.near.plan())
+        with pytest.raises(CallFailed):
+            await asyncio.wait_for(call.wait_answered(), WAIT_S)
+        said = call.last_words.get("Reason") if call.last_words is not None else None
+        await stages.quiet()
+
+    assert said == 'SIP;cause=503;text="the call cannot be put through"'
+    assert stages.ends[0] is not None
+    assert stages.ends[0].why.startswith("the endpoint cannot be called: ")
 
 
 async def test_who_does_not_answer_in_time_is_cancelled_and_the_caller_is_there_to_be_given_on() -> None:

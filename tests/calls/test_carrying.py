@@ -81,6 +81,31 @@ async def test_an_offer_in_an_update_crosses_as_one_in_a_re_invite_does() -> Non
     assert story == ["hold", "resumed"]
 
 
+async def test_hold_of_a_caller_while_it_rings_crosses_when_it_is_answered() -> None:
+    take = asyncio.Event()
+
+    async def late(callee: InboundCall) -> None:
+        await callee.progress()
+        await take.wait()
+        await callee.answer()
+        await callee.ended()
+
+    async with middle(late) as stages:
+        board = stages.near.caller.switchboard
+        call = await board.place(stages.near.plan())
+        await until(lambda: call.usage.may_update and not call.usage.negotiating)
+        media = call.media
+        assert media is not None
+        board.apply(call.usage.offer(partial(media.offer, hold=True), now=board.now))
+        await until(lambda: stages.inbound.held)
+        take.set()
+        await until(lambda: stages.callee.held)
+        await call.take_off_hold()
+        await until(lambda: not stages.callee.held)
+        await call.hangup()
+        await stages.quiet()
+
+
 async def test_hold_of_both_at_once_crosses_both_ways_and_ends_when_both_have_resumed() -> None:
     async with middle() as stages:
         call = await stages.near.call()

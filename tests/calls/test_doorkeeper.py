@@ -1,6 +1,7 @@
 """Who gets in: strangers, trunks that want a password, and what is replayed."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -28,9 +29,9 @@ GUARDED = Trunk(name="guarded", accept_from=Networks(["127.0.0.0/8"]), inbound_a
 class Door:
     """A doorkeeper whose clock is turned by hand."""
 
-    def __init__(self, trunk: Trunk, unknown_source: str = "reject") -> None:
+    def __init__(self, *trunks: Trunk, unknown_source: str = "reject") -> None:
         self.now = 100.0
-        self.table = TrunkTable([trunk], secret=SECRET)
+        self.table = TrunkTable(trunks, secret=SECRET)
         self.keeper = Doorkeeper(
             Router(self.table, Inventory([Number(NUMBER, inbound_agent="agent")])),
             Settings(unknown_source=unknown_source),  # type: ignore[arg-type]
@@ -42,12 +43,14 @@ class Door:
         return self.keeper(request, hop)
 
 
-def invite(method: str = "INVITE", *, cseq: int = 1, **credentials: str) -> Request:
-    request = Request(method, f"sip:{NUMBER}@127.0.0.1")
+def invite(
+    method: str = "INVITE", *, cseq: int = 1, uri: str = f"sip:{NUMBER}@127.0.0.1", **credentials: str
+) -> Request:
+    request = Request(method, uri)
     for name, value in {
         "Via": "SIP/2.0/UDP 127.0.0.1:5060;branch=z9hG4bK1",
         "From": "<sip:desk@127.0.0.1>;tag=1",
-        "To": f"<sip:{NUMBER}@127.0.0.1>",
+        "To": f"<{uri}>",
         "Call-ID": "1",
         "CSeq": f"{cseq} {method}",
         **credentials,
@@ -70,6 +73,15 @@ def test_caller_of_a_known_source_comes_in() -> None:
     assert (door.knock(invite()), door.knock(invite("OPTIONS")), door.knock(None)) == (None, None, None)
 
 
+def test_two_trunks_at_one_address_are_told_that_we_live_but_a_call_for_neither_is_refused() -> None:
+    door = Door(LOCAL, replace(LOCAL, name="other"))
+    call = door.knock(invite(uri="sip:127.0.0.1"))
+
+    assert door.knock(invite("OPTIONS", uri="sip:127.0.0.1")) is None
+    assert isinstance(call, Refusal)
+    assert call.status == 404
+
+
 def test_stranger_is_refused_with_what_to_do_about_it() -> None:
     refusal = Door(LOCAL).knock(invite(), STRANGER)
 
@@ -82,7 +94,7 @@ def test_stranger_is_refused_with_what_to_do_about_it() -> None:
 def test_stranger_hears_nothing_where_silence_is_wanted(method: str | None) -> None:
     request = invite(method) if method is not None else None
 
-    assert Door(LOCAL, "silent").knock(request, STRANGER) is Silence.SILENCE
+    assert Door(LOCAL, unknown_source="silent").knock(request, STRANGER) is Silence.SILENCE
 
 
 def test_broken_message_of_a_stranger_is_left_to_the_user_agent_where_strangers_are_answered() -> None:

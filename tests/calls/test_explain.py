@@ -54,6 +54,7 @@ def explainer(
     limits: Limits | None = None,
     closed: str = "",
     agent: str = "desk",
+    steered: bool = False,
 ) -> Explainer:
     router = Router(TrunkTable(trunks or (A, B), secret=SECRET), Inventory(NUMBERS))
     keeper = Doorkeeper(router, settings or Settings(), secret=b"k" * 16, clock=lambda: 0.0)
@@ -64,6 +65,7 @@ def explainer(
         limits=limits,
         closed=lambda: closed,
         remarks=lambda name: (f"agent {name} is echo",),
+        steers=lambda _name: steered,
     )
 
 
@@ -166,6 +168,25 @@ def test_call_without_room_is_told_the_limit(limits: dict[str, object], closed: 
 
     assert (found.status, found.why.startswith(why)) == (status, True)
     assert counted.live()["calls"] == 1
+
+
+def test_agent_without_room_keeps_no_call_out_that_a_webhook_may_give_to_another_one() -> None:
+    counted = Limits(
+        LimitSettings(trunks={"a": Limit(max_calls=2)}, agents={"desk": Limit(max_calls=1)}), clock=lambda: 0.0
+    )
+    edge = explainer(limits=counted, steered=True)
+    counted.admit_inbound("a", FIRST, "desk")
+    found = edge.explain_number(FIRST, FROM_A)
+    real = counted.admit_inbound("a", FIRST, "desk", undecided=True)
+    full = edge.explain_number(FIRST, FROM_A)
+    real.release()
+
+    assert (found.status, full.status) == (200, 503)
+    assert (
+        "limits! agent desk has 1 call up, which is as many as it may (agents.desk.max_calls): "
+        "refused with 486 unless its inbound-call webhook gives the call to another agent"
+    ) in lines(found)
+    assert full.why == "trunk a has 2 calls up, which is as many as it may (trunks.a.max_calls)"
 
 
 def test_explaining_counts_nothing_and_takes_no_room() -> None:

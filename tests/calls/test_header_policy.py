@@ -115,6 +115,8 @@ def test_lines_of_one_name_are_put_together() -> None:
         ("[2001:db8::1]:5061 refused, 10.0.0.5 too", "the far end refused, the far end too"),
         ("the far end hung up at 10:42", "the far end hung up at 10:42"),
         ("486 Busy Here", "486 Busy Here"),
+        ("+12065550177 did not answer in 8 s", "the far end did not answer in 8 s"),
+        ("tel:+12065550177 was not reached", "the far end was not reached"),
     ],
 )
 def test_addresses_are_taken_out_of_sentences(said: str, left: str) -> None:

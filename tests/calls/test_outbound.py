@@ -1,11 +1,14 @@
 """Calls that we place."""
 
 import asyncio
+import gc
+from contextlib import suppress
 
 import pytest
 
 from sipflow.calls.inbound import InboundCall
 from sipflow.calls.outbound import OutboundCall
+from sipflow.calls.record import CallRecord
 from sipflow.errors import CallFailed, TransportError
 from sipflow.sip.message import Request, Response, make_response
 from sipflow.sip.uri import SipUri
@@ -161,3 +164,28 @@ async def test_early_media_that_cannot_be_used_ends_the_call() -> None:
         with pytest.raises(CallFailed):
             await asyncio.wait_for(call.wait_answered(), 10.0)
         await stage.quiet()
+
+
+async def test_of_calls_that_were_refused_nothing_waits_for_the_garbage_collector() -> None:
+    async def rejects(call: InboundCall) -> None:
+        await call.reject(486)
+
+    gc.collect()
+    gc.disable()
+    try:
+        async with staged(rejects) as stage:
+            for _ in range(2):
+                call = await stage.caller.switchboard.place(stage.plan())
+                with suppress(CallFailed):
+                    await call.wait_answered()
+            del call
+            await stage.quiet()
+        gc.set_debug(gc.DEBUG_SAVEALL)
+        gc.collect()
+        left = [type(each).__name__ for each in gc.garbage if isinstance(each, OutboundCall | CallRecord)]
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+        gc.enable()
+
+    assert left == []

@@ -17,6 +17,7 @@ _Targets = Annotated[
     list[_Target], BeforeValidator(lambda given: [given] if isinstance(given, str) else given), Field(max_length=32)
 ]
 _Sound = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\\\x00-\x1f]+$")]
+_Music = Annotated[str, StringConstraints(min_length=1, max_length=2000, pattern=r"^[^\\\x00-\x1f]+$")]
 _MODES: dict[str, Mode] = {
     "cold_transfer": "blind",
     "warm_transfer": "warm",
@@ -75,7 +76,9 @@ class TransferCall(Ask):
     )
     whisper_pause: float = Field(default=0, ge=0, le=60, description="Ours: seconds of silence before it.")
     enable_background_music: bool = False
-    music: _Sound | None = Field(default=None, description="Ours: a sound file that the caller hears meanwhile.")
+    music: _Music | None = Field(
+        default=None, description="Ours: a sound file that the caller hears meanwhile, or the https URL of one."
+    )
     screened: bool = Field(default=False, description="Whoever answers takes the call with a key.")
     accept: Annotated[str, StringConstraints(pattern=r"^(digit|[0-9*#A-D])$")] | None = Field(
         default=None, description="Ours: the key; `digit` is 1."

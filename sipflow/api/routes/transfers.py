@@ -14,11 +14,13 @@ from sipflow.api.errors import documented
 from sipflow.api.models.transfers import TransferAttemptShown, TransferCall, TransferShown
 from sipflow.api.routes.calls import desk_of
 from sipflow.calls.call import Call
+from sipflow.calls.transfer.music import is_address
+from sipflow.calls.transfer.outcome import TransferStatus
 from sipflow.calls.transfer.request import TransferRequest, read_targets
 from sipflow.calls.transfer.transfer import Transfer
 from sipflow.calls.transfer.wording import variables_of_transfer
 from sipflow.calls.variables import fill
-from sipflow.errors import CallEnded, Conflict, LocalProtocolError, MediaError, NotFound
+from sipflow.errors import ApiError, CallEnded, Conflict, LocalProtocolError, MediaError, NotFound, StoreError
 from sipflow.media.player import Source
 
 router = APIRouter(prefix="/v2/calls", tags=["Calls"])
@@ -86,7 +88,7 @@ async def _request(desk: CallDesk, call: Call, wanted: TransferCall) -> tuple[Tr
         headers=dict(wanted.headers),
         ring_s=wanted.timeout,
         extension=wanted.digits,
-        music=await _sound(desk, wanted.music),
+        music=await _music(desk, wanted.music),
         simultaneous=wanted.simultaneous,
         hours=wanted.hours,
         after_hours=read_targets(wanted.after_hours, region=region),
@@ -99,6 +101,24 @@ async def _request(desk: CallDesk, call: Call, wanted: TransferCall) -> tuple[Tr
 
 async def _sound(desk: CallDesk, file: str | None) -> str | None:
     return await sound_of(desk, file) if file else None
+
+
+async def _music(desk: CallDesk, named: str | None) -> str | None:
+    """Look at the music as far as that goes without fetching it.
+
+    Raises:
+        ApiError: there is no such file, or no such URL may be asked (400); or there is no folder of sounds (409).
+    """
+    if not is_address(named):
+        return await _sound(desk, named)
+    fetcher = desk.switchboard.transfers.fetcher
+    if fetcher is None:
+        raise ApiError(409, "music: nobody here can fetch it from a URL")
+    try:
+        fetcher.check(named)
+    except LocalProtocolError as error:
+        raise ApiError(400, f"music: {error}") from None
+    return named
 
 
 async def _spoken(desk: CallDesk, call: Call, texts: Mapping[str, str | None]) -> tuple[dict[str, Source], list[str]]:
@@ -118,15 +138,14 @@ async def _spoken(desk: CallDesk, call: Call, texts: Mapping[str, str | None]) -
 
 
 async def _run(call: Call, transfer: Transfer, words: _Words) -> None:
-    await _tell(call, words.first)
     try:
-        outcome = await transfer.run()
+        outcome = await transfer.run(first=lambda: _tell(call, words.first))
     except CallEnded:
         return  # the record says it
-    except (NotFound, LocalProtocolError) as error:  # a phone book that is empty, or holds what cannot be called
+    except (NotFound, LocalProtocolError, StoreError) as error:  # a phone book that is empty, broken, or out of reach
         call.log.warning("a transfer could not be begun", why=str(error))
         return
-    if not outcome.ok:
+    if not outcome.ok and outcome.status is not TransferStatus.TAKEN_BACK:
         await _tell(call, words.failed)
 
 

@@ -42,6 +42,13 @@ class Comfort:
         self._call.step_aside()
         self._play()
 
+    def change(self, source: Source) -> None:
+        """Play something else from now on, where anything is played."""
+        self._source = source
+        if self._task is not None:
+            self._silence()
+            self._play()
+
     def attach(self, leg: "OutboundCall") -> None:
         """Let the caller hear what a target says before it answers, in the place of music and ringing."""
         if not self._on:

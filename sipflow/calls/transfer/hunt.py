@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 _ELSEWHERE = ("Reason", str(Reason("SIP", 200, "Call completed elsewhere")))  # RFC 3326 §2
 _GIVEN_UP = ("Reason", str(Reason("Q.850", 19, "nobody answered in time")))
+_TAKEN = "another target took the call"
 _DECLINED = ("Reason", str(Reason("SIP", 603, "the call is not put through")))
 
 
@@ -62,6 +63,7 @@ class Hunt:
         self._ledger = ledger
         self._comfort = comfort
         self._legs = Legs(board, call, request)
+        self._won = False  # whether one of several has taken the call
 
     async def run(self, targets: Sequence[Target]) -> Taken | None:
         """Call them as asked; None when nobody took the call.
@@ -84,6 +86,7 @@ class Hunt:
                 done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
                 took = [taken for task in done if (taken := task.result()) is not None]
                 winner = took[0] if took else None
+                self._won = winner is not None
                 for late in took[1:]:
                     self._let_go(late)
         finally:
@@ -98,7 +101,7 @@ class Hunt:
 
     def _let_go(self, taken: Taken) -> None:
         self._close(taken.leg, _ELSEWHERE, "another target has the call")
-        self._elsewhere(taken.target, taken.started_at, 200)
+        self._ledger.cut_off(taken.target.text, Method.INVITE, 200, taken.started_at, _TAKEN)
 
     # One target
 
@@ -117,9 +120,9 @@ class Hunt:
             if not answered or await self._refuses(target, leg, started_at):
                 return None
         except asyncio.CancelledError:
-            status = 200 if answered else 487
+            status = 200 if answered or leg.answered else 487  # it may have answered in this very moment
             self._close(leg, _ELSEWHERE, "the call is wanted no more")
-            self._elsewhere(target, started_at, status)
+            self._ledger.cut_off(target.text, Method.INVITE, status, started_at, _TAKEN if self._won else "")
             raise
         except BaseException:  # an agent's own function raised: its leg must not stay behind
             self._close(leg, _DECLINED, "whoever was to ask it failed")
@@ -202,6 +205,7 @@ class Hunt:
             )
             status = 0
         elif word is Word.MEDIA_FAILED and leg.answered:
+            status = 200
             declined = Declined(
                 TransferStatus.CONNECTION_ERROR, FailedReason.MEDIA_NEGOTIATION_FAILED, failed.reason, Decider.SIPFLOW
             )
@@ -209,13 +213,6 @@ class Hunt:
             reason = failed_reason_of(status, Method.INVITE)
             declined = Declined(transfer_status_of(status), reason, failed.reason, decider_of(status))
         self._note(target, started_at, status, declined)
-
-    def _elsewhere(self, target: Target, started_at: datetime, status: int) -> None:
-        gone = self._call.ending is not None
-        why = "the caller hung up" if gone else self._ledger.stopped_because or "another target took the call"
-        decider = Decider.CALLER if gone else Decider.SIPFLOW
-        word = TransferStatus.CALLER_GONE if gone else TransferStatus.NO_ANSWER
-        self._note(target, started_at, status, Declined(word, FailedReason.DESTINATION_UNAVAILABLE, why, decider))
 
     def _note(self, target: Target, started_at: datetime, status: int, declined: Declined) -> None:
         ended_at = self._ledger.now

@@ -5,7 +5,14 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from sipflow.calls.record import CallRecord, Happening
-from sipflow.calls.transfer.outcome import Method, TransferAttempt, TransferOutcome, TransferStatus
+from sipflow.calls.transfer.outcome import (
+    Decider,
+    FailedReason,
+    Method,
+    TransferAttempt,
+    TransferOutcome,
+    TransferStatus,
+)
 
 if TYPE_CHECKING:
     from sipflow.calls.call import Call
@@ -23,7 +30,7 @@ class Ledger:
         attempts: in the order in which they ended.
         word: of the last attempt that failed.
         target: that is tried now, or has the call; "" for none.
-        stopped_because: why attempts that are cut off are; "" where another target took the call.
+        stopped_because: why attempts that are cut off are, where somebody has said so.
     """
 
     def __init__(self, call: "Call", wall: Callable[[], datetime]) -> None:
@@ -36,7 +43,7 @@ class Ledger:
 
     @property
     def now(self) -> datetime:
-        """UTC wall clock."""
+        """UTC wall clock, by the call's own count of time."""
         return self._wall()
 
     def began(self, target: str, method: Method) -> datetime:
@@ -60,6 +67,15 @@ class Ledger:
             decided_by=attempt.decided_by.value,
             why=attempt.why,
         )
+
+    def cut_off(self, target: str, method: Method, status: int, started_at: datetime, why: str = "") -> None:
+        """Note an attempt that was ended from outside, by `why` or else by the caller or the agent."""
+        gone = self._call.ending is not None
+        why = "the caller hung up" if gone else self.stopped_because or why or "the agent gave the transfer up"
+        decider = Decider.CALLER if gone else Decider.SIPFLOW
+        reason, word = FailedReason.DESTINATION_UNAVAILABLE, TransferStatus.NO_ANSWER
+        attempt = TransferAttempt(target, method, status, why, decider, reason, started_at, self.now)
+        self.ended(attempt, TransferStatus.CALLER_GONE if gone else word)
 
     def over(self, outcome: TransferOutcome) -> None:
         """Note how the whole transfer ended."""

@@ -152,7 +152,8 @@ def failed_reason_of(status: int, method: Method) -> FailedReason:
         return _REASONS[status]
     if 300 <= status < 400:
         return FailedReason.DESTINATION_UNAVAILABLE  # moved to where we were not allowed to follow
-    return FailedReason.CARRIER_UNAVAILABLE if status >= 500 else FailedReason.DESTINATION_UNAVAILABLE
+    # RFC 3261 §8.1.3.2: an unknown status is taken as the x00 of its class; 600 is about who is called.
+    return FailedReason.CARRIER_UNAVAILABLE if 500 <= status < 600 else FailedReason.DESTINATION_UNAVAILABLE
 
 
 def transfer_status_of(status: int) -> TransferStatus:

@@ -1,17 +1,18 @@
 """One transfer from its beginning to its truthful end; whatever fails, the caller is back with the agent."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from sipflow.calls.alive import Lifetime
 from sipflow.calls.branching import end_like
-from sipflow.calls.bridge import Parting, join
+from sipflow.calls.bridge import Joint, Parting
 from sipflow.calls.transfer.comfort import Comfort
 from sipflow.calls.transfer.hunt import Hunt, Taken
 from sipflow.calls.transfer.ledger import CONNECTED, STARTED, Ledger
+from sipflow.calls.transfer.music import fetch_music, is_address
 from sipflow.calls.transfer.outcome import (
     Decider,
     FailedReason,
@@ -27,7 +28,7 @@ from sipflow.calls.transfer.referring import Referred, address_for, refer, repla
 from sipflow.calls.transfer.request import TransferRequest
 from sipflow.calls.transfer.targets import PHONE_BOOK, Target, read_target
 from sipflow.calls.transfer.wording import fill_headers
-from sipflow.errors import CallEnded, LocalProtocolError, NotFound
+from sipflow.errors import CallEnded, LocalProtocolError
 from sipflow.sip.outputs import ReferOutcome
 
 if TYPE_CHECKING:
@@ -56,7 +57,8 @@ class Transfer:
     Attributes:
         request: what was asked for.
         phase: how far it has come.
-        leg: the call to the person who has taken it; None before that, and for a REFER.
+        leg: the call to the person who has it, or to whom that one has sent the caller on; None before that, and for
+            a REFER.
         human_connected_at: when caller and person could talk, UTC.
         outcome: None until it is over.
     """
@@ -64,13 +66,14 @@ class Transfer:
     def __init__(self, board: "Switchboard", call: "Call", request: TransferRequest) -> None:
         self._board = board
         self._call = call
-        self._ledger = Ledger(call, board.transfers.wall)
-        self._comfort = Comfort(call, request.music if request.music is not None else board.transfers.music)
+        self._ledger = Ledger(call, lambda: call.record.now)
+        own = request.music if not is_address(request.music) else None
+        self._comfort = Comfort(call, own if own is not None else board.transfers.music)
         self._life = Lifetime()
         self._over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.request = request
         self.phase = Phase.BEGUN
-        self.leg: OutboundCall | None = None
+        self.leg: Call | None = None
         self.human_connected_at: datetime | None = None
         self.outcome: TransferOutcome | None = None
 
@@ -94,8 +97,11 @@ class Transfer:
         """Wait until it is over. Cancelling leaves it going on."""
         await asyncio.shield(self._over)
 
-    async def run(self) -> TransferOutcome:
+    async def run(self, first: Callable[[], Awaitable[None]] | None = None) -> TransferOutcome:
         """Carry it out; returns when the call is back with the agent, or over.
+
+        Args:
+            first: what comes before anybody is called, such as a word to the caller; taking the call back ends it.
 
         Raises:
             CallEnded: the caller hung up before anybody had the call.
@@ -105,6 +111,9 @@ class Transfer:
         self._call.note(STARTED, mode=self.request.mode, targets=[each.text for each in self.request.targets])
         outcome = self._failed(TransferStatus.CONNECTION_ERROR, FailedReason.DESTINATION_UNAVAILABLE)
         try:
+            if first is not None:
+                with self._life.scope():
+                    await first()
             outcome = await self._carried_out()
         except CallEnded:
             outcome = self._cut_short()
@@ -168,11 +177,7 @@ class Transfer:
         Raises:
             NotFound: there is no such book or entry, or it is empty.
         """
-        book, _, entry = target.text.removeprefix(PHONE_BOOK).partition("/")
-        port = self._board.transfers.phone_book
-        numbers = await port.numbers(book, entry) if port is not None else ()
-        if not numbers:
-            raise NotFound(f"target: there is nobody in phone book {book[:80]!r}")
+        numbers = await self._board.transfers.listed(target.text)
         return [read_target(number, region=self._call.region) for number in numbers]
 
     # By REFER
@@ -206,10 +211,14 @@ class Transfer:
         try:
             refer_to, beside = address_for(target, self._call, trunk, headers)
         except LocalProtocolError as error:
-            referred = Referred(ReferOutcome.REFUSED, 0, False, str(error))
+            referred = Referred(ReferOutcome.UNKNOWN, 0, False, str(error))
         else:
             ring_s = self.request.ring_s or (trunk.outbound.ring_s if trunk is not None else _RING_S)
-            referred = await refer(self._board, self._call, refer_to, patience_s=ring_s + _NOTICE_S, headers=beside)
+            try:
+                referred = await refer(self._board, self._call, refer_to, patience_s=ring_s + _NOTICE_S, headers=beside)
+            except (CallEnded, asyncio.CancelledError):
+                self._ledger.cut_off(target.text, Method.REFER, 0, started_at)
+                raise
         self._note_referred(target, referred, started_at)
         return referred
 
@@ -222,10 +231,11 @@ class Transfer:
             refused = referred.outcome is ReferOutcome.REFUSED
             reason = failed_reason_of(told or 408, Method.REFER if refused else Method.INVITE)
             word = transfer_status_of(told or 408)
-            if not refused:
+            if not refused or not told:
                 decider = decider_of(told) if told else Decider.SIPFLOW
-            if referred.outcome is ReferOutcome.TIMED_OUT and not referred.rang:
-                reason = FailedReason.CARRIER_UNAVAILABLE
+            silent = (refused and not told) or (referred.outcome is ReferOutcome.TIMED_OUT and not referred.rang)
+            if silent:
+                word, reason = TransferStatus.CONNECTION_ERROR, FailedReason.CARRIER_UNAVAILABLE
         self._ledger.ended(
             TransferAttempt(
                 target.text, Method.REFER, status, referred.why, decider, reason, started_at, self._ledger.now
@@ -252,30 +262,49 @@ class Transfer:
             self._comfort.start()
         hunt = Hunt(self._board, call, request, self._ledger, self._comfort)
         taken: Taken | None = None
+        fetching: asyncio.Task[None] | None = None
+        if is_address(request.music):
+            fetching = call.beside(self._fetch_music(request.music), name=f"music of call {call.id}")
         try:
             with call._lifetime.scope(), self._life.scope():
                 taken = await hunt.run(targets)
+        except (CallEnded, asyncio.CancelledError):
+            if taken is not None:  # just as it took the call
+                self._ledger.cut_off(taken.target.text, Method.INVITE, 200, taken.started_at)
+            raise
         finally:
+            if fetching is not None:
+                fetching.cancel()
             self._comfort.stop()
             if taken is not None:
                 self.leg = taken.leg
         return taken
 
+    async def _fetch_music(self, url: str) -> None:
+        """Let the caller hear music of the web as soon as it is there; until then, and without it, the usual."""
+        music = await fetch_music(self._call, self._board.transfers.fetcher, url)
+        if music is not None:
+            self._comfort.change(music)
+
     async def _connect(self, taken: Taken) -> TransferOutcome:
         """Join caller and person until one of them hangs up."""
         call, leg = self._call, taken.leg
-        if not call.answered:
-            await call.answer()
-        call.step_aside()
-        if self.request.stop_recording and call.recording is not None:
-            await call.recording.stop()
+        try:
+            if not call.answered:
+                await call.answer()
+            call.step_aside()
+            if self.request.stop_recording and call.recording is not None:
+                await call.recording.stop()
+        except (CallEnded, asyncio.CancelledError):
+            self._ledger.cut_off(taken.target.text, Method.INVITE, 200, taken.started_at)
+            raise
         self._note_taken(taken)
         self._connected(taken.target.text)
         completion = None
         if self.request.mode == "attended" and self._may_replace(leg):
             completion = call.beside(self._complete(taken), name=f"completion of transfer of call {call.id}")
         try:
-            parting = await join(call, leg)
+            parting = await self._talk(leg)
             if completion is not None:
                 await asyncio.wait((completion,), timeout=_COMPLETION_S)
         finally:
@@ -283,6 +312,17 @@ class Transfer:
                 completion.cancel()
         self._part(parting)
         return self._success()
+
+    async def _talk(self, leg: "OutboundCall") -> Parting:
+        """Let the two talk; whoever the person has put in its own place by then is the one to be parted with."""
+        joint = Joint(self._call, leg)
+        try:
+            await joint.over
+        finally:
+            if self._call.joint is joint:
+                self.leg = joint.partner(self._call)
+            joint.close()
+        return joint.parting()
 
     def _note_taken(self, taken: Taken) -> None:
         accepted = self.request.accept is not None

@@ -2,8 +2,10 @@
 
 import asyncio
 from collections.abc import Coroutine, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack, cast
 
+from sipflow.audio.frame import Frame
 from sipflow.calls.aside import Aside
 from sipflow.calls.record import CallRecord
 from sipflow.calls.transfer.outcome import TransferOutcome
@@ -26,6 +28,7 @@ class Transferring(Aside):
     record: CallRecord
     _switchboard: "Switchboard"
     _transfer: "Transfer | None" = None
+    _sent_on = False  # whether a REFER of its far end is being followed
 
     if TYPE_CHECKING:
 
@@ -67,6 +70,7 @@ class Transferring(Aside):
             CallEnded: the caller hung up before anybody had the call.
             LocalProtocolError: something in what was asked for cannot be used; nobody was called.
             NotFound: there is no such phone book, or it is empty.
+            StoreError: the phone book cannot be read now.
             Conflict: a transfer of this call is under way.
 
         Cancelling, and `take_back`, bring the caller back here; whoever was called is hung up on.
@@ -92,6 +96,19 @@ class Transferring(Aside):
         self._transfer = Transfer(self._switchboard, cast("Call", self), request)
         return self._transfer
 
+    async def phone_book(self, named: str) -> list[str]:
+        """Give whom to call behind `phonebook:<id>` or `phonebook:<id>/<entry>`, in order, as `dial` takes them.
+
+        Raises:
+            NotFound: there is no such book or entry, or it is empty.
+            LocalProtocolError: a number of it cannot be called.
+            StoreError: the store cannot be read.
+        """
+        from sipflow.calls.transfer.targets import read_target
+
+        numbers = await self._switchboard.transfers.listed(named)
+        return [read_target(number, region=self.region).dial for number in numbers]
+
     def take_back(self) -> None:
         """Give a call that is being transferred, or has been, back to the agent. No error if there is nothing to."""
         if self.transferring is not None:
@@ -101,6 +118,11 @@ class Transferring(Aside):
         """Wait until a transfer that is under way is over; at once where none is."""
         if self.transferring is not None and self.transferring.outcome is None:
             await self.transferring.over()
+
+    @cached_property
+    def fetched_music(self) -> dict[str, Frame]:
+        """What was fetched for the caller to hear, by URL; it lasts as long as the call."""
+        return {}
 
     @property
     def region(self) -> str | None:

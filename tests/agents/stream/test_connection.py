@@ -22,6 +22,19 @@ from tests.net.certificates import make_certificates
 PATIENCE_S = 10.0
 
 
+class Bare(asyncio.Transport):
+    """A transport with another one's socket; nothing goes over it."""
+
+    def __init__(self, of: asyncio.StreamWriter) -> None:
+        super().__init__({"socket": of.get_extra_info("socket")})
+
+    def write(self, data: object) -> None:
+        """Send nothing."""
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        """Have none."""
+
+
 @dataclass
 class Ear:
     """Remembers what the bot said, and how it ended."""
@@ -444,3 +457,23 @@ async def test_closing_says_goodbye_and_waits_a_second_at_most() -> None:
         await connection.close()
         assert 0.5 < time.monotonic() - began < 5
         visit.socket.transport.abort()
+
+
+async def test_small_frames_do_not_wait_for_one_another_on_the_way_to_a_bot() -> None:
+    tcp, no_delay = 6, 1  # IPPROTO_TCP and TCP_NODELAY of tcp(7)
+
+    async def wait(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+        await reader.read()
+
+    async with listening(wait) as url:
+        _, writer = await asyncio.open_connection("127.0.0.1", int(url.partition("127.0.0.1:")[2].removesuffix("/ws")))
+        sock = writer.get_extra_info("socket")
+        sock.setsockopt(tcp, no_delay, 0)  # some event loops have set it already
+        before = sock.getsockopt(tcp, no_delay)
+        connection = Connection("ws://bot.example.com/", headers=(), subprotocols=(), limits=Limits())
+        connection.connection_made(Bare(writer))
+        after = sock.getsockopt(tcp, no_delay)
+        connection.connection_lost(None)
+        writer.close()
+
+    assert (before, after != 0) == (0, True)

@@ -11,13 +11,19 @@ import pytest_asyncio
 
 from sipflow.audio.tones import sine
 from sipflow.audio.wav import wav_header
+from sipflow.errors import StoreError
 from sipflow.media.voice import Voice
+from sipflow.net.acl import Networks
 from sipflow.store.phone_books import PhoneBooks
 from sipflow.store.settings import Settings
+from sipflow.webhooks.addresses import Guard
+from sipflow.webhooks.exchange import Exchange
+from sipflow.webhooks.sounds import WebSounds
 from tests.api.callstage import OURS, CallStage, callstage
 from tests.calls.outstage import refuses, rings_on
 from tests.calls.stage import WAIT_S
 from tests.calls.transfer.scene import LOUD_DBFS, MUSIC_HZ, Ear, pitches
+from tests.webhooks.test_outbox import nowhere
 
 HERE = "+12065550177"
 
@@ -127,6 +133,23 @@ async def test_a_phone_book_and_business_hours_say_who_is_called(edge: CallStage
     assert inside["target"] == HERE
 
 
+async def test_a_phone_book_that_cannot_be_read_leaves_the_call_with_its_agent(edge: CallStage) -> None:
+    class Away:
+        async def numbers(self, phone_book_id: str, entry_id: str = "") -> list[str]:
+            raise StoreError("the database is away")
+
+    edge.near.switchboard.transfers.phone_book = Away()
+    call_id, caller = await edge.called_in()
+    await transfer(edge, call_id, phone=None, phone_book_id="b1")
+    await edge.happened(call_id, "transfer_over")
+    now = await shown(edge, call_id)
+    await asyncio.sleep(0)
+    failures = edge.near.switchboard.tasks.failures
+    await caller.hangup()
+
+    assert (now["phase"], now["status"], failures) == ("over", "transfer-failed-connection-error", 0)
+
+
 def _not_today() -> list[dict[str, object]]:
     """A schedule of one hour, three days from now."""
     day = (datetime.now(UTC) + timedelta(days=3)).strftime("%A").lower()
@@ -193,6 +216,48 @@ async def test_the_caller_is_told_before_anybody_is_called_and_when_nobody_took_
 
     assert called_while_told == 0
     assert (tmp_path / "said").read_text(encoding="utf-8") == f"{OURS}, sorry"
+
+
+async def test_taking_back_ends_what_the_caller_is_being_told_and_nobody_is_called(
+    edge: CallStage, tmp_path: Path
+) -> None:
+    words = sine(MUSIC_HZ, 60_000, level_dbfs=LOUD_DBFS)
+    (tmp_path / "words.wav").write_bytes(wav_header(len(words)) + words)
+    edge.near.switchboard.transfers.voice = Voice(["sh", "-c", f"cat > /dev/null; cat {tmp_path / 'words.wav'}"])
+    call_id, caller = await edge.called_in()
+    heard = Ear(caller)
+    await transfer(edge, call_id, mode="warm", initiating_msg="a long story", failed_msg="another one")
+    await heard.comes_to_hear(MUSIC_HZ)
+    begun = await shown(edge, call_id)
+    await edge.ask("DELETE", f"/v2/calls/{call_id}/transfer")
+    await heard.comes_to_hear()
+    now = await shown(edge, call_id)
+    await caller.hangup()
+    await edge.over(call_id)
+
+    assert (begun["phase"], begun["status"]) == ("begun", "transfer-started")
+    assert (now["phase"], now["status"], now["attempts"]) == ("over", "transfer-taken-back", [])
+    assert (await action(edge, call_id))["return_value"]["status"] == "transfer-taken-back"
+
+
+async def test_music_of_a_url_is_looked_at_before_anything_is_begun(edge: CallStage) -> None:
+    call_id, caller = await edge.called_in()
+    url = f"/v2/calls/{call_id}/transfer"
+    wanted = {"phone": HERE, "mode": "warm", "music": "https://10.0.0.1/a.mp3?key=secret"}
+    nobody = await edge.refused("POST", url, status=409, json=wanted)
+    guard = Guard(allowed=Networks(()), allow_http=False, resolve=nowhere)
+    edge.near.switchboard.transfers.fetcher = WebSounds(guard, Exchange(guard))
+    private = await edge.refused("POST", url, status=400, json=wanted)
+    clear = await edge.refused("POST", url, status=400, json=wanted | {"music": "http://music.example/a.mp3"})
+    begun = await transfer(edge, call_id, mode="warm", music="HTTPS://music.example/a.mp3")
+    await edge.happened(call_id, "human_connected")
+    await caller.hangup()
+    await edge.over(call_id)
+
+    assert nobody == "music: nobody here can fetch it from a URL"
+    assert private.startswith("music: 10.0.0.1 is private: webhooks may not reach it")
+    assert clear.startswith("music: the URL must begin with https://")
+    assert begun["not_done"] == []
 
 
 def _words_ms(heard: Ear) -> int:

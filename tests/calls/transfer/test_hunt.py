@@ -1,6 +1,9 @@
 """Targets in turn and at once."""
 
+import asyncio
+
 from sipflow.calls.call import Call
+from sipflow.calls.inbound import InboundCall
 from tests.calls.outstage import refuses, rings_on
 from tests.calls.transfer.scene import (
     PERSON_HZ,
@@ -9,6 +12,7 @@ from tests.calls.transfer.scene import (
     Scene,
     scene,
     talks,
+    tone,
     tried,
 )
 
@@ -56,6 +60,7 @@ async def test_of_targets_that_ring_at_once_the_first_to_accept_has_the_call_and
 
     assert [(each.status, each.word.value) for each in endings] == [(487, "cancelled"), (200, "hung_up")]
     assert reasons[1] == 'SIP;cause=200;text="Call completed elsewhere"'
+    assert {each.why for each in outcome.attempts[:2]} == {"another target took the call"}
     assert outcome.target == stage.uri("cleo")
     assert sorted(tried(outcome), key=str) == sorted(
         [
@@ -65,3 +70,34 @@ async def test_of_targets_that_ring_at_once_the_first_to_accept_has_the_call_and
         ],
         key=str,
     )
+
+
+async def test_of_two_who_answer_at_almost_the_same_moment_both_are_said_to_have_answered() -> None:
+    rings: list[InboundCall] = []
+
+    async def answers(call: InboundCall) -> None:
+        await call.ring()
+        rings.append(call)
+        while len(rings) % 2:  # noqa: ASYNC110  (no event is as close)
+            await asyncio.sleep(0)
+        if call is rings[-1]:
+            for _ in range(len(rings) // 2 - 1):  # a little later each time
+                await asyncio.sleep(0)
+        await call.answer()
+        await call.play(tone(PERSON_HZ, 0.1))
+
+    async def agent(stage: Scene, call: Call) -> None:
+        await call.answer()
+        both = [stage.uri("anna"), stage.uri("bob")]
+        for _ in range(2):
+            stage.outcomes.append(await call.transfer(both, simultaneous=True, hand_back=True))
+
+    async with scene(agent, anna=answers, bob=answers) as stage:
+        call = await stage.call()
+        await call.ended()
+        await stage.quiet()
+        answered = [sum(each.answered for each in rings[at : at + 2]) for at in (0, 2)]
+
+    assert answered == [2, 2]
+    assert [[status for _, status, _, _ in tried(each)].count(200) for each in stage.outcomes] == answered
+    assert {outcome.ok for outcome in stage.outcomes} == {True}

@@ -54,6 +54,24 @@ def test_each_transfer_is_an_action_with_a_line_for_each_attempt() -> None:
     }
 
 
+def test_an_attempt_that_is_cut_off_says_by_whom() -> None:
+    call = FakeCall()
+    ledger = Ledger(call, lambda: AT)
+    ledger.cut_off("200", Method.REFER, 0, AT)
+    ledger.cut_off("200", Method.INVITE, 487, AT, "another target took the call")
+    ledger.stopped_because = "the call was taken back"
+    ledger.cut_off("200", Method.INVITE, 487, AT, "another target took the call")
+    call.caller_hangs_up()
+    ledger.cut_off("200", Method.INVITE, 200, AT)
+
+    assert [(each.status, each.why, each.decided_by.value) for each in ledger.attempts] == [
+        (0, "the agent gave the transfer up", "sipflow"),
+        (487, "another target took the call", "sipflow"),
+        (487, "the call was taken back", "sipflow"),
+        (200, "the caller hung up", "caller"),
+    ]
+
+
 def line(number: str, sip_status: int, why: str, status: str, failed_reason: str | None) -> dict[str, object]:
     """An entry of a timeline."""
     return {

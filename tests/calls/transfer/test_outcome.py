@@ -17,7 +17,7 @@ from sipflow.calls.transfer.outcome import (
     [
         ((404, 410, 416, 604), "number_not_found"),
         ((484, 485), "number_incomplete"),
-        ((408, 480, 486, 487, 600, 302), "destination_unavailable"),
+        ((408, 480, 486, 487, 600, 699, 302), "destination_unavailable"),
         ((603,), "rejected_by_destination"),
         ((401, 403, 407, 607, 608), "transfer_blocked_by_carrier"),
         ((500, 502, 503, 504, 513, 555), "carrier_unavailable"),

@@ -10,6 +10,7 @@ from sipflow.calls.transfer.referring import useless_because
 from sipflow.sip import outputs as sip
 from sipflow.sip.headers.address import NameAddr
 from sipflow.sip.plan import RequestPlan
+from sipflow.sip.timers import Timers
 from sipflow.sip.uri import SipUri
 from sipflow.trunks.referring import ReferSettings
 from sipflow.trunks.trunk import Trunk
@@ -65,6 +66,10 @@ def reports(*statuses: int, then_hangs_up: bool = False) -> OnRefer:
             board.draining = False
 
     return on_refer
+
+
+async def never(stage: Scene, event: sip.ReferReceived) -> None:
+    """Take it, and never answer."""
 
 
 def answers(status: int) -> OnRefer:
@@ -190,6 +195,42 @@ async def test_a_far_end_that_reports_nothing_is_given_up_and_the_target_called_
         await stage.quiet()
 
     assert tried(outcome) == [("REFER", 100, "carrier_unavailable", "sipflow"), ("INVITE", 200, None, "destination")]
+
+
+async def test_a_refer_that_nobody_answers_has_no_status_and_the_target_is_called_by_us() -> None:
+    async def agent(stage: Scene, call: Call) -> None:
+        await call.answer()
+        call.usage._stack.layer._timers = Timers(t1=0.005)  # nobody waits for 32 s here
+        stage.outcomes.append(await call.transfer(stage.uri("bob"), ring_s=5))
+
+    async with scene(agent, on_refer=never, bob=refuses(486)) as stage:
+        await stage.call()
+        outcome = await stage.outcome()
+        await stage.quiet()
+
+    assert tried(outcome) == [
+        ("REFER", 0, "carrier_unavailable", "sipflow"),
+        ("INVITE", 486, "destination_unavailable", "destination"),
+    ]
+
+
+@pytest.mark.parametrize("by", ["caller", "agent"])
+async def test_a_refer_that_is_cut_short_has_its_line_too(by: str) -> None:
+    async with scene(transfers(ring_s=5), on_refer=reports(100) if by == "agent" else never, bob=refuses(486)) as stage:
+        call = await stage.call()
+        async with asyncio.timeout(WAIT_S):
+            while not stage.refers:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        ours = stage.agent.calls[-1]
+        if by == "agent":
+            ours.take_back()
+            await stage.outcome()
+        await call.hangup()
+        await stage.quiet()
+
+    assert ours.transferring is not None
+    decider = "caller" if by == "caller" else "sipflow"
+    assert tried(ours.transferring.attempts) == [("REFER", 0, "destination_unavailable", decider)]
 
 
 async def test_a_target_that_rang_and_of_which_nothing_more_was_heard_is_not_called_twice(

@@ -1,23 +1,31 @@
 """Whoever answers is asked before they get the call."""
 
 import asyncio
+import importlib
 
 import pytest
 
+from sipflow.audio.frame import Frame
+from sipflow.calls.call import Call
+from sipflow.calls.inbound import InboundCall
 from sipflow.calls.outbound import OutboundCall
 from sipflow.calls.transfer.outcome import TransferStatus
 from tests.calls.stage import WAIT_S
 from tests.calls.transfer.scene import (
     PERSON_HZ,
     WHISPER_HZ,
+    Behaviour,
     Ear,
+    Scene,
     is_back_with_the_agent,
     scene,
+    talk,
     talks,
     tone,
     transfers,
     tried,
 )
+from tests.examples.stage import EXAMPLES, silence, spoken, understood
 
 
 async def test_the_agent_may_ask_the_person_itself_and_says_no() -> None:
@@ -37,6 +45,44 @@ async def test_the_agent_may_ask_the_person_itself_and_says_no() -> None:
     assert heard == [{PERSON_HZ}]
     assert outcome.status is TransferStatus.DECLINED
     assert tried(outcome) == [("INVITE", 200, "rejected_by_destination", "agent")]
+
+
+async def test_a_person_takes_the_call_or_does_not_by_saying_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    spoken("a voice must be there")
+    understood(silence(0.1), ["yes"])
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    listener, words = importlib.import_module("speech").Ear(), list[str]()
+
+    async def asks(leg: OutboundCall) -> bool:
+        leg.sample_rate_hz = 16000  # the recogniser's
+        await leg.play(Frame(tone(WHISPER_HZ, 0.3), 8000))
+        words.append(await listener.listen(leg))
+        return words[-1] == "yes"
+
+    def says(word: str) -> Behaviour:
+        async def behaviour(call: InboundCall) -> None:
+            await call.answer()
+            await Ear(call).comes_to_hear(WHISPER_HZ)
+            await call.play(spoken(word) + silence(1.0))
+            await talk(call, PERSON_HZ)
+
+        return behaviour
+
+    async def agent(stage: Scene, call: Call) -> None:
+        await call.answer()
+        both = [stage.uri("anna"), stage.uri("bob")]
+        stage.outcomes.append(await call.transfer(both, mode="warm", accept=asks))
+
+    async with scene(agent, anna=says("no"), bob=says("yes")) as stage:
+        call = await stage.call()
+        await Ear(call).comes_to_hear(PERSON_HZ)
+        await call.hangup()
+        outcome = await stage.outcome()
+        await stage.quiet()
+
+    assert words == ["no", "yes"]
+    assert outcome.target == stage.uri("bob")
+    assert tried(outcome) == [("INVITE", 200, "rejected_by_destination", "agent"), ("INVITE", 200, None, "agent")]
 
 
 async def test_somebody_who_answers_and_presses_nothing_does_not_get_the_call() -> None:

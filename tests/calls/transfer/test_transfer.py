@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -12,11 +12,14 @@ from sipflow.calls.inbound import InboundCall
 from sipflow.calls.transfer.hours import read_hours
 from sipflow.calls.transfer.outcome import TransferOutcome, TransferStatus
 from sipflow.calls.transfer.transfer import Phase
-from sipflow.errors import CallEnded, Conflict, LocalProtocolError, NotFound
+from sipflow.errors import CallEnded, CallFailed, Conflict, LocalProtocolError, NotFound
+from sipflow.trunks.referring import ReferSettings
+from sipflow.trunks.trunk import Trunk
 from tests.calls.outstage import deaf_port, refuses, rings_on, story
 from tests.calls.transfer.scene import (
     AGENT_HZ,
     CALLER_HZ,
+    ELSEWHERE,
     PERSON_HZ,
     WHISPER_HZ,
     Ear,
@@ -143,7 +146,7 @@ async def test_an_answer_without_usable_audio_is_a_failed_negotiation() -> None:
         outcome = await stage.outcome()
         await is_back_with_the_agent(stage, ear)
 
-    assert outcome.failed_reason == "media_negotiation_failed"
+    assert tried(outcome) == [("INVITE", 200, "media_negotiation_failed", "sipflow")]
 
 
 # The caller, the agent and the clock
@@ -191,6 +194,30 @@ async def test_a_call_can_be_taken_back_at_any_moment(when: str) -> None:
     wanted = TransferStatus.SUCCESS if when == "joined" else TransferStatus.TAKEN_BACK
     assert outcome.status is wanted
     assert ending.by == "remote"
+
+
+async def test_taking_back_hangs_up_on_whom_the_person_has_sent_the_caller_on_to() -> None:
+    def trunks(ports: dict[str, int]) -> tuple[Trunk, ...]:
+        place, refer = f"127.0.0.1:{ports['bob']}", ReferSettings(receive="follow")
+        return (Trunk("out", sip_domain=place, accept_from=ELSEWHERE, refer=refer),)
+
+    async with scene(transfers(trunk="out"), trunks=trunks, bob=talks()) as stage:
+        ear = Ear(await stage.call())
+        bob, board = await stage.person("bob"), stage.far["bob"].switchboard
+        await ear.comes_to_hear(PERSON_HZ)
+        board.apply(bob.usage.refer(f"<{stage.uri('bob')}>", now=board.now)[1])
+        async with asyncio.timeout(10):
+            while len(stage.people["bob"].calls) < 2 or bob.ending is None:
+                if len(stage.people["bob"].calls) == 2 and stage.people["bob"].calls[1].answered:
+                    await bob.hangup()
+                await asyncio.sleep(0.02)
+        await ear.comes_to_hear(PERSON_HZ)
+        stage.agent.calls[-1].take_back()
+        ending = await asyncio.wait_for(stage.people["bob"].calls[1].ended(), 10)
+        await is_back_with_the_agent(stage, ear)
+
+    assert ending.by == "remote"
+    assert (await stage.outcome()).ok
 
 
 async def test_cancelling_brings_the_caller_back_and_hangs_up_on_the_person() -> None:
@@ -262,6 +289,37 @@ async def test_outside_of_business_hours_nobody_is_called_or_somebody_else_is() 
     ]
 
 
+async def test_a_clock_that_is_set_back_all_the_time_bends_no_attempt() -> None:
+    times = iter(datetime(2026, 11, 21, 12, 0, tzinfo=UTC) - timedelta(hours=number) for number in range(100))
+
+    async def agent(stage: Scene, call: Call) -> None:
+        stage.near.switchboard.transfers.wall = lambda: next(times)
+        await call.answer()
+        stage.outcomes.append(await call.transfer([stage.uri("anna"), stage.uri("bob")], mode="warm"))
+
+    async with scene(agent, anna=refuses(486), bob=talks()) as stage:
+        call = await stage.call()
+        await stage.person("bob")
+        record = stage.record
+        async with asyncio.timeout(10):
+            while "human_connected" not in story(record):  # noqa: ASYNC110
+                await asyncio.sleep(0.005)
+        await call.hangup()
+        outcome = await stage.outcome()
+        await stage.quiet()
+
+    assert tried(outcome) == [
+        ("INVITE", 486, "destination_unavailable", "destination"),
+        ("INVITE", 200, None, "destination"),
+    ]
+    connected = outcome.human_connected_at
+    assert connected is not None
+    assert record.ended_at is not None
+    moments = [at for each in outcome.attempts for at in (each.started_at, each.ended_at)]
+    in_order = [record.started_at, *moments, connected, record.ended_at]
+    assert in_order == sorted(in_order)
+
+
 async def test_a_phone_book_gives_its_numbers_in_turn() -> None:
     class Book:
         async def numbers(self, phone_book_id: str, entry_id: str = "") -> list[str]:
@@ -321,6 +379,26 @@ async def test_a_call_that_is_not_answered_rings_on_until_the_person_answers() -
         await stage.quiet()
 
     assert call.provisionals == [180]
+
+
+async def test_a_target_that_answered_as_the_call_was_taken_back_has_its_line_too() -> None:
+    async def agent(stage: Scene, call: Call) -> None:
+        async def answer() -> None:
+            asyncio.get_running_loop().call_soon(call.take_back)
+            await asyncio.sleep(10)
+
+        call.answer = answer  # type: ignore[method-assign, assignment]
+        stage.outcomes.append(await call.transfer(stage.uri("bob"), mode="warm"))
+
+    async with scene(agent, bob=talks()) as stage:
+        calling = asyncio.create_task(stage.call())
+        outcome = await stage.outcome()
+        with pytest.raises(CallFailed):  # the agent is done without having answered
+            await calling
+        await stage.quiet()
+
+    assert outcome.status is TransferStatus.TAKEN_BACK
+    assert tried(outcome) == [("INVITE", 200, "destination_unavailable", "sipflow")]
 
 
 async def test_a_recording_ends_when_the_person_is_there_where_that_is_wanted(tmp_path: Path) -> None:
