@@ -4,7 +4,6 @@ Choosing looks at one candidate, however large the pool is and however many of i
 those are taken out of the rows when that happens and put back when it is over.
 """
 
-from collections import OrderedDict
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
@@ -13,6 +12,7 @@ from typing import NamedTuple
 
 from sipflow.errors import LimitReached, LocalProtocolError, NotFound
 from sipflow.numbers.area import NOWHERE, Place, place_of
+from sipflow.numbers.callees import Callees
 from sipflow.numbers.resting import DEFAULT_REST, Outcome, Rate, RestSettings, pool_rate
 from sipflow.numbers.strategies import ORDERS, PREFERENCES, ROWS, Turns
 from sipflow.numbers.use import NO_CAPS, Block, Book, Caps, Day, Kind
@@ -179,6 +179,7 @@ class Pool:
     Attributes:
         settings: what it is.
         rate: how many of its calls are answered.
+        callees: who was called from which number; only with `sticky`.
         last: the number that was called from last, "" for none.
         looked_at: candidates looked at so far.
     """
@@ -201,7 +202,7 @@ class Pool:
         self._blocks: list[Block | None] = [None] * len(self._numbers)
         self._counts: dict[Kind, int] = dict.fromkeys(_KINDS, 0)
         self._ends: list[tuple[float, int]] = []  # a heap: when blocks run out
-        self._sticky: OrderedDict[str, str] = before._sticky if before is not None else OrderedDict()
+        self.callees: Callees = before.callees if before is not None else Callees()
         self._own_use: tuple[int, object] | None = None
         self._all, self._near = self._make_rows()
         self._seats = self._take_seats()
@@ -307,7 +308,7 @@ class Pool:
         return self._chosen(row, position, f"pool {self.settings.name}: {count}")
 
     def _remembered(self, callee: str, without: Collection[str]) -> Choice | None:
-        number = self._sticky.get(callee)
+        number = self.callees.number_of(callee)
         index = self._index.get(number) if number is not None else None
         if number is None or index is None or number in without:
             return None
@@ -375,13 +376,11 @@ class Pool:
 
     def _stick(self, callee: str, number: str) -> None:
         """Remember who was called from where; a number that is only busy for the moment keeps its callees."""
-        known = self._index.get(self._sticky.get(callee, ""))
-        block = self._blocks[known] if known is not None else None
-        if known is None or block is None or block.kind == "resting":
-            self._sticky[callee] = number
-        self._sticky.move_to_end(callee)
-        while len(self._sticky) > self.settings.remember:
-            self._sticky.popitem(last=False)
+        known = self.callees.number_of(callee) or ""
+        index = self._index.get(known)
+        block = self._blocks[index] if index is not None else None
+        busy = block is not None and block.kind != "resting"
+        self.callees.called(callee, known if busy else number, most=self.settings.remember)
 
     def judge(self, number: str, outcome: Outcome, *, now: float, day: Day) -> str:
         """Weigh how a call from a number ended; returns why it rests from now on, "" if it does not.

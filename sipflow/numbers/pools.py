@@ -218,7 +218,7 @@ class Pools:
     ) -> Picked:
         number = normalise(from_number, region=None)
         if number not in pool:
-            raise Conflict(f"from_number: {from_number[:40]} is none of agent {agent}'s numbers ({_some(pool)})")
+            raise Conflict(f"from_phone_number: {from_number[:40]} is none of agent {agent}'s numbers ({_some(pool)})")
         block = pool.block_of(number, now=now, day=day)
         why = f"{number} was asked for"
         if block is not None and block.kind == "resting":

@@ -235,9 +235,9 @@ class Book:
         changed, self._changed = self._changed, set()
         return [use for use in map(self._uses.get, changed) if use is not None]
 
-    def put_back(self, uses: Iterable[Use]) -> None:
+    def put_back(self, numbers: Iterable[str]) -> None:
         """Count these as changed again: they could not be kept."""
-        self._changed.update(use.number for use in uses)
+        self._changed.update(numbers)
 
     def restore(self, states: Mapping[str, Mapping[str, Any]], now: float) -> None:
         """Take in what an earlier process kept; what cannot be read is as if it had not been kept."""

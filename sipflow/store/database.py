@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import structlog
 from sqlalchemy import Table, event, text
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import DBAPIError, DisconnectionError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -25,13 +26,16 @@ log = structlog.get_logger("sipflow.store")
 _BUSY_S = 5.0  # how long to wait while another process writes
 _READERS = 4  # of SQLite; each is a thread
 _CONNECTIONS = 10  # to PostgreSQL
+_IDLE_S = 5.0  # after which a connection may have been forgotten
+_LEFT_AT = "left_at"
 _ANSWER_S = 30.0  # a server that takes longer than that is away
 _OWN_KEY = ".key"  # behind the name of the SQLite file
 _PRAGMAS = (
     "PRAGMA journal_mode=WAL",  # readers and the writer do not wait for each other
-    "PRAGMA synchronous=NORMAL",  # a killed process loses nothing; see `write(durable=True)` for power cuts
     "PRAGMA foreign_keys=ON",
 )
+# Of both writers: a killed process loses nothing either way; after a power cut the second one's work is still there.
+_SYNCHRONOUS = ("PRAGMA synchronous=NORMAL", "PRAGMA synchronous=FULL")
 
 
 class Database:
@@ -46,7 +50,7 @@ class Database:
         self.place = place
         self.settings = settings
         self._cipher: Cipher | None = None
-        self._writer, self._reader = _engines(place)
+        self._writer, self._durable, self._reader = _engines(place)
         self._writing = asyncio.Lock()
         self._inode: tuple[int, int] | None = None  # of the file that is open; None before that, and for PostgreSQL
 
@@ -125,21 +129,15 @@ class Database:
                     yield connection
                 return
             self._check_file()
-            async with self._writing, self._writer.connect() as connection:
-                if durable:
-                    await _synchronous(connection, "FULL")
-                try:
-                    async with connection.begin():
-                        yield connection
-                finally:
-                    if durable:
-                        await _synchronous(connection, "NORMAL")
+            engine = self._durable if durable else self._writer
+            async with self._writing, engine.begin() as connection:
+                yield connection
 
     async def close(self) -> None:
         """Close every connection; what is being written is waited for."""
         async with self._writing:
-            await self._writer.dispose()
-            await self._reader.dispose()
+            for engine in (self._writer, self._durable, self._reader):
+                await engine.dispose()
 
     def _check_file(self) -> None:
         """See that what is written will be found again: SQLite goes on writing to a file that was deleted."""
@@ -216,26 +214,50 @@ def _inode_of(place: Place) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
-def _engines(place: Place) -> tuple[AsyncEngine, AsyncEngine]:
-    """Return the engine that writes and the one that reads."""
+def _engines(place: Place) -> tuple[AsyncEngine, AsyncEngine, AsyncEngine]:
+    """Return the engine that writes, the one that also waits for the disk, and the one that reads."""
     if not place.sqlite:
         engine = create_async_engine(
             place.url,
             pool_size=_CONNECTIONS,
-            pool_pre_ping=True,  # a restarted server costs nobody an error
             pool_timeout=_ANSWER_S,
             connect_args={"timeout": _BUSY_S, "command_timeout": _ANSWER_S},
         )
-        return engine, engine.execution_options(isolation_level="AUTOCOMMIT")
+        _mind_idle(engine)
+        return engine, engine, engine.execution_options(isolation_level="AUTOCOMMIT")
     arguments = {"timeout": _BUSY_S, "isolation_level": None}  # transactions are begun by us, below
-    writer = create_async_engine(place.url, pool_size=1, max_overflow=0, connect_args=arguments)
+    writers = [create_async_engine(place.url, pool_size=1, max_overflow=0, connect_args=arguments) for _ in range(2)]
     reader = create_async_engine(
         place.url, pool_size=_READERS, max_overflow=0, pool_reset_on_return=None, connect_args=arguments
     )
-    event.listen(writer.sync_engine, "connect", _set_up(*_PRAGMAS))
-    event.listen(writer.sync_engine, "begin", _begin_immediate)
+    for writer, synchronous in zip(writers, _SYNCHRONOUS, strict=True):
+        event.listen(writer.sync_engine, "connect", _set_up(*_PRAGMAS, synchronous))
+        event.listen(writer.sync_engine, "begin", _begin_immediate)
     event.listen(reader.sync_engine, "connect", _set_up(*_PRAGMAS, "PRAGMA query_only=ON"))
-    return writer, reader
+    return writers[0], writers[1], reader
+
+
+def _mind_idle(engine: AsyncEngine) -> None:
+    """Let a restarted server cost nobody an error, and a busy one no question more than is needed.
+
+    A connection that the server has closed is known to be so; one that nobody used for a while is asked first, for
+    what is between us and the server may have forgotten it without a word.
+    """
+    pool, dialect = engine.sync_engine.pool, engine.sync_engine.dialect
+
+    def left(_connection: Any, record: Any) -> None:
+        record.info[_LEFT_AT] = time.monotonic()
+
+    def taken(connection: Any, record: Any, _proxy: object) -> None:
+        idle_s = time.monotonic() - record.info.get(_LEFT_AT, time.monotonic())
+        try:
+            if connection.driver_connection.is_closed() or (idle_s > _IDLE_S and not dialect.do_ping(connection)):
+                raise DisconnectionError("the server has closed it")
+        except dialect.loaded_dbapi.Error as error:
+            raise DisconnectionError(str(error)) from error
+
+    event.listen(pool, "checkin", left)
+    event.listen(pool, "checkout", taken)
 
 
 def _set_up(*pragmas: str) -> Any:
@@ -251,13 +273,6 @@ def _set_up(*pragmas: str) -> Any:
 def _begin_immediate(connection: Any) -> None:
     """Take the right to write at once: two who read first and write then would be refused, not made to wait."""
     connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-
-async def _synchronous(connection: AsyncConnection, level: str) -> None:
-    """Say how safe commits are; SQLite hears it outside of transactions only, so past SQLAlchemy."""
-    driver: Any = (await connection.get_raw_connection()).driver_connection
-    cursor = await driver.execute(f"PRAGMA synchronous={level}")
-    await cursor.close()
 
 
 def _make_file(place: Place) -> None:

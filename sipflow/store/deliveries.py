@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ColumnElement, Select, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, Select, bindparam, delete, func, or_, select, update
 
 from sipflow.errors import Conflict, NotFound
 from sipflow.store.tables import deliveries as rows
@@ -188,27 +188,22 @@ class Deliveries:
         )
         return [_delivery_of(row) for row in (await connection.execute(statement)).mappings()]
 
-    async def settle(self, connection: "AsyncConnection", settled: Iterable[Settled]) -> None:
-        """Note what came of tries."""
-        for each in settled:
-            delivery = each.delivery
-            await self._add_attempts(connection, delivery.id, [each.attempt])
-            await connection.execute(
-                update(rows)
-                .where(rows.c.id == delivery.id, rows.c.status == PENDING)
-                .values(
-                    status=delivery.status,
-                    attempts=delivery.attempts,
-                    next_at=delivery.next_at,
-                    finished_at=delivery.finished_at,
-                )
-            )
+    async def settle(self, connection: "AsyncConnection", settled: Sequence[Settled]) -> None:
+        """Note what came of tries; of a delivery that somebody has deleted meanwhile nothing is noted."""
+        ids = [each.delivery.id for each in settled]
+        if not ids:
+            return
+        there = set((await connection.execute(select(rows.c.id).where(rows.c.id.in_(ids)))).scalars())
+        kept = [each for each in settled if each.delivery.id in there]
+        await self._add_attempts(connection, [(each.delivery.id, each.attempt) for each in kept])
+        if kept:
+            await connection.execute(_SETTLE, [_settled_row(each.delivery) for each in kept])
 
     async def log(self, delivery: Delivery, attempts: Sequence[DeliveryAttempt]) -> None:
         """Keep what was sent and answered without the outbox."""
         async with self._database.write() as connection:
             await self.add(connection, [delivery])
-            await self._add_attempts(connection, delivery.id, attempts)
+            await self._add_attempts(connection, [(delivery.id, attempt) for attempt in attempts])
 
     async def redeliver(self, delivery_id: str, *, now: datetime, expires_at: datetime) -> Delivery:
         """Send a delivery once more, whatever came of it.
@@ -283,14 +278,30 @@ class Deliveries:
         return {str(status): int(count) for status, count in found}
 
     async def _add_attempts(
-        self, connection: "AsyncConnection", delivery_id: str, attempts: Sequence[DeliveryAttempt]
+        self, connection: "AsyncConnection", attempts: Sequence[tuple[str, DeliveryAttempt]]
     ) -> None:
         if attempts:
             # Two processes may have tried at once where one took too long: the first to say so is kept.
             statement = self._database.insert(tries).on_conflict_do_nothing()
-            await connection.execute(
-                statement, [{"delivery_id": delivery_id, **_row_of(attempt)} for attempt in attempts]
-            )
+            values = [{"delivery_id": delivery_id, **_row_of(attempt)} for delivery_id, attempt in attempts]
+            await connection.execute(statement, values)
+
+
+_SETTLE = (
+    update(rows)
+    .where(rows.c.id == bindparam("its_id"), rows.c.status == PENDING)
+    .values({name: bindparam(f"new_{name}") for name in ("status", "attempts", "next_at", "finished_at")})
+)
+
+
+def _settled_row(delivery: Delivery) -> dict[str, Any]:
+    return {
+        "its_id": delivery.id,
+        "new_status": delivery.status,
+        "new_attempts": delivery.attempts,
+        "new_next_at": delivery.next_at,
+        "new_finished_at": delivery.finished_at,
+    }
 
 
 _TRY_PREFIX = "try_"

@@ -123,8 +123,9 @@ class Merged:
         Raises:
             NotFound: there is no such number.
         """
-        if slug_or_number in self.declared.numbers or slug_or_number in self.stored.numbers:
-            return slug_or_number
+        for name in (slug_or_number, f"+{slug_or_number}"):  # most are found without a table of all slugs
+            if name in self.declared.numbers or name in self.stored.numbers:
+                return name
         found = self._by_slug.get(slug_or_number)
         if found is None:
             raise NotFound(f"there is no number {slug_or_number[:80]!r}")

@@ -1,92 +1,38 @@
-"""What is known of numbers' use, over a restart: when they were called from, how often today, whether they rest."""
+"""What is known of numbers' use, as it is kept: when they were called from, how often today, whether they rest."""
 
-import asyncio
-from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
-import structlog
-from sqlalchemy import delete, select
-
-from sipflow.errors import StoreError
 from sipflow.numbers.use import Book
-from sipflow.store.database import Database
-from sipflow.store.tables import number_use
+from sipflow.store.keeper import Kept, Key
 
-log = structlog.get_logger("sipflow.store")
-_EVERY_S = 2.0  # so much a killed process forgets
-_ROWS = 200  # in one statement; SQLite takes a bounded number of values
-_KEPT = timedelta(days=90)  # of numbers that nobody calls from any more
+KEEP = timedelta(days=90)  # numbers that nobody calls from any more
 
 
-class NumberUseKeeper:
-    """Keeps the book of numbers in the store.
+class NumberUse:
+    """The book of numbers, for `keeper.Keeper`.
 
     Args:
         clock: monotonic seconds, those of the book.
     """
 
-    def __init__(
-        self,
-        database: Database,
-        book: Book,
-        *,
-        clock: Callable[[], float],
-        wall: Callable[[], datetime] = lambda: datetime.now(UTC),
-    ) -> None:
-        self._database = database
+    def __init__(self, book: Book, *, clock: Callable[[], float]) -> None:
         self._book = book
         self._clock = clock
-        self._wall = wall
 
-    async def load(self) -> None:
-        """Read into the book what an earlier process knew.
+    def take_changed(self) -> Mapping[Key, Any]:
+        """Return the state of every number whose use has changed."""
+        now = self._clock()
+        return {(use.number,): use.state(now) for use in self._book.take_changed()}
 
-        Raises:
-            StoreError: the store cannot be read.
-        """
-        wall = self._wall()
-        async with self._database.write() as connection:
-            await connection.execute(delete(number_use).where(number_use.c.updated_at < wall - _KEPT))
-        async with self._database.read() as connection:
-            rows = (await connection.execute(select(number_use))).all()
-        states = {row.number: _aged(row.state, (wall - row.updated_at).total_seconds()) for row in rows}
-        self._book.restore(states, self._clock())
+    def put_back(self, keys: Iterable[Key]) -> None:
+        """Count these as changed again."""
+        self._book.put_back(number for (number,) in keys)
 
-    async def run(self) -> None:
-        """Write what has changed, every few seconds, until cancelled."""
-        while True:
-            await asyncio.sleep(_EVERY_S)
-            try:
-                await self.flush()
-            except StoreError as error:
-                log.warning("the use of numbers could not be kept; it is tried again", why=str(error))
-
-    async def flush(self) -> None:
-        """Write what has changed.
-
-        Raises:
-            StoreError: the store cannot be written; nothing is forgotten.
-        """
-        changed = self._book.take_changed()
-        if not changed:
-            return
-        now, wall = self._clock(), self._wall()
-        rows = [{"number": use.number, "state": use.state(now), "updated_at": wall} for use in changed]
-        try:
-            async with self._database.write() as connection:
-                for start in range(0, len(rows), _ROWS):
-                    await connection.execute(self._upsert(rows[start : start + _ROWS]))
-        except BaseException:  # cancelling counts too
-            self._book.put_back(changed)
-            raise
-
-    def _upsert(self, rows: list[dict[str, Any]]) -> Any:
-        insert = self._database.insert(number_use).values(rows)
-        return insert.on_conflict_do_update(
-            index_elements=["number"],
-            set_={"state": insert.excluded.state, "updated_at": insert.excluded.updated_at},
-        )
+    def restore(self, kept: Sequence[Kept]) -> None:
+        """Take in what was kept, as it is by now."""
+        self._book.restore({each.key[0]: _aged(each.state, each.age_s) for each in kept}, self._clock())
 
 
 def _aged(state: dict[str, Any], age_s: float) -> dict[str, Any]:

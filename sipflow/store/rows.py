@@ -123,15 +123,32 @@ class Rows:
         """
         try:
             async with self._database.write() as connection:
-                revision = await self._take_turn(connection)
-                stored = known.copy() if revision == known.revision else await self._read(connection, revision)
-                change = Change(connection, self._database, stored)
-                yield change
-                stored.revision = revision + 1
-                value = str(stored.revision).encode()
-                await connection.execute(update(settings).where(settings.c.name == _REVISION).values(value=value))
+                stored = await self._turn(connection, known)
+                yield Change(connection, self._database, stored)
         except IntegrityError:  # somebody wrote past the directory
             raise Conflict("somebody else has just changed the same; look at it again") from None
+
+    async def _turn(self, connection: AsyncConnection, known: Stored) -> Stored:
+        """Wait until nobody else changes the directory, until this transaction ends; return what there is by then.
+
+        Its revision is the next one already. Where nobody else has changed anything that is one statement: with a
+        server every one is a way there and back, and all who want to change something wait for it.
+        """
+        stored = known.copy()
+        stored.revision = known.revision + 1
+        if await self._count_up(connection, known.revision, stored.revision):
+            return stored
+        revision = await self._take_turn(connection)
+        stored = await self._read(connection, revision)
+        stored.revision = revision + 1
+        await self._count_up(connection, revision, stored.revision)
+        return stored
+
+    async def _count_up(self, connection: AsyncConnection, known: int, now: int) -> bool:
+        """Go from one revision to the next; False where it is another one."""
+        mine = (settings.c.name == _REVISION) & (settings.c.value == str(known).encode())
+        found = await connection.execute(update(settings).where(mine).values(value=str(now).encode()))
+        return found.rowcount == 1
 
     async def _take_turn(self, connection: AsyncConnection) -> int:
         """Wait until nobody else changes the directory, until this transaction ends; return its revision."""

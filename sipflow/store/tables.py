@@ -131,6 +131,24 @@ number_use = Table(
     Column("updated_at", Utc, nullable=False),
 )  # fmt: skip
 
+# Which number pools called somebody from last.
+pool_callees = Table(
+    "pool_callees", metadata,
+    Column("pool", String(80), primary_key=True),
+    Column("callee", String(200), primary_key=True),
+    Column("state", JSON, nullable=False),  # the number, a text
+    Column("updated_at", Utc, nullable=False),
+)  # fmt: skip
+
+# Where numbers are at home, whoever declared them: looking that up is slow. Both "" where it is not known.
+number_places = Table(
+    "number_places", metadata,
+    Column("number", String(40), primary_key=True),
+    Column("region", String(200), nullable=False),
+    Column("locality", String(200), nullable=False),
+    Column("updated_at", Utc, nullable=False),
+)  # fmt: skip
+
 # What trunks, numbers and tokens have used of their budgets against toll fraud.
 toll_use = Table(
     "toll_use", metadata,
@@ -228,7 +246,7 @@ deliveries = Table(
     Column("endpoint", String(300), nullable=False),  # scheme, host and port of the URL: one that hangs holds no other
     Column("http_method", String(10), nullable=False),
     Column("agent", String(80), nullable=False, index=True),
-    Column("call_id", String(80), nullable=False, index=True),
+    Column("call_id", String(80), nullable=False),
     Column("position", Integer, nullable=False, server_default="0"),  # those of one call to one URL keep this order
     Column("workspace_id", String(80), nullable=False, server_default=""),
     Column("payload", LargeBinary, nullable=False),  # the body, octet for octet: it is what is signed
@@ -238,6 +256,9 @@ deliveries = Table(
     Column("expires_at", Utc),  # when it is given up; None for what is never tried again
     Column("finished_at", Utc, index=True),
     Index("ix_deliveries_due", "status", "endpoint", "next_at"),
+    # For what is before a delivery of the same call. With `call_id` alone SQLite, which has no statistics, may as well
+    # take the index above, and read all that waits for each that waits.
+    Index("ix_deliveries_call_id_status_position", "call_id", "status", "position"),
 )  # fmt: skip
 
 delivery_attempts = Table(

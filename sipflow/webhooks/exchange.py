@@ -95,13 +95,22 @@ class Exchange:
             timeout_s: for all of it: name, connection, TLS, sending, waiting, reading.
             most_bytes: of the answer's body; the rest is not read.
         """
+        return await self._sent("POST", url, body, headers, timeout_s, most_bytes)
+
+    async def get(self, url: str, headers: Sequence[Header], *, timeout_s: float, most_bytes: int) -> Reply:
+        """Fetch what is at an address; as `post` in all else."""
+        return await self._sent("GET", url, None, headers, timeout_s, most_bytes)
+
+    async def _sent(
+        self, method: str, url: str, body: bytes | None, headers: Sequence[Header], timeout_s: float, most_bytes: int
+    ) -> Reply:
         started = time.monotonic()
         got = _Got(started)
         lines = [(name.encode("ascii"), value.encode("latin-1", "replace")) for name, value in headers]
         try:
             pool = self._pool(self._guard.check(url).scheme)
             async with asyncio.timeout(timeout_s):
-                await self._ask(partial(pool.stream, "POST", url, headers=lines, content=body), most_bytes, got)
+                await self._ask(partial(pool.stream, method, url, headers=lines, content=body), most_bytes, got)
         except TimeoutError:
             got.error = f"no answer within {timeout_s:g} s" if got.status is None else (
                 f"the answer was not whole within {timeout_s:g} s"

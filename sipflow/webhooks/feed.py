@@ -28,6 +28,7 @@ _TOGETHER_S = 0.05  # events that come close together are written together
 _AGAIN_S = 1.0  # after a write that failed
 _MOST_WAITING = 10_000  # events that are not written yet; the others are written with the call's record
 _LIVE_FROM = 1000  # position of events that the record has no room for any more
+_END = "end"
 _ENDED, _POST_CALL = 1_000_000, 2_000_000  # positions of what comes last
 
 
@@ -157,6 +158,8 @@ class Feed:
                 self._waiting = (batch + self._waiting)[:_MOST_WAITING]
                 self._something.set()
                 await asyncio.sleep(_AGAIN_S)
+            except Exception:  # of one strange value among them; those that come after them must still be written
+                log.exception("events cannot be written while their calls live", events=len(batch))
             else:
                 self._on_added()
 
@@ -173,9 +176,11 @@ class Feed:
         url = self._events_url(record)
         if not url or not self._settings.wants(happening.name):
             return None
-        event_id = f"evt_{record.id}_{number}"
+        # The end has no number: the record of a call that a killed process left has lost the lines before it.
+        over = happening.name == "ended"
+        event_id = f"evt_{record.id}_{_END if over else number}"
         body = call_event(record, happening, event_id=event_id)
-        return self._delivery(event_id, EVENT, url, record, body, _ENDED if happening.name == "ended" else number)
+        return self._delivery(event_id, EVENT, url, record, body, _ENDED if over else number)
 
     def _delivery(
         self, delivery_id: str, kind: str, url: str, record: CallRecord, body: bytes, position: int

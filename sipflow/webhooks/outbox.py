@@ -34,6 +34,7 @@ BODY_KEPT_BYTES = 16_384  # of an answer, for the log
 _GONE = 410
 _JITTER = 0.2  # so that what failed together does not come back together
 _SET_BACK_S = 30.0  # less is what clocks do by themselves
+_TOGETHER_S = 0.01  # tries that end close together are noted together, and what is next goes out together
 _CLOSE_S = 2.0  # for what is under way when we go down
 _NAMES = {POST_CALL: POST_CALL_EVENT, EVENT: CALL_EVENT}
 
@@ -127,6 +128,9 @@ class Outbox:
                 if not away:
                     log.error("webhooks wait: the store cannot be used", why=str(error))
                 away = True
+            except Exception:  # whatever it was, nothing would ever be sent again
+                log.exception("webhooks wait: looking for what is due has failed; it is tried again")
+                away = True
             try:
                 async with asyncio.timeout(self._poll_s):
                     if away:
@@ -134,6 +138,8 @@ class Outbox:
                     await self._woken.wait()
             except TimeoutError:
                 pass
+            else:
+                await asyncio.sleep(_TOGETHER_S)
 
     async def _turn(self) -> None:
         """Note what came of tries, and send what is due as far as there is room."""
@@ -146,6 +152,8 @@ class Outbox:
         fresh = [each for each in ids if each not in self._sending]
         if not fresh and not self._settled:
             return
+        if self._settled:  # what stands behind these, of the same call, could not be found before they are noted
+            self.wake()
         for delivery in await self._note(fresh):
             lane = self._lanes.setdefault(delivery.endpoint, _Lane())
             lane.under_way += 1
@@ -201,13 +209,7 @@ class Outbox:
         at = self._wall()
         headers = self._headers(delivery, at)
         try:
-            reply = await self._exchange.post(
-                delivery.url,
-                delivery.payload,
-                headers,
-                timeout_s=self._settings.timeout_s,
-                most_bytes=BODY_KEPT_BYTES,
-            )
+            reply = await self._ask(delivery, headers)
             self._learn(lane, reply)
             settled = self._judge(delivery, reply)
             attempt = attempt_of(settled.attempts, at, headers, reply, why_failed(reply))
@@ -219,6 +221,19 @@ class Outbox:
             if not lane.under_way and not lane.failing and lane.rests_until is None:
                 self._lanes.pop(delivery.endpoint, None)
             self.wake()
+
+    async def _ask(self, delivery: Delivery, headers: Sequence[Header]) -> Reply:
+        try:
+            return await self._exchange.post(
+                delivery.url,
+                delivery.payload,
+                headers,
+                timeout_s=self._settings.timeout_s,
+                most_bytes=BODY_KEPT_BYTES,
+            )
+        except Exception as error:  # a try that nobody notes would be made again for ever, and never be given up
+            log.exception("a webhook could not be sent", delivery=delivery.id)
+            return Reply(error=f"{type(error).__name__}: {error}")
 
     def _headers(self, delivery: Delivery, at: datetime) -> list[Header]:
         return [

@@ -21,6 +21,7 @@ from sipflow.webhooks.hooks import HooksOf
 from sipflow.webhooks.inbound import Steering
 from sipflow.webhooks.outbox import Outbox
 from sipflow.webhooks.settings import Settings
+from sipflow.webhooks.sounds import WebSounds
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -47,6 +48,7 @@ class Webhooks:
 
     Attributes:
         outbox: what is sent, and how much came through since the start.
+        sounds: fetches the music that API clients name by URL.
     """
 
     def __init__(
@@ -72,6 +74,7 @@ class Webhooks:
             allowed=settings.allowed, allow_http=settings.allow_http, resolve=resolve or resolving(self._resolver)
         )
         self._exchange = Exchange(guard, ca_file=settings.ca_file)
+        self.sounds = WebSounds(guard, self._exchange, user_agent=user_agent)
         self._asking = Asking(settings, guard, user_agent=user_agent, wall=wall)
         self._deliveries = self._asking.deliveries = Deliveries(database)
         self.outbox = Outbox(

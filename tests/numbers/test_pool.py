@@ -95,7 +95,7 @@ def test_sticky_remembers_no_more_callees_than_it_may() -> None:
     for index in range(100):
         call(pool, f"callee {index}")
 
-    assert len(pool._sticky) == 10
+    assert len(pool.callees) == 10
 
 
 def test_the_same_area_comes_before_the_same_country_and_that_before_any() -> None:

@@ -81,7 +81,7 @@ def test_a_number_of_somebody_else_is_refused_with_those_that_would_do() -> None
     with pytest.raises(Conflict) as caught:
         pick(pools(), from_number=D)
 
-    assert str(caught.value) == f"from_number: {D} is none of agent sales's numbers ({A}, {B})"
+    assert str(caught.value) == f"from_phone_number: {D} is none of agent sales's numbers ({A}, {B})"
 
 
 def test_a_number_that_is_asked_for_keeps_its_caps_and_may_rest() -> None:

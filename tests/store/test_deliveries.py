@@ -1,7 +1,9 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
+from sqlalchemy import event
 
 from sipflow.errors import Conflict, NotFound
 from sipflow.store.database import Database
@@ -18,6 +20,7 @@ from sipflow.store.deliveries import (
     LogFilter,
     Settled,
 )
+from sipflow.store.settings import Settings
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SOON = NOW + timedelta(seconds=30)
@@ -242,3 +245,22 @@ async def test_old_deliveries_are_deleted_and_waiting_ones_are_not(database: Dat
     assert await deliveries.prune(NOW - timedelta(days=30)) == 600
     assert await deliveries.counts() == {FAILED: 1, PENDING: 1}
     assert await deliveries.prune(NOW - timedelta(days=30)) == 0
+
+
+async def test_sqlite_looks_for_what_is_before_a_delivery_among_those_of_its_call_only(
+    sqlite_settings: Settings, tmp_path: Path
+) -> None:
+    database = await Database.open(sqlite_settings, folder=tmp_path)
+    said: list[tuple[str, tuple[object, ...]]] = []
+    event.listen(database._reader.sync_engine, "before_cursor_execute", lambda *call: said.append((call[2], call[3])))
+    await Deliveries(database).candidates(ONE, now=NOW, most=4)
+    ((statement, values),) = said
+    async with database.read() as connection:
+        plan = (await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)).all()
+    await database.close()
+
+    steps = [row.detail.partition(" USING ")[2] for row in plan if row.detail.startswith("SEARCH")]
+    assert steps == [
+        "INDEX ix_deliveries_due (status=? AND endpoint=? AND next_at<?)",
+        "INDEX ix_deliveries_call_id_status_position (call_id=? AND status=? AND position<?)",
+    ]

@@ -4,6 +4,7 @@ import asyncio
 from datetime import UTC, datetime
 
 import pytest
+from sqlalchemy import event
 
 from sipflow.errors import Conflict
 from sipflow.store import attachments
@@ -70,3 +71,17 @@ async def test_second_inbound_agent_is_a_conflict_even_past_the_directory(databa
             await change.attach(ONE, "b", "inbound", AT)
 
     assert (await rows.load()).attached == {ONE: (("a", "inbound"),)}
+
+
+async def test_a_change_asks_the_database_twice_and_nobody_else_waits_longer(database: Database) -> None:
+    rows = Rows(database)
+    known = await rows.load()
+    said: list[str] = []
+    event.listen(database._writer.sync_engine, "before_cursor_execute", lambda *call: said.append(call[2]))
+    async with rows.changing(known) as change:
+        await change.attach(ONE, "a", "inbound", AT)
+
+    assert [" ".join(text.split()[:3]) for text in said if "BEGIN" not in text] == [
+        "UPDATE settings SET",
+        "INSERT INTO attachments",
+    ]

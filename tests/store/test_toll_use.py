@@ -1,6 +1,5 @@
 """What is used of toll budgets over a restart, with SQLite and with PostgreSQL."""
 
-import asyncio
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -11,11 +10,13 @@ from sqlalchemy import text
 from sipflow.calls.routes import Router
 from sipflow.calls.toll_rules import Budget, TollSettings
 from sipflow.calls.tolls import Tolls
-from sipflow.errors import LimitReached, StoreError
+from sipflow.errors import LimitReached
 from sipflow.numbers.inventory import Inventory
 from sipflow.numbers.use import Day
 from sipflow.store.database import Database
-from sipflow.store.toll_use import TollUseKeeper
+from sipflow.store.keeper import Keeper
+from sipflow.store.tables import toll_use
+from sipflow.store.toll_use import KEEP, TollUse
 from sipflow.trunks.table import TrunkTable
 
 AT = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -27,8 +28,9 @@ def tolls(*, today: int = 1) -> Tolls:
     return Tolls(SETTINGS, router, clock=lambda: 1000.0, day=lambda: Day(today, 5000.0))
 
 
-def keeper(database: Database, of: Tolls, *, later: timedelta = timedelta()) -> TollUseKeeper:
-    return TollUseKeeper(database, of, wall=lambda: AT + later)
+def keeper(database: Database, of: Tolls, *, later: timedelta = timedelta()) -> Keeper:
+    budgets = "the use of toll budgets"
+    return Keeper(database, toll_use, TollUse(of), what=budgets, keep=KEEP, wall=lambda: AT + later)
 
 
 async def test_a_used_up_budget_stays_used_up_after_a_restart(database: Database) -> None:
@@ -50,23 +52,6 @@ async def test_a_used_up_budget_stays_used_up_after_a_restart(database: Database
         tomorrow.take(f"one more {number}", "", token=f"token-{number}")
 
 
-async def test_what_could_not_be_written_is_written_the_next_time(database: Database) -> None:
-    used = tolls()
-    used.take("a", "", token="mine")
-    mine = keeper(database, used)
-    async with database.write() as connection:
-        await connection.execute(text("alter table toll_use rename to elsewhere"))
-    try:
-        with pytest.raises(StoreError):
-            await mine.flush()
-    finally:
-        async with database.write() as connection:
-            await connection.execute(text("alter table elsewhere rename to toll_use"))
-    await mine.flush()
-
-    assert await states(database) == {"tolls.each_token.mine": {"day": 1, "calls": 1, "talked_s": 0.0}}
-
-
 async def test_what_is_old_is_deleted(database: Database) -> None:
     used = tolls()
     used.take("a", "", token="mine")
@@ -76,19 +61,6 @@ async def test_what_is_old_is_deleted(database: Database) -> None:
     await keeper(database, tolls(), later=timedelta(days=4)).load()
 
     assert (list(kept), await states(database)) == (["tolls.each_token.mine"], {})
-
-
-async def test_it_is_written_by_itself(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sipflow.store.toll_use._EVERY_S", 0.01)
-    used = tolls()
-    used.take("a", "", token="mine")
-    running = asyncio.create_task(keeper(database, used).run())
-    try:
-        async with asyncio.timeout(10):
-            while not await states(database):  # noqa: ASYNC110  (a store tells nobody)
-                await asyncio.sleep(0.01)
-    finally:
-        running.cancel()
 
 
 async def states(database: Database) -> Mapping[str, object]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from sipflow.calls.history import History
+from sipflow.calls.record import Happening
 from sipflow.store.database import Database
 from sipflow.store.deliveries import EVENT, PENDING, POST_CALL, Deliveries, Delivery, LogFilter
 from sipflow.webhooks.feed import Feed
@@ -48,7 +49,7 @@ async def test_a_finished_call_tells_its_events_and_then_its_end() -> None:
     assert [(each.id, each.webhook_type, each.url, each.position) for each in found] == [
         ("evt_c1_0", EVENT, EVENTS, 0),
         ("evt_c1_1", EVENT, EVENTS, 1),
-        ("evt_c1_2", EVENT, EVENTS, 1_000_000),
+        ("evt_c1_end", EVENT, EVENTS, 1_000_000),
         ("post_c1", POST_CALL, CRM, 2_000_000),
     ]
     last = found[-1]
@@ -117,7 +118,7 @@ async def test_deliveries_are_written_in_the_transaction_of_the_records(store: D
 
     assert rolled_back == []
     assert [each.id for each in await in_store(store)] == [
-        "evt_c1_0", "evt_c1_1", "evt_c1_2", "post_c1", "evt_c2_0", "evt_c2_1", "evt_c2_2",
+        "evt_c1_0", "evt_c1_1", "evt_c1_end", "post_c1", "evt_c2_0", "evt_c2_1", "evt_c2_end",
     ]  # fmt: skip
     assert woken
 
@@ -145,7 +146,22 @@ async def test_events_are_written_while_the_call_lives_and_only_once(store: Data
     await made.close()
 
     assert [(each.id, each.position) for each in live] == [("evt_c1_0", 0), ("evt_c1_1", 1)]
-    assert [each.id for each in await in_store(store)] == ["evt_c1_0", "evt_c1_1", "evt_c1_2", "post_c1"]
+    assert [each.id for each in await in_store(store)] == ["evt_c1_0", "evt_c1_1", "evt_c1_end", "post_c1"]
+
+
+async def test_the_end_of_a_call_that_a_killed_process_left_is_told_although_its_lines_are_lost(
+    store: Database,
+) -> None:
+    history, record, made = History(), finished(history=[], agent=""), feed()
+    made.start(Deliveries(store), store, history)
+    history.note(record, "started")
+    await until_there_are(store, 1)
+    await made.close()
+    stopped = finished(history=[Happening(NOW, "ended", {"by": "system", "status": 503})], agent="")
+    async with store.write() as connection:
+        await feed().add(Deliveries(store), connection, [stopped])
+
+    assert [each.id for each in await in_store(store)] == ["evt_c1_0", "evt_c1_end"]
 
 
 async def test_a_call_of_a_thousand_events_tells_all_of_them_and_its_end_last(store: Database) -> None:
@@ -183,7 +199,7 @@ async def test_a_strange_value_in_an_event_harms_nobody(store: Database) -> None
     found = await until_there_are(store, 1)
     await made.close()
 
-    assert [each.id for each in found] == ["evt_c1_1"]
+    assert [each.id for each in found] == ["evt_c1_end"]
 
 
 async def test_events_wait_for_a_store_that_is_locked(store: Database, tmp_path: Path) -> None:

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from sipflow.net.acl import Networks
 from sipflow.store.database import Database
 from sipflow.store.deliveries import EVENT, FAILED, PENDING, POST_CALL, SUCCESS, Deliveries, Delivery, DeliveryAttempt
 from sipflow.webhooks.addresses import Guard, endpoint_of
-from sipflow.webhooks.exchange import Exchange
+from sipflow.webhooks.exchange import Exchange, Reply
 from sipflow.webhooks.outbox import Outbox
 from sipflow.webhooks.settings import Settings
 from sipflow.webhooks.signing import verify, verify_compatible
@@ -42,9 +43,8 @@ async def running(database: Database, settings: Settings = QUICK, **changes: Any
     """An outbox that sends."""
     guard = Guard(allowed=settings.allowed, allow_http=settings.allow_http, resolve=nowhere)
     exchange = Exchange(guard)
-    outbox = Outbox(
-        Deliveries(database), database, exchange, settings, user_agent="sipflow/test", poll_s=0.02, **changes
-    )
+    named: dict[str, Any] = {"user_agent": "sipflow/test", "poll_s": 0.02} | changes
+    outbox = Outbox(Deliveries(database), database, exchange, settings, **named)
     outbox.start()
     try:
         yield outbox
@@ -308,3 +308,71 @@ async def test_a_killed_process_loses_nothing_and_its_successor_goes_on(
     assert {name: each.status for name, each in results.items()} == dict.fromkeys(urls, SUCCESS)
     sent = [got.headers["x-sipflow-event-id"] for got in receiver.got]
     assert (sent.count("done"), sent.count("hit")) == (1, 2)  # the second with the same id, for whoever looks
+
+
+async def test_what_a_call_has_to_tell_next_does_not_wait_until_somebody_looks_again(
+    store: Database, receiver: Receiver
+) -> None:
+    url = receiver.url()
+    events = [delivery(f"e{number}", url, call_id="c1", position=number) for number in range(5)]
+    await put(store, *events)
+    async with running(store, poll_s=3 * WAIT_S):
+        done, _ = await finished(store, "e4")
+
+    assert done.status == SUCCESS
+    assert [got.headers["x-sipflow-event-id"] for got in receiver.got] == ["e0", "e1", "e2", "e3", "e4"]
+
+
+class Surprising(Exchange):
+    """Raises, the first time, what nobody has thought of."""
+
+    asked = 0
+
+    async def post(self, *args: Any, **kwargs: Any) -> Reply:
+        self.asked += 1
+        if self.asked == 1:
+            raise ZeroDivisionError("a surprise")
+        return await super().post(*args, **kwargs)
+
+
+async def test_a_try_that_goes_wrong_in_an_unknown_way_is_noted_and_made_again(
+    store: Database, receiver: Receiver
+) -> None:
+    async with running(store) as outbox:
+        outbox._exchange = exchange = Surprising(outbox._exchange._guard)
+        await put(store, delivery("one", receiver.script("/hook", Answer())))
+        done, attempts = await finished(store, "one")
+        await exchange.close()
+
+    assert (done.status, done.attempts) == (SUCCESS, 2)
+    assert [each.error_message for each in attempts] == ["ZeroDivisionError: a surprise", ""]
+
+
+async def test_nothing_stops_for_a_delivery_that_was_deleted_while_it_was_sent(
+    store: Database, receiver: Receiver
+) -> None:
+    deleted = asyncio.Event()
+    url = receiver.script("/hook", Answer(until=deleted))
+    async with running(store):
+        await put(store, delivery("gone", url))
+        await receiver.requests(1)
+        async with store.write() as connection:
+            await connection.execute(text("DELETE FROM deliveries WHERE id = 'gone'"))
+        deleted.set()
+        await put(store, delivery("later", url))
+        later, _ = await finished(store, "later")
+
+    assert later.status == SUCCESS
+
+
+async def test_a_turn_that_goes_wrong_in_an_unknown_way_is_not_the_last_one(
+    store: Database, receiver: Receiver
+) -> None:
+    async with running(store) as outbox:
+        lanes, outbox._lanes = outbox._lanes, None  # type: ignore[assignment]
+        await put(store, delivery("one", receiver.url()))
+        await asyncio.sleep(0.1)
+        outbox._lanes = lanes
+        done, _ = await finished(store, "one")
+
+    assert done.status == SUCCESS

@@ -25,7 +25,7 @@ def test_a_store_of_the_version_before_keeps_what_is_in_it(tmp_path: Path) -> No
         version = connection.execute("SELECT version_num FROM alembic_version").fetchall()
         after = _names(connection)
 
-    assert after - before == {"toll_use"}
+    assert "toll_use" in after - before
     assert kept == [("+12065550100",)]
     assert version == [(REVISIONS[-1],)]
 

@@ -1,0 +1,40 @@
+"""Which number each pool called somebody from, as it is kept: who calls again is seen with the same number."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+from sipflow.numbers.pools import Pools
+from sipflow.store.keeper import Kept, Key
+
+KEEP = timedelta(days=90)  # callees that nobody calls any more
+_LONGEST_CALLEE = 200
+
+
+class PoolCallees:
+    """What sticky pools remember, for `keeper.Keeper`."""
+
+    def __init__(self, pools: Pools) -> None:
+        self._pools = pools
+
+    def take_changed(self) -> Mapping[Key, Any]:
+        """Return the number of every callee that was called, None for one that is forgotten."""
+        return {
+            (name, callee): number
+            for name, pool in self._pools.named.items()
+            for callee, number in pool.callees.take_changed().items()
+            if len(callee) <= _LONGEST_CALLEE
+        }
+
+    def put_back(self, keys: Iterable[Key]) -> None:
+        """Count these as changed again."""
+        for name, callee in keys:
+            if (pool := self._pools.named.get(name)) is not None:
+                pool.callees.put_back(callee)
+
+    def restore(self, kept: Sequence[Kept]) -> None:
+        """Remember what pools that are still there knew; the latest comes first."""
+        for (name, callee), number, _ in kept:
+            pool = self._pools.named.get(name)
+            if pool is not None and isinstance(number, str):
+                pool.callees.restore(callee, number, most=pool.settings.remember)
