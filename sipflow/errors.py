@@ -57,13 +57,19 @@ class ConfigError(SipflowError):
         file: path as the operator gave it, or "" when there is none.
         line: 1-based line in `file`, or 0 when the error belongs to no line.
         key: dotted path of the key, such as `trunks.pbx.password`, or "".
+        message: the sentence alone.
+        others: what else is wrong, an error each; the text of this one tells them, too.
     """
 
-    def __init__(self, message: str, *, file: str = "", line: int = 0, key: str = "") -> None:
-        super().__init__(message)
+    def __init__(
+        self, message: str, *, file: str = "", line: int = 0, key: str = "", others: "tuple[ConfigError, ...]" = ()
+    ) -> None:
+        super().__init__("\n".join([message, *map(str, others)]))
+        self.message = message
         self.file = file
         self.line = line
         self.key = key
+        self.others = others
 
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}: " if self.line else f"{self.file}: " if self.file else ""

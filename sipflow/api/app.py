@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request, Response
-from fastapi.openapi.utils import get_openapi
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 
@@ -15,6 +14,7 @@ from sipflow.api.context import Context
 from sipflow.api.errors import EVERYWHERE, add_error_handlers
 from sipflow.api.express import PlacingExpress
 from sipflow.api.gate import Gate
+from sipflow.api.openapi import openapi_document
 from sipflow.api.recording_links import PATH as RECORDING_LINKS
 from sipflow.api.routes import (
     assistants,
@@ -135,26 +135,5 @@ async def _publish(request: Request) -> Response:
 def document_of(app: FastAPI) -> dict[str, Any]:
     """Return the OpenAPI document, made once."""
     if app.openapi_schema is None:
-        document = get_openapi(
-            title="sipflow",
-            version=__version__,
-            summary="An AI voice agent on any phone number you already own.",
-            routes=app.routes,
-        )
-        app.openapi_schema = _told_true(document)
+        app.openapi_schema = openapi_document(app.routes, open_paths=OPEN_PATHS)
     return app.openapi_schema
-
-
-def _told_true(document: dict[str, Any]) -> dict[str, Any]:
-    """Take out what FastAPI says of every route and what is not so here: wrong fields are answered with 400."""
-    for name, path in document["paths"].items():
-        for operation in path.values():
-            if name in OPEN_PATHS:
-                for status in ("401", "403"):
-                    operation["responses"].pop(status, None)
-            if "HTTPValidationError" in str(operation["responses"].get("422")):
-                del operation["responses"]["422"]
-    schemas = document["components"]["schemas"]
-    for name in ("HTTPValidationError", "ValidationError"):
-        schemas.pop(name, None)
-    return document

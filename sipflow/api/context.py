@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Protocol, TypeVar
 
 from fastapi import Depends, Request
 
+from sipflow.api.homes import Homes
 from sipflow.api.listening import Listeners
 from sipflow.api.log_ring import LogRing
 from sipflow.api.settings import Settings
@@ -57,6 +58,7 @@ class Context:
         listeners: who listens to live calls.
         log: its last lines.
         quality: how the audio of calls fared over their time.
+        homes: finds out where numbers are at home.
     """
 
     directory: Directory
@@ -73,6 +75,7 @@ class Context:
     listeners: Listeners = field(default_factory=Listeners)
     log: LogRing | None = None
     quality: "QualityTracks | None" = None
+    homes: Homes | None = None
 
 
 async def context_of(request: Request) -> Context:  # async, or else FastAPI runs it in a thread

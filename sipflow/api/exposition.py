@@ -146,6 +146,13 @@ class EdgeCollector(Collector):
         yield _counter("sipflow_sip_retransmissions", "SIP messages that were a repetition.", ("direction",), repeated)
         yield _counter("sipflow_sip_dropped", "Datagrams and connections turned away unread.", (),
                        {(): measures.endpoint.dropped})  # fmt: skip
+        strangers = measures.switchboard.strangers
+        if strangers is not None:
+            seen = {("refused",): strangers.refused, ("flood",): strangers.flooded, ("scanner",): strangers.scanners}
+            yield _counter("sipflow_strangers", "Requests refused, put off for being too many, and sources shut out.",
+                           ("what",), seen)  # fmt: skip
+            yield _gauge("sipflow_strangers_shut_out", "Sources of which nothing is read now.", (),
+                         {(): len(strangers.shut_out)})  # fmt: skip
         state = {(what,): count for what, count in {**measures.ua.counts, **measures.endpoint.counts}.items()}
         yield _gauge("sipflow_sip_state", "What SIP holds at the moment.", ("what",), state)
         ring, hep = tracers.ring, tracers.hep

@@ -19,6 +19,7 @@ from sipflow.net.literal import is_loopback
 
 _log = structlog.get_logger("sipflow.api")
 _ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_PASSED_OVER = 8  # times the size that is allowed: so much of a body is read that will not be taken
 _LENGTH = re.compile(r"[0-9]{1,18}")
 _PASSED_ON = frozenset({b"forwarded", b"x-forwarded-for", b"x-real-ip"})  # what a proxy says of whom it speaks for
 _WANTED = frozenset({b"authorization", b"content-length", b"transfer-encoding", b"x-request-id"})
@@ -120,12 +121,13 @@ class _Exchange:
         Raises:
             ApiError: it is too large, or does not come in time.
         """
-        if length and (_LENGTH.fullmatch(length) is None or int(length) > self._most):
-            raise self._too_large()
         parts: list[bytes] = []
         size, more = 0, True
         try:
             async with asyncio.timeout(self._body_s):
+                if length and (_LENGTH.fullmatch(length) is None or int(length) > self._most):
+                    await self._pass_over()
+                    raise self._too_large()
                 while more:
                     message = await self._receive()
                     if message["type"] == "http.disconnect":
@@ -134,11 +136,21 @@ class _Exchange:
                     size += len(parts[-1])
                     more = message.get("more_body", False)
                     if size > self._most:
+                        if more:
+                            await self._pass_over()
                         raise self._too_large()
         except TimeoutError:
             raise ApiError(408, "the body did not come in time", headers={"Connection": "close"}) from None
         self._body = b"".join(parts)
         return self._body
+
+    async def _pass_over(self) -> None:
+        """Read on to the end of a body that is too large, within reason: who still sends does not read the answer."""
+        size, more = 0, True
+        while more and size <= _PASSED_OVER * self._most:
+            message = await self._receive()
+            size += len(message.get("body", b""))
+            more = message.get("more_body", False)
 
     async def receive(self) -> Message:
         """Hand on the body; after it, wait for the end of the connection."""

@@ -5,6 +5,7 @@ import json
 import logging
 import socket
 import ssl
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -24,6 +25,7 @@ from sipflow.tasks import Tasks
 log = structlog.get_logger("sipflow.api")
 _LONGEST_HEAD_BYTES = 32 * 1024  # of request line and headers
 _GOODBYE_S = 2  # for requests under way when we go down
+_Waiting = OrderedDict[asyncio.Protocol, asyncio.Transport]  # connections without a request, the longest first
 
 
 class ApiServer:
@@ -116,6 +118,7 @@ class _Server(uvicorn.Server):
 
 def _protocol(settings: Settings) -> type[asyncio.Protocol]:
     """Return HTTP/1.1 with limits that uvicorn does not have: on connections, and on the size and time of a head."""
+    waiting: _Waiting = OrderedDict()
 
     class Patient(HttpToolsProtocol):
         _timer: asyncio.TimerHandle | None = None
@@ -124,11 +127,8 @@ def _protocol(settings: Settings) -> type[asyncio.Protocol]:
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             super().connection_made(transport)
-            if len(self.connections) > settings.max_connections:
-                transport.write(_BUSY)
-                transport.close()
-                return
-            self._expect_request()
+            if len(self.connections) <= settings.max_connections or _make_room(waiting, transport):
+                self._expect_request()
 
         def data_received(self, data: bytes) -> None:
             before, in_body = self.cycle, self._in_body
@@ -165,13 +165,25 @@ def _protocol(settings: Settings) -> type[asyncio.Protocol]:
         def _expect_request(self) -> None:
             self._stop_waiting()
             self._timer = self.loop.call_later(settings.idle_timeout_s, self.transport.close)
+            waiting[self] = self.transport
 
         def _stop_waiting(self) -> None:
+            waiting.pop(self, None)
             if self._timer is not None:
                 self._timer.cancel()
                 self._timer = None
 
     return Patient
+
+
+def _make_room(waiting: _Waiting, newcomer: asyncio.Transport) -> bool:
+    """Let whoever has waited longest for a request go: who only holds connections keeps nobody out; else say no."""
+    if waiting:
+        waiting.popitem(last=False)[1].abort()
+        return True
+    newcomer.write(_BUSY)
+    newcomer.close()
+    return False
 
 
 def _busy() -> bytes:

@@ -18,10 +18,12 @@ class Settings:
         default_agent: agent whose handler and options a new agent gets that names no handler; "" for echo.
         certificate, key: PEM files; with them it speaks HTTPS only.
         max_body_bytes: a larger body is answered with 413.
-        max_connections: more than this at once are answered with 503.
+        max_connections: at once; for one more the longest idle one is closed, and where none is idle it gets 503.
         body_timeout_s: within this time a body must have come.
         idle_timeout_s: a connection that says nothing for this long is closed.
         console: whether there are pages for operators below `/console`.
+        trusted_proxies: networks of the proxies in front; what they say of who asks is believed.
+        proxy_header: in which they say it, `x-forwarded-for` or `forwarded`.
 
     Raises:
         LocalProtocolError: a value is wrong; the sentence begins with the field's name.
@@ -38,6 +40,8 @@ class Settings:
     body_timeout_s: float = 15.0
     idle_timeout_s: float = 30.0
     console: bool = False
+    trusted_proxies: Sequence[str] = ()
+    proxy_header: str = "x-forwarded-for"
 
     def __post_init__(self) -> None:
         if bool(self.certificate) != bool(self.key):

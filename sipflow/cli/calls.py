@@ -1,8 +1,10 @@
 """`sipflow calls`: the options of its three commands; `cli.call_records` does the work."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from inspect import Parameter, signature
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -27,39 +29,49 @@ DEFAULT = Path("config/sipflow.yaml")
 
 @dataclass(frozen=True, slots=True)
 class CallsOptions:
-    """Which calls are asked for; see `sipflow calls --help`."""
+    """Which calls are asked for: the options that listing and exporting share; see `sipflow calls --help`."""
 
-    config: Path = DEFAULT
-    agent: str = ""
-    number: str = ""
-    lead: str = ""
-    direction: str = ""
-    status: str = ""
-    word: str = ""
-    trunk: str = ""
-    since: str = ""
-    until: str = ""
-    min_s: float | None = None
-    max_s: float | None = None
-    text: str = ""
+    config: Config = DEFAULT
+    agent: Agent = ""
+    number: Number = ""
+    lead: Lead = ""
+    direction: Direction = ""
+    status: Status = ""
+    word: Word = ""
+    trunk: Trunk = ""
+    since: Since = ""
+    until: Until = ""
+    min_s: Shortest = None
+    max_s: Longest = None
+    text: Text = ""
+
+
+def _choosing(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command an option for each field of `CallsOptions`, and hand them to it as its `wanted`."""
+    options = [
+        Parameter(each.name, Parameter.KEYWORD_ONLY, default=each.default, annotation=each.type)
+        for each in fields(CallsOptions)
+    ]
+    whole = signature(command)
+    own = [each for name, each in whole.parameters.items() if name != "wanted"]
+    beside = [each.replace(kind=Parameter.KEYWORD_ONLY) for each in own]
+
+    def run(**given: Any) -> None:
+        wanted = CallsOptions(**{each.name: given.pop(each.name) for each in options})
+        command(wanted=wanted, **given)
+
+    parameters = [*options, *beside]
+    run.__signature__ = whole.replace(parameters=parameters)  # type: ignore[attr-defined]  # what typer reads
+    run.__annotations__ = {each.name: each.annotation for each in parameters}
+    run.__doc__ = command.__doc__
+    return run
 
 
 @calls_app.callback()
+@_choosing
 def list_calls(
+    wanted: CallsOptions,
     context: typer.Context,
-    config: Config = DEFAULT,
-    agent: Agent = "",
-    number: Number = "",
-    lead: Lead = "",
-    direction: Direction = "",
-    status: Status = "",
-    word: Word = "",
-    trunk: Trunk = "",
-    since: Since = "",
-    until: Until = "",
-    min_s: Shortest = None,
-    max_s: Longest = None,
-    text: Text = "",
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many, the newest first.")] = 20,
     offset: Annotated[int, typer.Option(min=0, help="How many to leave out first.")] = 0,
     json: Json = False,
@@ -76,7 +88,6 @@ def list_calls(
         return
     from sipflow.cli.call_records import print_list
 
-    wanted = CallsOptions(config, agent, number, lead, direction, status, word, trunk, since, until, min_s, max_s, text)
     raise typer.Exit(print_list(wanted, limit=limit, offset=offset, json=json))
 
 
@@ -98,20 +109,9 @@ def show_call(
 
 
 @calls_app.command("export")
+@_choosing
 def export_calls(
-    config: Config = DEFAULT,
-    agent: Agent = "",
-    number: Number = "",
-    lead: Lead = "",
-    direction: Direction = "",
-    status: Status = "",
-    word: Word = "",
-    trunk: Trunk = "",
-    since: Since = "",
-    until: Until = "",
-    min_s: Shortest = None,
-    max_s: Longest = None,
-    text: Text = "",
+    wanted: CallsOptions,
     form: Annotated[str, typer.Option("--format", help="csv, or jsonl for one JSON object a line.")] = "csv",
     output: Annotated[Path | None, typer.Option(help="A file to write; by default it is printed.")] = None,
 ) -> None:
@@ -121,5 +121,4 @@ def export_calls(
     """
     from sipflow.cli.call_records import export
 
-    wanted = CallsOptions(config, agent, number, lead, direction, status, word, trunk, since, until, min_s, max_s, text)
     raise typer.Exit(export(wanted, form=form, output=output))

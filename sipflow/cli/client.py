@@ -1,6 +1,7 @@
 """Talks to the API of the running daemon: finds it, finds the token that opens it, says in words what is wrong."""
 
 import os
+import ssl
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -29,12 +30,32 @@ class Client:
         url: where it is.
     """
 
-    def __init__(self, url: str, token: str, *, transport: httpx.BaseTransport | None = None) -> None:
+    def __init__(
+        self, url: str, token: str, *, certificate: str = "", transport: httpx.BaseTransport | None = None
+    ) -> None:
+        """Talk to whoever is there.
+
+        Args:
+            url: of the API.
+            token: "" for none.
+            certificate: PEM file with the only certificate that is trusted, whatever name is in it; "" for those that
+                this machine trusts.
+            transport: None for the network.
+
+        Raises:
+            ClientError: the URL, the token or the certificate cannot be used.
+        """
         self.url = url.rstrip("/")
+        self._certificate = certificate
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         try:
             self._http = httpx.Client(
-                base_url=self.url, headers=headers, timeout=_TIMEOUT_S, transport=transport, follow_redirects=False
+                base_url=self.url,
+                headers=headers,
+                timeout=_TIMEOUT_S,
+                verify=_trusting(certificate) if certificate else True,
+                transport=transport,
+                follow_redirects=False,
             )
         except (httpx.InvalidURL, UnicodeEncodeError) as error:
             raise ClientError(f"{URL_VARIABLE} or {TOKEN_VARIABLE} cannot be used: {error}", USAGE) from None
@@ -48,12 +69,13 @@ class Client:
         """
         variables = os.environ if environ is None else environ
         url, token = variables.get(URL_VARIABLE, ""), variables.get(TOKEN_VARIABLE, "")
+        certificate = ""
         if not url or not token:
-            url, token = _configured(config, variables, url, token)
+            url, token, certificate = _configured(config, variables, url, token)
         if not token:
             advice = f"set {TOKEN_VARIABLE} to one; `sipflow token create` makes it"
             raise ClientError(f"there is no token for {url}: {advice}", CONFIG)
-        return cls(url, token)
+        return cls(url, token, certificate=certificate)
 
     def __enter__(self) -> Self:
         return self
@@ -112,28 +134,56 @@ class Client:
         except httpx.TimeoutException:
             raise ClientError(f"{self.url} does not answer within {_TIMEOUT_S:.0f} s", UNAVAILABLE) from None
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            advice = "does the daemon run, and has it an `api:` section?"
-            raise ClientError(f"{self.url} cannot be reached: {error}; {advice}", UNAVAILABLE) from None
+            raise ClientError(
+                f"{self.url} cannot be reached: {_why(error, self.url, self._certificate)}", UNAVAILABLE
+            ) from None
         if answer.is_success:
             return answer
         raise ClientError(_sentence(answer), _STATUSES.get(answer.status_code, UNAVAILABLE))
 
 
-def _configured(config: Path, environ: Mapping[str, str], url: str, token: str) -> tuple[str, str]:
+def _trusting(certificate: str) -> ssl.SSLContext:
+    """Trust one certificate: on this machine the daemon is reached by an address, which is seldom what it names."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    try:
+        context.load_verify_locations(certificate)
+    except (OSError, ssl.SSLError) as error:
+        raise ClientError(f"{certificate} cannot be used: {error}", CONFIG) from None
+    return context
+
+
+def _why(error: Exception, url: str, certificate: str) -> str:
+    text = str(error).rstrip(".") or type(error).__name__
+    _, refused, why = text.partition("certificate verify failed: ")
+    if refused:
+        why = why.partition(" (_ssl")[0]
+        if certificate:
+            return f"it shows no good certificate, or another than {certificate}: {why}; restart it if that file is new"
+        return f"its certificate is not trusted: {why}; SSL_CERT_FILE names a file with its authority"
+    if "SSL" in text or isinstance(error, httpx.RemoteProtocolError | httpx.ReadError):
+        return f"{text}; is it {'http' if url.startswith('https') else 'https'} instead, or somebody else's port?"
+    return f"{text}; does the daemon run, and has it an `api:` section?"
+
+
+def _configured(config: Path, environ: Mapping[str, str], url: str, token: str) -> tuple[str, str, str]:
+    """Return URL, token, and the file with the certificate of the daemon that this configuration is of."""
     try:
         settings = load_api(config, environ=environ)
     except ConfigError as error:
         if url:  # somewhere else; only the token is missing
-            return url, token
+            return url, token, ""
         raise ClientError(f"{error}\nor set {URL_VARIABLE} and {TOKEN_VARIABLE}", CONFIG) from None
     if settings is None:
         if url:
-            return url, token
+            return url, token, ""
         advice = f"add `api:` to it, or set {URL_VARIABLE} and {TOKEN_VARIABLE}"
         raise ClientError(f"{config} opens no API, and this command asks the running daemon: {advice}", CONFIG)
     own = _url(settings)
-    tokens = settings.tokens if not url or url.rstrip("/") == own else ()  # a token of ours is not for anybody else
-    return url or own, token or (tokens[0] if tokens else "")
+    if url and url.rstrip("/") != own:  # a token of ours is not for anybody else
+        return url, token, ""
+    return own, token or next(iter(settings.tokens), ""), settings.certificate
 
 
 def _url(settings: ApiSettings) -> str:

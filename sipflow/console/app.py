@@ -182,7 +182,7 @@ class Console:
             async with asyncio.timeout(self._settings.body_s):
                 said = json.loads(await _body(receive))
         except TimeoutError:
-            raise ApiError(408, "the body did not come in time") from None
+            raise ApiError(408, "the body did not come in time", headers={"Connection": "close"}) from None
         except ValueError:
             said = None
         token = said.get("token") if isinstance(said, dict) else None

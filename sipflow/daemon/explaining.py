@@ -30,7 +30,8 @@ def live_explainer(daemon: "Daemon") -> Explainer:
 
     def remarks(agent: str) -> tuple[str, ...]:
         found = directory.agents.get(agent)
-        return remarks_on(agent, found.handler, found.fields) if found is not None else ()
+        default = daemon.configuration.webhooks.default_agent
+        return remarks_on(agent, found.handler, found.fields, default) if found is not None else ()
 
     return Explainer(
         board.doorkeeper,
@@ -39,6 +40,7 @@ def live_explainer(daemon: "Daemon") -> Explainer:
         limits=board.limits,
         closed=lambda: board.closed,
         remarks=remarks,
+        steers=board.steers,
     )
 
 
@@ -56,10 +58,14 @@ def still_explainer(configuration: Configuration) -> tuple[Explainer, TrunkTable
     specs = configuration.agents
 
     def remarks(agent: str) -> tuple[str, ...]:
-        return remarks_on(agent, specs[agent].handler, specs[agent].fields) if agent in specs else ()
+        default = configuration.webhooks.default_agent
+        return remarks_on(agent, specs[agent].handler, specs[agent].fields, default) if agent in specs else ()
+
+    def steers(agent: str) -> bool:
+        return agent in specs and bool(Hooks.of(specs[agent].fields).inbound_call_webhook_url)
 
     audio = AudioSteps(configuration.media.ptime_ms)
-    return Explainer(keeper, agents=_Declared(specs), audio=audio, remarks=remarks), table
+    return Explainer(keeper, agents=_Declared(specs), audio=audio, remarks=remarks, steers=steers), table
 
 
 async def look_up(table: TrunkTable, configuration: Configuration, warn: Callable[[str], None]) -> None:
@@ -88,12 +94,22 @@ async def look_up(table: TrunkTable, configuration: Configuration, warn: Callabl
         await resolver.close()
 
 
-def remarks_on(agent: str, handler: str, fields: Mapping[str, object]) -> tuple[str, ...]:
-    """Say what is to be known of an agent before it gets a call."""
+def remarks_on(agent: str, handler: str, fields: Mapping[str, object], default_agent: str = "") -> tuple[str, ...]:
+    """Say what is to be known of an agent before it gets a call.
+
+    Args:
+        default_agent: who takes calls whose inbound-call webhook gives no usable answer; "" for nobody.
+    """
     said = (f"agent {agent} is {handler}",)
-    if Hooks.of(fields).inbound_call_webhook_url:
-        return (*said, "its inbound-call webhook is asked first, and may refuse the call or give it to another agent")
-    return said
+    if not Hooks.of(fields).inbound_call_webhook_url:
+        return said
+    without = f"{default_agent} takes it (webhooks.default_agent)" if default_agent else "it is refused with 480"
+    return (
+        *said,
+        "its inbound-call webhook is asked first: it may decline the call (603), give it variables, leave it to this "
+        "agent, or give it to another one, which then must have room for it",
+        f"where that webhook gives no usable answer, {without}",
+    )
 
 
 class _Declared:

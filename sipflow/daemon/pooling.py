@@ -1,4 +1,4 @@
-"""What pools of numbers keep in the store: those that the API created, and the use of numbers. Opened late."""
+"""What pools of numbers keep in the store: those that the API created, the use of numbers, callees. Opened late."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -10,10 +10,10 @@ from sipflow.api.pool_desk import PoolDesk
 from sipflow.daemon.outgoing import Outgoing
 from sipflow.errors import StoreError
 from sipflow.numbers.pool import PoolSettings
+from sipflow.store import callees, number_use, tables, toll_use
 from sipflow.store.database import Database
-from sipflow.store.number_use import NumberUseKeeper
+from sipflow.store.keeper import Keeper
 from sipflow.store.pools import PoolShelf
-from sipflow.store.toll_use import TollUseKeeper
 
 log = structlog.get_logger("sipflow.daemon")
 
@@ -29,12 +29,21 @@ class Pooling:
         limits = outgoing.limits
         self._outgoing = outgoing
         self._shelf = PoolShelf(database, declared=declared, agents_of=outgoing.agents_of)
-        self._keeper = NumberUseKeeper(database, limits.book, clock=lambda: limits.now)
-        self._tolls = TollUseKeeper(database, outgoing.tolls)
+        use, tolls = number_use.NumberUse(limits.book, clock=lambda: limits.now), toll_use.TollUse(outgoing.tolls)
+        remembered = callees.PoolCallees(outgoing.pools)
+        self._use = Keeper(database, tables.number_use, use, what="the use of numbers", keep=number_use.KEEP)
+        self._tolls = Keeper(database, tables.toll_use, tolls, what="the use of toll budgets", keep=toll_use.KEEP)
+        self._callees = Keeper(
+            database, tables.pool_callees, remembered, what="what pools know of callees", keep=callees.KEEP
+        )
         self._running: list[asyncio.Task[None]] = []
         self.desk = PoolDesk(
             shelf=self._shelf, pools=outgoing.pools, limits=limits, waiting=lambda: len(outgoing.admission.room)
         )
+
+    @property
+    def _keepers(self) -> tuple[Keeper, ...]:
+        return self._use, self._tolls, self._callees
 
     async def open(self) -> None:
         """Read what there is, and keep it from now on.
@@ -43,15 +52,13 @@ class Pooling:
             StoreError: the store cannot be read.
         """
         outgoing, limits = self._outgoing, self._outgoing.limits
-        await self._keeper.load()
+        await self._use.load()
         await self._tolls.load()
         outgoing.pools.restart(now=limits.now, day=limits.day)
         self._shelf.on_change = lambda: outgoing.use_stored(self._shelf.stored)
         await self._shelf.load()
-        self._running = [
-            outgoing.tasks.spawn(self._keeper.run(), name="use of numbers"),
-            outgoing.tasks.spawn(self._tolls.run(), name="use of toll budgets"),
-        ]
+        await self._callees.load()  # once every pool is there
+        self._running = [outgoing.tasks.spawn(keeper.run(), name=keeper.what) for keeper in self._keepers]
 
     async def close(self) -> None:
         """Keep what is known; the calls must be over."""
@@ -59,8 +66,8 @@ class Pooling:
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
-        try:
-            await self._keeper.flush()
-            await self._tolls.flush()
-        except StoreError as error:
-            log.error("the use of numbers and of toll budgets is forgotten", why=str(error))
+        for keeper in self._keepers:
+            try:
+                await keeper.flush()
+            except StoreError as error:
+                log.error(f"{keeper.what} is forgotten", why=str(error))

@@ -87,6 +87,7 @@ class Services:
             recording_url=self._recording_url,
             user_agent=configuration.calls.user_agent,
         )
+        daemon.edge.switchboard.transfers.fetcher = webhooks.sounds
         if writer is not None:
             writer.also, writer.also_for = webhooks.also, webhooks.wants
         webhooks.open(daemon.edge.switchboard.history, daemon.steering)

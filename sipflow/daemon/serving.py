@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 from sipflow.api.app import create_app
 from sipflow.api.auth import Door
 from sipflow.api.context import Context
+from sipflow.api.forwarded import App, BehindProxies
+from sipflow.api.homes import Homes
 from sipflow.api.server import ApiServer
 from sipflow.api.settings import Settings
 from sipflow.config.api_section import ApiSettings
@@ -51,12 +53,23 @@ async def open_api(
     context.measures = daemon.watching.measures(daemon, webhooks)
     context.log = daemon.log_ring
     context.quality = daemon.watching.quality
+    context.homes = homes = Homes(database)
     door = Door(Tokens(database), its.tokens)
     app = create_app(context, door)
-    server = ApiServer(Console(app, opens=door.open) if its.console else app, its)
-    if context.calls is not None:
-        server.on_closing = context.calls.events.close  # streams end by themselves
-        server.on_closed = context.calls.once.close
+    around: App = Console(app, opens=door.open) if its.console else app
+    if its.trusted_proxies:
+        around = BehindProxies(around, its.trusted_proxies, its.proxy_header)
+    server = ApiServer(around, its)
+    calls = context.calls
+    if calls is not None:
+        server.on_closing = calls.events.close  # streams end by themselves
+
+    async def close() -> None:
+        await homes.close()
+        if calls is not None:
+            await calls.once.close()
+
+    server.on_closed = close
     await server.start()
     return server
 

@@ -10,12 +10,18 @@ from prometheus_client.parser import text_string_to_metric_families
 from sipflow.api.exposition import scrape
 from sipflow.api.measures import Measures
 from sipflow.calls.limits import Limit, LimitSettings
+from sipflow.calls.stranger_settings import StrangerSettings
+from sipflow.calls.strangers import Strangers
 from sipflow.errors import StoreError
+from sipflow.sip.hop import Hop
+from sipflow.sip.message import Request
+from sipflow.sip.parser import parse_datagram
 from sipflow.store.settings import Settings
 from sipflow.trunks.outputs import HealthState, RegistrationState
 from sipflow.trunks.runner import HealthStatus, RegistrationStatus
 from tests.api.callstage import CallStage, callstage
 from tests.api.test_readiness import measures_of
+from tests.security.peers import sip
 
 
 @pytest_asyncio.fixture
@@ -54,6 +60,21 @@ async def test_the_states_of_trunks_are_there_by_name_and_strangers_are_counted_
     assert 50 < found["sipflow_registration_left_seconds"]["local"] <= 60
     assert found["sipflow_trunk_up"] == {"local": 1}
     assert found["sipflow_trunk_round_trip_seconds"] == {"local": 0.012}
+
+
+async def test_strangers_are_counted_and_none_of_them_is_named(edge: CallStage) -> None:
+    measures = measures_of(edge)
+    strangers = Strangers(StrangerSettings(refusals_burst=2), measures.switchboard.doorkeeper.router, clock=lambda: 1.0)
+    measures.switchboard.strangers = strangers
+    for number in range(40):
+        request = parse_datagram(sip(uri=f"sip:{number}@127.0.0.1", User_Agent=f"agent {number}"))
+        assert isinstance(request, Request)
+        strangers.guard(request, Hop("udp", "203.0.113.9", 5060))
+    found = await samples(measures, "sipflow_strangers_total", "sipflow_strangers_shut_out")
+
+    assert found == {
+        "sipflow_strangers_total": {"refused": 21, "flood": 18, "scanner": 1}, "sipflow_strangers_shut_out": {"": 1},
+    }  # fmt: skip
 
 
 async def test_limits_are_there_with_how_much_of_them_is_used(edge: CallStage) -> None:

@@ -68,6 +68,24 @@ async def test_answers_do_not_wait_for_acknowledgements(sqlite_settings: StoreSe
     assert min(took_s) < 0.03
 
 
+async def test_whoever_sends_too_much_reads_why_it_is_not_taken(sqlite_settings: StoreSettings, tmp_path: Path) -> None:
+    headers = {"Authorization": f"Bearer {ADMIN}", "Content-Type": "application/json"}
+
+    async def parts() -> AsyncIterator[bytes]:
+        for _ in range(48):
+            yield b" " * 65536
+
+    async with (
+        serving(sqlite_settings, tmp_path) as server,
+        httpx.AsyncClient(base_url=server.url, headers=headers) as client,
+    ):
+        whole = await client.post("/v2/custom-numbers", content=b" " * 3 * 2**20)
+        in_parts = await client.post("/v2/custom-numbers", content=parts())
+
+    assert (whole.status_code, in_parts.status_code) == (413, 413)
+    assert whole.json()["detail"]["description"] == "the body is larger than 1048576 bytes"
+
+
 async def test_after_close_nobody_listens_and_the_port_is_free(sqlite_settings: StoreSettings, tmp_path: Path) -> None:
     async with serving(sqlite_settings, tmp_path) as server:
         address = server.address
@@ -196,19 +214,42 @@ async def test_a_body_that_does_not_come_in_time_is_not_waited_for(
     assert json.loads(answer.rpartition(b"\r\n\r\n")[2])["detail"]["description"] == "the body did not come in time"
 
 
-async def test_more_connections_than_allowed_are_told_to_come_back(
+async def test_more_requests_at_once_than_connections_are_allowed_are_told_to_come_back(
     sqlite_settings: StoreSettings, tmp_path: Path
 ) -> None:
+    half = b"POST /v2/phonebooks HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + ADMIN.encode()
+    half += b"\r\nContent-Type: application/json\r\nContent-Length: 40\r\n\r\n"
     async with serving(sqlite_settings, tmp_path, replace(FREE, max_connections=2)) as server:
-        idle = [await asyncio.open_connection(server.address.host, server.address.port) for _ in range(2)]
+        busy = [await asyncio.open_connection(server.address.host, server.address.port) for _ in range(2)]
+        for _, writer in busy:
+            writer.write(half)
+        await asyncio.sleep(0.05)
         answer = await said(server)
-        for _, writer in idle:
+        for _, writer in busy:
             writer.close()
 
     head, _, body = answer.partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 503 ")
     assert b"Retry-After: 1" in head
     assert json.loads(body)["detail"]["category"] == "unavailable"
+
+
+async def test_whoever_only_holds_connections_makes_room_the_longest_idle_first(
+    sqlite_settings: StoreSettings, tmp_path: Path
+) -> None:
+    async with serving(sqlite_settings, tmp_path, replace(FREE, max_connections=3)) as server:
+        idle = [await asyncio.open_connection(server.address.host, server.address.port) for _ in range(3)]
+        for _, writer in idle[1:]:
+            writer.write(b"GET /healthz HTTP/1.1\r\nX-Never-Ending: ")
+        asked = b"GET /v2/health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        answers = [await said(server, asked) for _ in range(2)]
+        first = await idle[0][0].read()
+        still = [not reader.at_eof() for reader, _ in idle[1:]]
+        for _, writer in idle:
+            writer.close()
+
+    assert [answer[:12] for answer in answers] == [b"HTTP/1.1 200"] * 2
+    assert (first, still) == (b"", [True, True])
 
 
 async def test_requests_under_way_are_answered_before_it_closes(sqlite_settings: StoreSettings, tmp_path: Path) -> None:

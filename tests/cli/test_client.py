@@ -1,6 +1,7 @@
 """Finding the daemon and its token, and saying in words what is wrong, over real HTTP."""
 
 import json
+import ssl
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -11,6 +12,7 @@ import pytest
 
 from sipflow.cli.client import CONFIG, FORBIDDEN, NOT_FOUND, UNAVAILABLE, USAGE, Client
 from sipflow.errors import ClientError
+from tests.net.certificates import Certificate, Certificates, make_certificates
 
 TOKEN, OTHER = "a-token-of-the-configuration", "a-token-of-the-environment"
 
@@ -107,11 +109,49 @@ def test_a_token_that_only_the_daemon_can_read_is_asked_for(tmp_path: Path) -> N
 
 
 def test_an_api_with_a_certificate_is_asked_by_https(tmp_path: Path) -> None:
-    for name in ("edge.pem", "edge.key"):
-        (tmp_path / name).write_text("anything")
-    text = f"api: {{listen: '[::1]:8443', certificate: edge.pem, key: edge.key, tokens: [{TOKEN}]}}\n"
+    make_certificates(tmp_path)
+    text = f"api: {{listen: '[::1]:8443', certificate: server.pem, key: server.key, tokens: [{TOKEN}]}}\n"
     with Client.find(configured(tmp_path, text), environ={}) as client:
         assert client.url == "https://[::1]:8443"
+    (tmp_path / "server.pem").write_text("anything")
+    assert "server.pem cannot be used" in str(failed(configured(tmp_path, text)))
+
+
+@pytest.fixture
+def secured(tmp_path: Path) -> Iterator[tuple[Far, Certificates]]:
+    """A server that shows a certificate of an authority that nobody here knows, for another name than its address."""
+    made = make_certificates(tmp_path)
+    with Far({"/good": (200, '{"status": "ok", "response": {"a": 1}}')}) as server:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(made.other_host.certificate, made.other_host.key)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield server, made
+        server.shutdown()
+        thread.join()
+
+
+def test_the_certificate_of_the_configuration_is_trusted_whatever_name_is_in_it_and_no_other(
+    tmp_path: Path, secured: tuple[Far, Certificates]
+) -> None:
+    far, made = secured
+    port = far.server_address[1]
+
+    def asked(certificate: Certificate, **environ: str) -> object:
+        text = f"api:\n  listen: 127.0.0.1:{port}\n  certificate: {certificate.certificate}\n  key: {certificate.key}\n"
+        with Client.find(configured(tmp_path, text), environ={"SIPFLOW_TOKEN": OTHER, **environ}) as client:
+            return client.get("/good")
+
+    assert asked(made.other_host) == {"a": 1}
+    with pytest.raises(
+        ClientError, match=r"it shows no good certificate, or another than .*server\.pem: .*; restart it"
+    ):
+        asked(made.server)
+    with pytest.raises(ClientError, match=r"its certificate is not trusted: .*; SSL_CERT_FILE names a file"):
+        asked(made.other_host, SIPFLOW_URL=f"https://127.0.0.1:{port}")
+    with pytest.raises(ClientError, match="is it https instead"):
+        asked(made.other_host, SIPFLOW_URL=f"http://127.0.0.1:{port}")
 
 
 def test_a_configuration_without_an_api_or_none_at_all_is_said(tmp_path: Path) -> None:

@@ -34,12 +34,21 @@ def test_configuration_alone_tells_trunk_number_and_agent() -> None:
     assert [step.text for step in found.steps if step.part == "agent"] == [
         "+12065550100 -> echo",
         "agent echo is echo",
-        "its inbound-call webhook is asked first, and may refuse the call or give it to another agent",
+        "its inbound-call webhook is asked first: it may decline the call (603), give it variables, leave it to this "
+        "agent, or give it to another one, which then must have room for it",
+        "where that webhook gives no usable answer, it is refused with 480",
     ]
+    assert found.why == "agent echo gets the call, and answers it unless its webhook or its code decides otherwise"
 
 
 def test_remark_on_an_agent_without_webhook_is_its_handler() -> None:
     assert remarks_on("desk", "my_agents:desk", {}) == ("agent desk is my_agents:desk",)
+
+
+def test_remark_on_a_webhook_names_the_agent_that_takes_calls_without_its_answer() -> None:
+    said = remarks_on("desk", "echo", {"inbound_call_webhook_url": "https://crm.example.com/in"}, "reserve")
+
+    assert said[-1] == "where that webhook gives no usable answer, reserve takes it (webhooks.default_agent)"
 
 
 async def test_names_of_trunks_are_looked_up_and_those_without_an_address_are_told() -> None:

@@ -21,7 +21,7 @@ from sipflow.calls.settings import Settings as CallSettings
 from sipflow.daemon.notify import Notifier
 from tests.house.tree import ROOT
 from tests.interop.daemon import SIPFLOW, Caller, Daemon, call
-from tests.interop.programs import Program
+from tests.interop.programs import Program, require
 from tests.interop.waiting import PATIENCE_S
 
 _LOW_PORT = 960
@@ -303,8 +303,7 @@ def test_unit_waits_for_readiness_and_watches_and_gives_calls_the_time_they_may_
 @pytest.fixture
 def installed(tmp_path: Path) -> Path:
     """The unit as it is, of a program that is there."""
-    if shutil.which("systemd-analyze") is None:
-        pytest.skip("systemd-analyze is not installed (Debian package systemd)")
+    require("systemd-analyze", "systemd")
     file = tmp_path / "sipflow.service"
     text = UNIT.read_text(encoding="utf-8").replace("/opt/sipflow/bin/sipflow", SIPFLOW)
     file.write_text(text, encoding="utf-8")

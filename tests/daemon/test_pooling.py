@@ -90,7 +90,7 @@ def _tolls(outgoing: Outgoing) -> Tolls:
 
 async def test_what_is_known_when_it_stops_is_there_when_it_starts_again(tmp_path: Path) -> None:
     settings = Settings(encryption_keys=("a key for the tests, of many characters",))
-    standings: list[tuple[str, int, bool, int]] = []
+    standings: list[tuple[str, int, bool, int, str | None]] = []
     for _ in range(2):
         database = await Database.open(settings, folder=tmp_path)
         outgoing, directory = Outgoing(LimitSettings()), Directory()
@@ -100,17 +100,19 @@ async def test_what_is_known_when_it_stops_is_there_when_it_starts_again(tmp_pat
         pooling = Pooling(outgoing, database, dict)
         await pooling.open()
         if not standings:
-            await pooling.desk.shelf.add(PoolSettings("sales", members=(Member(OURS),)))
+            sales = PoolSettings("sales", strategy=("sticky", "round_robin"), members=(Member(OURS),))
+            await pooling.desk.shelf.add(sales)
             outgoing.admission.undo(outgoing.admission.choose("bot", "+12065550177"))
             tolls.take("a call", "pbx")
         with pytest.raises(LimitReached, match="the budget of sipflow is used up: 1 calls a day"):
             tolls.take("one more", "pbx")
         (found,) = pooling.desk.standings(outgoing.pools.named["sales"], limit=9, offset=0)
-        standings.append((found.number, found.today, found.used_at is not None, found.live))
+        callee = outgoing.pools.named["sales"].callees.number_of("+12065550177")
+        standings.append((found.number, found.today, found.used_at is not None, found.live, callee))
         with pytest.raises(Conflict, match="bot would have no numbers to call from"):
             await pooling.desk.shelf.remove("sales")
         await pooling.close()
         await outgoing.close()
         await database.close()
 
-    assert standings == [(OURS, 1, True, 0)] * 2
+    assert standings == [(OURS, 1, True, 0, OURS)] * 2

@@ -16,6 +16,7 @@ from sipflow.calls.record import CallRecord
 from sipflow.config.configuration import Configuration
 from sipflow.daemon.daemon import Daemon as RunningDaemon
 from sipflow.daemon.storage import Storage
+from sipflow.errors import LocalProtocolError
 from sipflow.media.settings import Settings as MediaSettings
 from sipflow.net.settings import ListenAddress
 from sipflow.net.settings import Settings as NetSettings
@@ -67,8 +68,21 @@ def as_before() -> Iterator[None]:
     gc.set_threshold(*before)
 
 
+async def started(folder: Path, settings: Settings) -> RunningDaemon:
+    """A daemon in this process, its store open."""
+    net = NetSettings(listen=(ListenAddress("udp", "127.0.0.1", 0),))
+    media = free_media_ports(4)
+    ports = MediaSettings(port_low=media.start, port_high=media.stop - 1, bind_host="127.0.0.1")
+    daemon = RunningDaemon(folder / "sipflow.yaml", Configuration(store=settings, sip=net, media=ports))
+    await daemon.start()
+    async with asyncio.timeout(30):
+        while daemon.storage.database is None:  # noqa: ASYNC110  (that it is open is told nobody)
+            await asyncio.sleep(0.01)
+    return daemon
+
+
 @pytest.mark.usefixtures("as_before")
-async def test_records_that_are_old_enough_are_deleted_at_the_start(tmp_path: Path) -> None:
+async def test_records_that_are_old_enough_are_deleted_at_the_start_and_music_may_be_fetched(tmp_path: Path) -> None:
     settings = Settings(encryption_keys=(KEY,), keep_records_days=7)
     kept = Storage(settings, tmp_path, Directory())
     for days in (1, 30):
@@ -77,18 +91,17 @@ async def test_records_that_are_old_enough_are_deleted_at_the_start(tmp_path: Pa
         record.ended_at, record.ending = at, Ending.of("remote", 200, "hung up")
         kept.records.save(record)
     await kept.close()  # without ever having had a database
-    net = NetSettings(listen=(ListenAddress("udp", "127.0.0.1", 0),))
-    media = free_media_ports(4)
-    ports = MediaSettings(port_low=media.start, port_high=media.stop - 1, bind_host="127.0.0.1")
-    daemon = RunningDaemon(tmp_path / "sipflow.yaml", Configuration(store=settings, sip=net, media=ports))
-    await daemon.start()
+    daemon = await started(tmp_path, settings)
+    assert daemon.storage.database is not None
     async with asyncio.timeout(30):
-        while daemon.storage.database is None:  # noqa: ASYNC110  (that it is open is told nobody)
-            await asyncio.sleep(0.01)
         records = CallRecords(daemon.storage.database)
-        while not (young := await records.find("1")) or await records.find("30"):  # noqa: ASYNC110  (as above)
+        while not (young := await records.find("1")) or await records.find("30"):  # noqa: ASYNC110  (told to nobody)
             await asyncio.sleep(0.05)
+    fetcher = daemon.edge.switchboard.transfers.fetcher
     await daemon.stop()
 
     assert young is not None
     assert young.ending == Ending.of("remote", 200, "hung up")
+    assert fetcher is not None, "music for transfers is fetched under the rules of webhooks"
+    with pytest.raises(LocalProtocolError, match="webhooks may not reach it"):
+        fetcher.check("https://10.0.0.1/music.mp3")

@@ -59,7 +59,7 @@ def test_a_clock_that_is_set_ends_no_call_loses_no_registration_and_bends_no_rec
             daemon.start(**env)
             daemon.wait_said("^trunk pbx: registered")
             daemon.wait_said("the store is open")
-            asked = len(registrar.heard)
+            asked = set(registrar.heard)
             with Caller(tmp_path / "live.log", daemon.uri(), "--seconds", "3") as live:
                 daemon.wait_said("^call in")
                 set_clock(clock, _FORWARD_S)
@@ -69,7 +69,8 @@ def test_a_clock_that_is_set_ends_no_call_loses_no_registration_and_bends_no_rec
             after = call(tmp_path, daemon.uri(), "--seconds", "0.2")
             kept = wait_until(lambda: records(daemon, 3), "the records of three calls")
             moved = logged(daemon, "^call in", 1) - logged(daemon, "^call in", 2)
-            seen = (len(registrar.heard) - asked, daemon.state().count("registered at"), daemon.said("clock|Traceback"))
+            asked_again = set(registrar.heard) - asked  # one that was only sent twice is not
+            seen = (len(asked_again), daemon.state().count("registered at"), daemon.said("clock|Traceback"))
         finally:
             daemon.program.stop(10)
 

@@ -5,6 +5,7 @@ import socket
 from contextlib import closing
 
 _SIP_PORTS = range(14000, 19000)
+_CONTROL_PORTS = range(12000, 14000)
 _MEDIA_PORTS = range(22000, 32600)
 _random = random.SystemRandom()  # test programs side by side must not choose the same
 
@@ -16,6 +17,15 @@ def free_sip_port() -> int:
         if _is_free(port, socket.SOCK_DGRAM) and _is_free(port, socket.SOCK_STREAM):
             return port
     raise AssertionError("no SIP port is free on 127.0.0.1")
+
+
+def free_control_port() -> int:
+    """Return a loopback port that is free for TCP, and that no SIP program will choose meanwhile."""
+    for _ in range(200):
+        port = _random.choice(_CONTROL_PORTS)
+        if _is_free(port, socket.SOCK_STREAM):
+            return port
+    raise AssertionError("no control port is free on 127.0.0.1")
 
 
 def free_media_ports(count: int) -> range:

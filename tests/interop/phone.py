@@ -13,7 +13,7 @@ from typing import Any, Self
 
 from sipflow.audio.tones import measure_tone, sine
 from sipflow.audio.wav import read_wav, wav_header
-from tests.interop.free_ports import free_media_ports, free_sip_port
+from tests.interop.free_ports import free_control_port, free_media_ports, free_sip_port
 from tests.interop.kamailio import DOMAIN, PASSWORD, Kamailio
 from tests.interop.programs import Program, require, require_file
 from tests.interop.waiting import PATIENCE_S, wait_until
@@ -106,7 +106,7 @@ class Phone:
         self.events: list[dict[str, Any]] = []
         self._folder = folder
         self._rate_hz = int(codec.split("/")[1]) if "/" in codec else _RATE_HZ
-        self._control_port = free_sip_port()
+        self._control_port = free_control_port()
         self._responses: dict[str, dict[str, Any]] = {}
         self._socket: socket.socket | None = None
         self._received = b""

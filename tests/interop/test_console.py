@@ -126,7 +126,7 @@ def stage(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         numbers={
             ANSWERED: {"trunk": "local", "inbound_agent": "echo", "outbound_agents": ["echo"], "friendly_name": HOSTILE}
         },
-        api={"listen": listen, "tokens": [TOKEN], "console": True},
+        api={"listen": listen, "tokens": [TOKEN], "console": True, "trusted_proxies": ["127.0.0.1"]},
         recordings={"folder": str(folder / "recordings"), "automatic": True},
     )  # fmt: skip
     with daemon:
@@ -168,6 +168,17 @@ def test_a_wrong_token_is_told_so_and_the_right_one_is_kept_out_of_every_script_
     assert (cookie["httpOnly"], cookie["sameSite"], cookie["path"]) == (True, "Strict", "/console")
     assert TOKEN not in str(cookie)
     assert seen == "{}" + stage.url + "#/live"
+
+
+def test_behind_a_proxy_one_client_s_wrong_tokens_keep_nobody_else_out(stage: Stage) -> None:
+    def sign(client: str, token: str) -> int:
+        headers = {"X-Sipflow-Console": "1", "X-Forwarded-For": f"192.0.2.77, {client}"}
+        return httpx.post(f"{stage.url}session", json={"token": token}, headers=headers).status_code
+
+    guessed = [sign("198.51.100.1", f"a guess of the sort {number}") for number in range(6)]
+
+    assert guessed == [401] * 5 + [429]
+    assert [sign(client, TOKEN) for client in ("198.51.100.1", "198.51.100.2")] == [429, 200]
 
 
 def test_a_live_call_appears_by_itself_is_heard_and_is_ended(stage: Stage, page: Page) -> None:

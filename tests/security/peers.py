@@ -9,7 +9,7 @@ import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
-from itertools import count
+from itertools import count, cycle
 from pathlib import Path
 from typing import Any, Self
 
@@ -25,7 +25,7 @@ HERE, STRANGER = "127.0.0.1", "127.0.0.66"
 SDP = b"v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 9 RTP/AVP 0\r\n"
 SILENCE_S = 0.15  # how long is waited for an answer that must not come
 _numbers = count(1)
-_ports = iter(range(30_000, 40_000, 420))
+_ports = cycle(range(30_000, 40_000, 420))  # what an edge had is free again long before its turn comes
 
 
 def edge(*, trunk: Trunk = KNOWN, **more: Any) -> AbstractAsyncContextManager[Stage]:
@@ -71,6 +71,7 @@ class Knocker:
         self._socket.setblocking(False)
         self._socket.bind((host, 0))
         self.host = host
+        self._heard: set[str] = set()
         self.port: int = self._socket.getsockname()[1]
 
     def __enter__(self) -> Self:
@@ -104,6 +105,15 @@ class Knocker:
         heard = parse_datagram(await self.hear())
         assert isinstance(heard, Response), heard
         return heard
+
+    async def heard(self, method: str) -> Request | None:
+        """The next request with this method that is no repetition of one before it; None if none comes."""
+        while data := await self.hear(4 * SILENCE_S):
+            heard = parse_datagram(data)
+            if isinstance(heard, Request) and heard.method == method and str(heard.via) not in self._heard:
+                self._heard.add(str(heard.via))
+                return heard
+        return None
 
     async def silent(self) -> bool:
         """Whether nothing comes for a while."""

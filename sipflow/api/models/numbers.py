@@ -56,8 +56,9 @@ class _Trunk(Ask):
 
     @property
     def domain(self) -> str | None:
-        """The SIP domain under whichever name it came."""
-        return next((each for each in (self.termination_uri, self.sip_term_uri, self.sip_domain) if each), None)
+        """The SIP domain under whichever name it came; "" where it is to be none."""
+        given = [each for each in (self.termination_uri, self.sip_term_uri, self.sip_domain) if each is not None]
+        return next((each for each in given if each), "" if given else None)
 
 
 class Limits(Ask):

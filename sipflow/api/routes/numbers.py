@@ -12,6 +12,7 @@ from sipflow.api.auth import requires
 from sipflow.api.context import Context, InContext
 from sipflow.api.envelope import Done, Enveloped, Limit, Offset, Pagination
 from sipflow.api.errors import documented
+from sipflow.api.homes import NOWHERE
 from sipflow.api.models.numbers import (
     ChangeNumber,
     Imported,
@@ -23,6 +24,7 @@ from sipflow.api.models.numbers import (
     Registration,
 )
 from sipflow.store.entries import NumberEntry
+from sipflow.store.number_homes import Home
 from sipflow.trunks.fields import PROVIDERS, TrunkFields
 from sipflow.trunks.snapshot import OFF
 
@@ -79,7 +81,9 @@ async def list_numbers(
 @router.get("/v2/numbers/{phone_number_slug}", dependencies=_READS, responses=documented(404))
 async def get_phone_number(context: InContext, phone_number_slug: Slug, workspace: Workspace = "") -> NumberDetail:
     """Show a number, flat, without an envelope, as the reference does."""
-    return _detail(context, context.directory.number(phone_number_slug), workspace)
+    entry = context.directory.number(phone_number_slug)
+    home = await context.homes.of(entry.number) if context.homes is not None else NOWHERE
+    return _detail(context, entry, home, workspace)
 
 
 @router.patch("/v2/numbers/{phone_number_slug}", dependencies=_WRITES, responses=documented(404, 409))
@@ -112,6 +116,8 @@ async def _import(context: Context, wanted: ImportNumber) -> Enveloped[Imported]
         workspace_id=wanted.workspace_id,
         limits=_limits(wanted.limits),
     )
+    if context.homes is not None:
+        context.homes.find_out(entry.number)
     key = str(uuid5(NAMESPACE_URL, f"tel:{entry.number}"))
     registration = _registration(context, entry)
     return Enveloped(response=Imported(key=key, phone_number=entry.number, slug=entry.slug, registration=registration))
@@ -151,7 +157,7 @@ def _line(context: Context, entry: NumberEntry) -> NumberLine:
     )
 
 
-def _detail(context: Context, entry: NumberEntry, workspace: str) -> NumberDetail:
+def _detail(context: Context, entry: NumberEntry, home: Home, workspace: str) -> NumberDetail:
     trunk = entry.trunk_fields or TrunkFields()
     return NumberDetail(
         slug=entry.slug,
@@ -161,7 +167,7 @@ def _detail(context: Context, entry: NumberEntry, workspace: str) -> NumberDetai
         is_sms_capable=False,
         is_voice_capable=True,
         iso_country=_country(entry.number),
-        locality="",
+        locality=home.locality,
         sip_auth_username=trunk.auth_username or None,
         sip_outbound_proxy=trunk.outbound_proxy or None,
         sip_term_uri=trunk.sip_domain or PROVIDERS[entry.provider_name].sip_domain,
@@ -169,7 +175,7 @@ def _detail(context: Context, entry: NumberEntry, workspace: str) -> NumberDetai
         uac_register_expires=trunk.uac_register_expires if trunk.uac_enabled else None,
         sid=None,
         provider_name=entry.provider_name,
-        region="",
+        region=home.region,
         is_available=entry.is_available,
         agency_workspace_id=None,
         workspace_id=entry.workspace_id or workspace,

@@ -26,7 +26,8 @@ MEDIA_TYPES = {".wav": "audio/wav", ".ogg": "audio/ogg"}
 LINK_PATH = f"{PATH}{{name}}"
 _READS = [requires("recordings:read")]
 _WRITES = [requires("calls:write")]
-_RANGE = re.compile(r"bytes=[0-9, \t-]{1,1000}")  # what is no range of bytes is as good as none (RFC 9110 §14.2)
+_RANGE = re.compile(r"(?:([0-9]{1,18})-([0-9]{0,18})|-[0-9]{1,18})?")
+_LONGEST_RANGES = 1000
 _FILE: dict[int | str, dict[str, Any]] = {
     200: {"content": {media_type: {} for media_type in MEDIA_TYPES.values()}, "description": "The recording."},
     206: {"description": "The part of it that `Range` asks for."},
@@ -90,7 +91,7 @@ router.head(LINK_PATH, include_in_schema=False)(open_recording)
 
 def _served(path: Path, request: Request) -> Response:
     asked = request.headers.get("range")
-    if asked is not None and _RANGE.fullmatch(asked) is None:
+    if asked is not None and not _is_range(asked):
         request.scope["headers"] = [pair for pair in request.scope["headers"] if pair[0] != b"range"]
     headers = {"cache-control": "private, max-age=3600"}
     try:
@@ -101,6 +102,17 @@ def _served(path: Path, request: Request) -> Response:
         path, headers=headers, media_type=MEDIA_TYPES.get(path.suffix), filename=path.name,
         content_disposition_type="inline", stat_result=found,
     )  # fmt: skip
+
+
+def _is_range(asked: str) -> bool:
+    """Whether a header Range can be followed; one that cannot is as good as none (RFC 9110 §14.1.1, §14.2)."""
+    unit, _, ranges = asked.partition("=")
+    if unit != "bytes" or len(ranges) > _LONGEST_RANGES:
+        return False
+    found = [_RANGE.fullmatch(each.strip(" \t")) for each in ranges.split(",")]
+    if None in found or not any(each[0] for each in found if each):
+        return False
+    return all(int(each[1]) <= int(each[2]) for each in found if each and each[1] and each[2])
 
 
 async def _file_of(desk: CallDesk, call_id: str) -> Path:

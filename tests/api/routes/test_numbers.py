@@ -4,6 +4,7 @@ from uuid import UUID
 
 import pytest
 
+from sipflow.api.homes import Homes
 from sipflow.trunks.snapshot import RegistrationSnapshot
 from tests.api.stage import DECLARED_AGENT, DECLARED_NUMBER, Stage
 
@@ -295,6 +296,17 @@ async def test_a_number_that_does_not_exist_is_not_found(api: Stage) -> None:
         assert await api.refused(method, "/v2/numbers/1555", status=404, **body) == "there is no number '1555'"
 
 
+async def test_a_sip_domain_cannot_be_taken_away_where_calls_need_one(api: Stage) -> None:
+    await imported(api)
+    refused = await api.refused("PATCH", f"/v2/numbers/{SLUG}", status=400, json={"sip_term_uri": ""})
+    kept = (await shown(api))["sip_term_uri"]
+    auto = {"sip_term_uri": "", "provider_name": "ringcx"}
+    await api.client.patch(f"/v2/numbers/{SLUG}", json=auto)
+
+    assert refused == "termination_uri: is missing: the host that calls go to, such as pbx.example.com"
+    assert (kept, (await shown(api))["sip_term_uri"]) == ("pbx.example.com", "sip.ringcentral.com")
+
+
 async def test_what_the_configuration_declares_is_shown_as_declared_and_cannot_be_changed(api: Stage) -> None:
     slug = DECLARED_NUMBER[1:]
     detail = await shown(api, slug)
@@ -339,3 +351,13 @@ async def test_texts_that_do_not_fit_a_line_are_refused(api: Stage, field: str, 
 
     assert sentence.startswith(f"{field}: ")
     assert value not in sentence
+
+
+async def test_a_number_says_where_it_is_at_home(api: Stage) -> None:
+    api.context.homes = homes = Homes(api.database, patience_s=30.0)
+    await imported(api, phone_number="+12012000100")
+    at_home, declared = await shown(api, "12012000100"), await shown(api, DECLARED_NUMBER.removeprefix("+"))
+    await homes.close()
+
+    assert [at_home[key] for key in ("iso_country", "region", "locality")] == ["US", "NJ", "Jersey City"]
+    assert [declared[key] for key in ("iso_country", "region", "locality")] == ["US", "Washington State", ""]
