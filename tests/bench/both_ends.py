@@ -53,7 +53,8 @@ class BothEnds(Talkers):
         for number in range(count):
             if number % _PER_SOCKET == 0:
                 self.rtp += [_udp(), _udp()]
-            talker = Talker(number, self.rtp[-2])
+            talker = Talker(self.placed, self.rtp[-2])
+            self.placed += 1
             self.calls.append(talker)
             self.sip.sendto(self._invite(talker), self.target)
             self._read_sip(time.monotonic() + 1 / _CALLS_A_SECOND)

@@ -57,6 +57,7 @@ def _echo(calls: int, seconds: float, *, must: bool) -> Generator[Line, None, fl
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         with Edge(folder, handler="echo") as edge, _talkers(folder, edge.port) as talkers:
+            _warm_up(edge, talkers)
             idle_bytes = edge.program.rss_bytes
             up = _ask(talkers, f"call {calls}")["up"]
             yield exactly(f"{calls} calls at once: up", up, calls)
@@ -66,6 +67,14 @@ def _echo(calls: int, seconds: float, *, must: bool) -> Generator[Line, None, fl
             yield at_most("  memory per live call", per_call / 1024, 100, "KiB", digits=0)
             _ask(talkers, "hangup")
     return per_frame_us
+
+
+def _warm_up(edge: Edge, talkers: Program) -> None:
+    """Have one call come and go: what the process loads with its first one, and with its store, is no call's memory."""
+    _ask(talkers, "call 1")
+    _ask(talkers, f"talk {_SETTLE_S}")
+    _ask(talkers, "hangup")
+    edge.wait_until(lambda now: not now["calls"], timeout_s=_PATIENCE_S)
 
 
 def _talk(edge: Edge, talkers: Program, seconds: float, *, must: bool) -> Generator[Line, None, float]:

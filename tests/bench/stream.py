@@ -41,6 +41,9 @@ def run(load: Load | None = None) -> Iterator[Line]:
 
 
 def _measure(edge: Edge, talkers: Program, load: Load) -> Iterator[Line]:
+    _ask(talkers, "call 1")  # what is loaded with the first call is no call's memory
+    _ask(talkers, f"talk {_SETTLE_S}")
+    _ask(talkers, "hangup")
     idle_bytes = edge.program.rss_bytes
     yield exactly(f"calls up of {load.calls}", _ask(talkers, f"call {load.calls}")["up"], load.calls)
     _ask(talkers, f"talk {_SETTLE_S}")

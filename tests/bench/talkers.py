@@ -66,6 +66,7 @@ class Talkers:
 
     Attributes:
         packets: of Opus, that are said in turn; without any it is G.711.
+        placed: calls so far, those that are over too: each has a number of its own.
     """
 
     target: tuple[str, int]
@@ -76,6 +77,7 @@ class Talkers:
     rtp: list[socket.socket] = field(default_factory=list)
     calls: list[Talker] = field(default_factory=list)
     by_port: dict[int, Talker] = field(default_factory=dict)
+    placed: int = 0
     tick: int = 0
     late_s: float = 0.0
 
@@ -84,7 +86,8 @@ class Talkers:
         for number in range(count):
             if number % _PER_SOCKET == 0:
                 self.rtp.append(_udp())
-            talker = Talker(number, self.rtp[-1])
+            talker = Talker(self.placed, self.rtp[-1])
+            self.placed += 1
             self.calls.append(talker)
             self.sip.sendto(self._invite(talker), self.target)
             self._read_sip(time.monotonic() + 1 / _CALLS_A_SECOND)
@@ -188,7 +191,9 @@ class Talkers:
             final += 1
             audio, call = _SDP_PORT.search(data), _CALL_ID.search(data)
             if audio is not None and call is not None:
-                self._answered(self.calls[int(call[1])], int(audio[1]), data)
+                place = int(call[1]) - self.placed + len(self.calls)
+                if place >= 0:  # else one that is over has been answered once more
+                    self._answered(self.calls[place], int(audio[1]), data)
         return final
 
     def _answered(self, talker: Talker, port: int, data: bytes) -> None:
