@@ -22,7 +22,10 @@ def run(load: Load | None = None) -> Iterator[Line]:
         folder = Path(name)
         for which in ("kept", "nothing"):
             (folder / which).mkdir()
-        with Edge(folder / "kept") as keeping, Edge(folder / "nothing", store={"enabled": False}) as forgetting:
+        with (
+            Edge(folder / "kept", media=_media("20000-25999")) as keeping,
+            Edge(folder / "nothing", media=_media("26000-31999"), store={"enabled": False}) as forgetting,
+        ):
             both = [
                 Candidate("with the store", keeping.program, keeping.port),
                 Candidate("without it", forgetting.program, forgetting.port),
@@ -34,3 +37,8 @@ def run(load: Load | None = None) -> Iterator[Line]:
         yield exactly("  failed calls", sum(turn.failed for turn in one.went), 0)
     fewer = 100 * (1 - both[1].cost_ms / both[0].cost_ms)
     yield at_most("fewer calls per second on one core with the store, by", fewer, _MOST_PERCENT, "%", digits=1)
+
+
+def _media(ports: str) -> dict[str, str]:
+    """Give each of the two RTP ports of its own: what one has bound the other cannot lend."""
+    return {"ports": ports, "bind": "127.0.0.1"}
