@@ -39,6 +39,6 @@ def run(load: Load | None = None) -> Iterator[Line]:
     yield at_most("fewer calls per second on one core with the store, by", fewer, _MOST_PERCENT, "%", digits=1)
 
 
-def _media(ports: str) -> dict[str, str]:
-    """Give each of the two RTP ports of its own: what one has bound the other cannot lend."""
-    return {"ports": ports, "bind": "127.0.0.1"}
+def _media(ports: str) -> dict[str, object]:
+    """Give each of the two RTP ports of its own, soon lent again: what one has bound the other cannot lend."""
+    return {"ports": ports, "bind": "127.0.0.1", "drain_s": 1}
