@@ -10,7 +10,7 @@ from sipflow.sdp.description import SessionDescription
 from sipflow.sdp.fingerprint import DtlsTerms
 from sipflow.sdp.numbering import EVENTS_FMTP, numbered, own_audio
 from sipflow.sdp.peer import UNSPECIFIED
-from sipflow.sdp.repeated import Offered, Replies, Reply, Settled, plain
+from sipflow.sdp.repeated import Remembered, Reply, plain
 from sipflow.sdp.securing import answer_lines, keys_of, offer_lines, offer_protocol, offered_cryptos, offers_dtls
 from sipflow.sdp.writing import Format, write_description, write_placed, write_refused, write_terms
 
@@ -26,9 +26,9 @@ __all__ = [
     "read_answer",
 ]
 
-_REPLIES = Replies()
-_SETTLED = Settled()
-_OFFERED = Offered()
+_REPLIES: Remembered[tuple[Reply, Agreed]] = Remembered()  # to plain offers
+_SETTLED: Remembered[Agreed] = Remembered()  # by plain answers
+_OFFERED: Remembered[str] = Remembered()  # the terms of first offers
 _TIME = re.compile(r"[0-9]{1,20} [0-9]{1,20}")
 
 
@@ -45,7 +45,8 @@ def make_offer(
         agreed: what the call has so far, if anything: whether it is encrypted, and its keys, stay as they are.
     """
     alike = not after and capabilities.srtp is Encryption.OFF  # as the first offers of all calls are
-    terms = _OFFERED.recall(capabilities, local.direction) if alike else None
+    key = (id(capabilities), local.direction)
+    terms = _OFFERED.recall(key) if alike else None
     if terms is not None:
         return write_description(local, "0 0", (write_placed(local, terms, rtcp_mux=False),))
     before = SessionDescription.parse(after) if after else None
@@ -58,7 +59,7 @@ def make_offer(
         security=offer_lines(local, capabilities, agreed),
     )
     if alike:
-        _OFFERED.keep(capabilities, local.direction, terms)
+        _OFFERED.keep(key, capabilities, terms)
     audio = write_placed(local, terms, rtcp_mux=offers_dtls(local, capabilities, agreed))
     media = [write_refused(medium) for medium in before.media] if before else []
     media[place : place + 1] = [audio]
@@ -78,12 +79,13 @@ def answer_offer(
         RemoteProtocolError: the offer is broken (status 400), or has nothing that we can use (status 488).
     """
     known = plain(offer, local, capabilities)
-    found = _REPLIES.recall(known) if known is not None else None
-    if found is None:
-        found = _settle(offer, local, capabilities, agreed)
+    found = _REPLIES.recall(known.key) if known is not None else None
+    if known is not None and found is not None:
+        reply, settled = found[0], found[1].moved(known.host, known.port)
+    else:
+        reply, settled = _settle(offer, local, capabilities, agreed)
         if known is not None:
-            _REPLIES.keep(known, *found)
-    reply, settled = found
+            _REPLIES.keep(known.key, capabilities, (reply, settled))
     audio = write_placed(local, reply.terms, rtcp_mux=settled.rtcp_mux)
     return write_description(local, reply.time, (reply.before, audio, reply.after)), settled
 
@@ -132,11 +134,12 @@ def read_answer(
             is nobody to answer: ACK, then BYE.
     """
     known = plain(answer, local, capabilities) if not offer and agreed is None else None
-    settled = _SETTLED.recall(known) if known is not None else None
-    if settled is None:
-        settled = _read(answer, local, capabilities, offer, agreed)
-        if known is not None:
-            _SETTLED.keep(known, settled)
+    found = _SETTLED.recall(known.key) if known is not None else None
+    if known is not None and found is not None:
+        return found.moved(known.host, known.port)
+    settled = _read(answer, local, capabilities, offer, agreed)
+    if known is not None:
+        _SETTLED.keep(known.key, capabilities, settled)
     return settled
 
 

@@ -7,10 +7,10 @@ the long way.
 """
 
 import re
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
-from sipflow.sdp.agreement import Agreed, Capabilities, Encryption, LocalMedia
-from sipflow.sdp.attributes import SENDRECV, Direction
+from sipflow.sdp.agreement import Capabilities, Encryption, LocalMedia
+from sipflow.sdp.attributes import SENDRECV
 from sipflow.sdp.peer import UNSPECIFIED, read_host
 
 # An offer without keys, with one medium and one c= line in front of it (RFC 8866 §5). A NUL, or a line end that is no
@@ -26,6 +26,7 @@ _LONGEST = 1024  # bytes: with fewer no limit on lines or attributes can be met,
 _MOST = 256  # shapes remembered: peers have a handful, and a flood of odd offers must not fill the memory
 
 Key = tuple[int, bytes, bytes, bytes]
+T = TypeVar("T")
 
 
 class Reply(NamedTuple):
@@ -82,72 +83,24 @@ def plain(offer: bytes, local: LocalMedia, capabilities: Capabilities) -> Offer 
     return Offer((id(capabilities), session, behind, audio), capabilities, host, port)
 
 
-class Settled:
-    """What the plain answers of late have settled."""
+class Remembered(Generic[T]):
+    """What was worked out of late under capabilities of ours, by a key that begins with their identity."""
 
     __slots__ = ("_known",)
 
     def __init__(self) -> None:
-        self._known: dict[Key, tuple[Capabilities, Agreed]] = {}
+        self._known: dict[tuple[object, ...], tuple[Capabilities, T]] = {}
 
     def __len__(self) -> int:
         return len(self._known)
 
-    def recall(self, answer: Offer) -> Agreed | None:
-        """Give what is settled by an answer of this shape, if there was one before."""
-        known = self._known.get(answer.key)
-        return known[1].moved(answer.host, answer.port) if known is not None else None
-
-    def keep(self, answer: Offer, agreed: Agreed) -> None:
-        """Remember what an answer settles; the capabilities with it, as `Replies.keep`."""
-        if len(self._known) >= _MOST:
-            self._known.clear()
-        self._known[answer.key] = (answer.capabilities, agreed)
-
-
-class Offered:
-    """What the first offers of late say of their audio, whoever's call they begin."""
-
-    __slots__ = ("_known",)
-
-    def __init__(self) -> None:
-        self._known: dict[tuple[int, Direction], tuple[Capabilities, str]] = {}
-
-    def __len__(self) -> int:
-        return len(self._known)
-
-    def recall(self, capabilities: Capabilities, direction: Direction) -> str | None:
-        """Give the terms of an offer, as `write_terms` gives them, if they have been written before."""
-        known = self._known.get((id(capabilities), direction))
+    def recall(self, key: tuple[object, ...]) -> T | None:
+        """Give what was kept under a key, if anything was."""
+        known = self._known.get(key)
         return known[1] if known is not None else None
 
-    def keep(self, capabilities: Capabilities, direction: Direction, terms: str) -> None:
-        """Remember terms; the capabilities with them, as `Replies.keep`."""
+    def keep(self, key: tuple[object, ...], capabilities: Capabilities, what: T) -> None:
+        """Remember; the capabilities with it, so that no others can come to have their identity."""
         if len(self._known) >= _MOST:
             self._known.clear()
-        self._known[id(capabilities), direction] = (capabilities, terms)
-
-
-class Replies:
-    """The replies to the plain offers of late."""
-
-    __slots__ = ("_known",)
-
-    def __init__(self) -> None:
-        self._known: dict[Key, tuple[Capabilities, Reply, Agreed]] = {}
-
-    def __len__(self) -> int:
-        return len(self._known)
-
-    def recall(self, offer: Offer) -> tuple[Reply, Agreed] | None:
-        """Give the reply to an offer of this shape, and what is settled with it, if there was one before."""
-        known = self._known.get(offer.key)
-        if known is None:
-            return None
-        return known[1], known[2].moved(offer.host, offer.port)
-
-    def keep(self, offer: Offer, reply: Reply, agreed: Agreed) -> None:
-        """Remember a reply; the capabilities with it, so that no others can come to have their identity."""
-        if len(self._known) >= _MOST:
-            self._known.clear()
-        self._known[offer.key] = (offer.capabilities, reply, agreed)
+        self._known[key] = (capabilities, what)

@@ -10,10 +10,11 @@ from sipflow.sdp.attributes import INACTIVE, SENDONLY, SENDRECV, Direction
 from sipflow.sdp.codecs import G722, OPUS
 from sipflow.sdp.crypto import SECRET_BYTES
 from sipflow.sdp.offer_answer import PCMA, PCMU, answer_offer, make_offer, read_answer
-from sipflow.sdp.repeated import Offered, Replies, Reply, Settled, plain
+from sipflow.sdp.repeated import Remembered, plain
 
 SECRET = bytes(SECRET_BYTES)
 OURS = LocalMedia("192.0.2.9", 10000, 10001, session_id=77, version=1)
+HERE = replace(OURS, rtp_port=20000, rtcp_port=20001, session_id=5, version=3, address="192.0.2.10")
 
 TEST_TOOL = (
     "v=0\no=user1 {id} 1 IN IP4 {host}\ns=-\nc=IN IP4 {host}\nt=0 0\nm=audio {port} RTP/AVP 0\na=rtpmap:0 PCMU/8000\n"
@@ -82,6 +83,13 @@ def offer_of(shape: str, host: str = "198.51.100.7", port: int = 4000, number: i
     return text.replace("\n", "\r\n").encode()
 
 
+def with_lines(shape: str, odd: list[tuple[str, int]]) -> str:
+    lines = shape.split("\n")
+    for line, place in odd:
+        lines.insert(min(place, len(lines) - 1), line)
+    return "\n".join(lines)
+
+
 def outcome(offer: bytes, local: LocalMedia, capabilities: Capabilities) -> Outcome:
     try:
         return answer_offer(offer, local, capabilities)
@@ -93,17 +101,13 @@ def outcome(offer: bytes, local: LocalMedia, capabilities: Capabilities) -> Outc
 def test_an_offer_that_was_seen_elsewhere_is_answered_as_if_it_was_not(
     shape: str, host: str, port: int, capabilities: Capabilities, odd: list[tuple[str, int]]
 ) -> None:
-    lines = shape.split("\n")
-    for line, place in odd:
-        lines.insert(min(place, len(lines) - 1), line)
-    shape = "\n".join(lines)
-    here = replace(OURS, rtp_port=20000, rtcp_port=20001, session_id=5, version=3, address="192.0.2.10")
+    shape = with_lines(shape, odd)
     unasked = replace(capabilities)  # equal, but nothing is remembered under it
 
     outcome(offer_of(shape), OURS, capabilities)  # now its shape is known, if it has one
-    again = outcome(offer_of(shape, host, port, number=2), here, capabilities)
+    again = outcome(offer_of(shape, host, port, number=2), HERE, capabilities)
 
-    assert again == outcome(offer_of(shape, host, port, number=2), here, unasked)
+    assert again == outcome(offer_of(shape, host, port, number=2), HERE, unasked)
 
 
 def settled(answer: bytes, local: LocalMedia, capabilities: Capabilities) -> Agreed | tuple[str, int, int | None]:
@@ -117,17 +121,13 @@ def settled(answer: bytes, local: LocalMedia, capabilities: Capabilities) -> Agr
 def test_an_answer_that_was_seen_elsewhere_settles_the_same_as_if_it_was_not(
     shape: str, host: str, port: int, capabilities: Capabilities, odd: list[tuple[str, int]]
 ) -> None:
-    lines = shape.split("\n")
-    for line, place in odd:
-        lines.insert(min(place, len(lines) - 1), line)
-    shape = "\n".join(lines)
-    here = replace(OURS, rtp_port=20000, rtcp_port=20001, session_id=5, version=3, address="192.0.2.10")
+    shape = with_lines(shape, odd)
     unasked = replace(capabilities)
 
     settled(offer_of(shape), OURS, capabilities)
-    again = settled(offer_of(shape, host, port, number=2), here, capabilities)
+    again = settled(offer_of(shape, host, port, number=2), HERE, capabilities)
 
-    assert again == settled(offer_of(shape, host, port, number=2), here, unasked)
+    assert again == settled(offer_of(shape, host, port, number=2), HERE, unasked)
 
 
 @given(ABILITIES, st.sampled_from([SENDRECV, SENDONLY, INACTIVE]), st.sampled_from(["192.0.2.10", "2001:db8::1"]))
@@ -165,28 +165,14 @@ def test_offers_whose_answer_hangs_on_more_have_no_shape(local: LocalMedia, capa
 
 
 def test_no_more_than_a_few_hundred_shapes_are_remembered() -> None:
-    replies, abilities = Replies(), Capabilities()
-    _, agreed = answer_offer(offer_of(PBX), OURS, abilities)
+    remembered: Remembered[int] = Remembered()
+    abilities = Capabilities()
     for number in range(1000):
-        offer = plain(offer_of(PBX + f"a=x:{number}\n"), OURS, abilities)
-        assert offer is not None
-        replies.keep(offer, Reply("0 0", "", "", ""), agreed)
+        remembered.keep((id(abilities), number), abilities, number)
 
-    assert 0 < len(replies) <= 256
-
-
-def test_no_more_than_a_few_hundred_answers_and_offers_are_remembered() -> None:
-    settled, offered = Settled(), Offered()
-    _, agreed = answer_offer(offer_of(PBX), OURS, Capabilities())
-    for number in range(1000):
-        abilities = Capabilities(ptime_ms=20 + number)
-        answer = plain(offer_of(PBX + f"a=x:{number}\n"), OURS, abilities)
-        assert answer is not None
-        settled.keep(answer, agreed)
-        offered.keep(abilities, SENDRECV, "")
-
-    assert 0 < len(settled) <= 256
-    assert 0 < len(offered) <= 256
+    assert 0 < len(remembered) <= 256
+    assert remembered.recall((id(abilities), 999)) == 999
+    assert remembered.recall((id(abilities), 0)) is None
 
 
 def test_what_was_agreed_moves_to_where_the_peer_is_now() -> None:

@@ -96,8 +96,8 @@ class _AuthValue:
         return f"{self.scheme} {', '.join(written)}" if written else self.scheme
 
     def _unquoted(self) -> frozenset[str]:
-        """Names whose values stand without quotes where they can."""
-        raise NotImplementedError
+        """Names whose values stand without quotes where they can: none, unless a kind of value says so."""
+        return frozenset()
 
 
 class Challenge(_AuthValue):
