@@ -48,13 +48,12 @@ class Offer(NamedTuple):
     """A plain offer or answer, taken apart.
 
     Attributes:
-        key: what its answer hangs on, or what it settles.
-        capabilities: ours; `key` knows them by their identity, because comparing them costs more than all the rest.
+        key: what its answer hangs on, or what it settles; it knows our capabilities by their identity, because comparing
+            them costs more than all the rest.
         host, port: where the peer wants its audio, an IPv4 address that can be sent to.
     """
 
     key: Key
-    capabilities: Capabilities
     host: str
     port: int
 
@@ -80,7 +79,7 @@ def plain(offer: bytes, local: LocalMedia, capabilities: Capabilities) -> Offer 
         audio = audio.replace(b"\na=rtcp:%d IN IP4 %s\r\n" % (port + 1, address), b"\n", 1)
     if _ODD.search(audio) is not None:
         return None
-    return Offer((id(capabilities), session, behind, audio), capabilities, host, port)
+    return Offer((id(capabilities), session, behind, audio), host, port)
 
 
 class Remembered(Generic[T]):
