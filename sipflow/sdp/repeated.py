@@ -48,7 +48,7 @@ class Offer(NamedTuple):
     """A plain offer or answer, taken apart.
 
     Attributes:
-        key: what its answer hangs on, or what it settles; it knows our capabilities by their identity, because comparing
+        key: what its answer hangs on, or what it settles; it knows our capabilities by their identity, for comparing
             them costs more than all the rest.
         host, port: where the peer wants its audio, an IPv4 address that can be sent to.
     """
