@@ -379,6 +379,7 @@ class Switchboard:
             self._turn_away(usage, route, 500, str(error))
         else:
             self.began(call.record)
+            self._announce(call)
             if isinstance(claim, Claim):
                 claim.came(call)
             else:
@@ -448,6 +449,11 @@ class Switchboard:
             raise
         self.calls[call.id] = call
         self._claim(record.sip_call_id, record.id)
+        return call
+
+    def _announce(self, call: InboundCall) -> None:
+        """Log that a call came, once the store has noted it: what the log tells of is not lost when we are killed."""
+        record = call.record
         # Not `call.log`: a logger of the call's own costs 5 us, which calls that nobody logs anything of need not pay.
         self.call_log.info(
             "call in",
@@ -457,7 +463,6 @@ class Switchboard:
             trunk=record.trunk,
             agent=record.agent,
         )
-        return call
 
     def _media(self, hop: Hop, trunk: Trunk | None, call_id: str, *, codecs: tuple[str, ...]) -> LegMedia:
         ears = Ears(

