@@ -113,7 +113,12 @@ def _encryption(agreed: Agreed, trunk: Trunk, hop: Hop) -> tuple[str, bool]:
 
 
 def _behind_nat(agreed: Agreed, hop: Hop) -> str:
-    """Say that the caller's SDP names an address which only its own network knows."""
+    """Say that the caller's SDP names an address which only its own network knows, or none at all."""
+    if agreed.remote_named:
+        return (
+            "its SDP names a host, which is not looked up: our audio goes to where its audio comes from, and there is "
+            "none before it has sent some"
+        )
     if is_private(agreed.remote_host) and family_of(hop.host) and not (is_private(hop.host) or is_loopback(hop.host)):
         return (
             f"its SDP names {agreed.remote_host}, an address of its own network: our audio goes to where its audio "

@@ -6,15 +6,12 @@ from enum import Enum, auto
 
 from sipflow.errors import RemoteProtocolError
 from sipflow.sip.headers.address import NameAddr
-from sipflow.sip.headers.scalars import parse_retry_after
-from sipflow.sip.hop import Hop
+from sipflow.sip.headers.scalars import parse_preference
 from sipflow.sip.message import Response
 from sipflow.sip.uri import SipUri
 from sipflow.trunks.trunk import Trunk
 
 _FOLLOWED = frozenset({300, 301, 302})  # 305 and 380 ask for what a trunk's provider has no business to ask
-_LONGEST_REST_S = 600.0  # however long a 503 asks us to stay away
-_MOST_RESTING = 1024
 _MOST_CONTACTS = 8  # of one 3xx that are tried
 
 
@@ -118,34 +115,4 @@ def _by_preference(response: Response) -> list[NameAddr]:
         contacts = response.contacts
     except RemoteProtocolError:
         return []
-    return sorted(contacts, key=lambda contact: -_preference(contact.param("q")))
-
-
-def _preference(text: str | None) -> float:
-    if text is None or not text.isascii() or not text.replace(".", "", 1).isdigit() or len(text) > 5:
-        return 1.0
-    return min(float(text), 1.0)
-
-
-class Resting:
-    """The targets that asked us to stay away for a while (RFC 3261 §21.5.4)."""
-
-    def __init__(self) -> None:
-        self._until: dict[tuple[str, str, int], float] = {}
-
-    def note(self, hop: Hop, response: Response | None, *, now: float) -> None:
-        """Heed the Retry-After of a 503."""
-        if response is None or response.status != 503:
-            return
-        value = response.headers.get("Retry-After")
-        seconds = parse_retry_after(value) if value is not None else None
-        if seconds:
-            if len(self._until) >= _MOST_RESTING:
-                self._until.clear()
-            self._until[hop[:3]] = now + min(float(seconds), _LONGEST_REST_S)
-
-    def order(self, hops: tuple[Hop, ...], *, now: float) -> tuple[Hop, ...]:
-        """Put the targets that rest behind those that do not; none is left out, for there may be no other."""
-        if not self._until:
-            return hops
-        return tuple(sorted(hops, key=lambda hop: self._until.get(hop[:3], 0.0) > now))
+    return sorted(contacts, key=lambda contact: -parse_preference(contact.param("q")))

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from sipflow.calls.call import Call
-from sipflow.calls.ending import Ending
+from sipflow.calls.ending import Ending, Word
 from sipflow.calls.media import LegMedia
 from sipflow.calls.record import CallRecord
 from sipflow.errors import LocalProtocolError, MediaError, RemoteProtocolError
@@ -98,7 +98,7 @@ class InboundCall(Call):
             try:
                 self.media.take_answer(body)
             except (RemoteProtocolError, LocalProtocolError, MediaError) as error:
-                self.end(f"the PRACK's SDP cannot be used: {error}", status=488)
+                self.end_for(Word.MEDIA_FAILED, f"the PRACK's SDP cannot be used: {error}", status=488)
                 return
             self.media_changed()
         if self._offer_answered is not None and not self._offer_answered.done():
@@ -163,8 +163,8 @@ class InboundCall(Call):
         if self.media is not None and not self._invite.offer_in and self.media.agreed is None:
             try:
                 self.media.take_answer(body)
-            except (RemoteProtocolError, LocalProtocolError) as error:
-                self.end(f"the ACK's SDP cannot be used: {error}")
+            except (RemoteProtocolError, LocalProtocolError, MediaError) as error:
+                self.end_for(Word.MEDIA_FAILED, f"the ACK's SDP cannot be used: {error}", status=488)
                 return
         if self._confirmed is not None and not self._confirmed.done():
             self._confirmed.set_result(None)

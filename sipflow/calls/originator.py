@@ -10,7 +10,6 @@ import structlog
 
 from sipflow.calls.dialling import checked_headers, plan_call
 from sipflow.calls.ending import Ending, Word
-from sipflow.calls.failover import Resting
 from sipflow.calls.header_policy import Behalf
 from sipflow.calls.identity import Caller
 from sipflow.calls.order import CallOrder, Choice, Numbers, Place
@@ -57,7 +56,6 @@ class Originator:
     def __init__(self, switchboard: Switchboard, *, numbers: Numbers) -> None:
         self._board = switchboard
         self._ordered: dict[str, _Ordered] = {}
-        self._resting = Resting()
         self.numbers = numbers
         self.is_down: Callable[[str], bool] = lambda _trunk: False
         self.enter: Callable[[Choice, str], None] | None = None
@@ -244,7 +242,6 @@ class Originator:
             spare=spare,
             others=by,
             enter=(lambda name: enter(choice, name)) if enter is not None and choice is not None else None,
-            resting=self._resting,
         )
 
     def _in_order(self, trunk: Trunk) -> list[Trunk]:

@@ -10,7 +10,7 @@ import structlog
 
 from sipflow.calls.dialling import find_target
 from sipflow.calls.ending import Ending, Word
-from sipflow.calls.failover import Meaning, Redirected, Resting, meaning_of, redirections
+from sipflow.calls.failover import Meaning, Redirected, meaning_of, redirections
 from sipflow.calls.record import Attempt, CallRecord
 from sipflow.calls.variables import printable
 from sipflow.errors import LimitReached, LocalProtocolError, MediaError, SipflowError, TransportError
@@ -63,7 +63,6 @@ class Placing:
         spare: trunks that are tried when that one cannot carry it, best first.
         others: plans the same call for another trunk; None tries no other.
         enter: asked before another trunk is tried; it raises LimitReached where that one has no room.
-        resting: the targets that asked to be left alone.
     """
 
     def __init__(
@@ -75,14 +74,13 @@ class Placing:
         spare: Iterable[Trunk] = (),
         others: Callable[[Trunk], Way] | None = None,
         enter: Callable[[str], None] | None = None,
-        resting: Resting | None = None,
     ) -> None:
         self._board = board
         self._record = record
         self._ways = deque([way])
         self._others = others
         self._enter = enter
-        self._resting = resting
+        self._resting = board.ua.resting
         self._hops: deque[Hop] = deque()
         self._way = way
         self._tried: set[str] = set()
@@ -93,6 +91,7 @@ class Placing:
         self._silence: asyncio.TimerHandle | None = None
         self._call: OutboundCall | None = None
         self._spare = deque(spare if others is not None else ())
+        self._put_off: deque[Way] = deque()  # ways none of whose targets answered lately
 
     async def begin(self) -> "OutboundCall":
         """Send the first INVITE that can be sent.
@@ -140,8 +139,6 @@ class Placing:
             return False
         self._quiet()
         response = event.message if isinstance(event.message, Response) else None
-        if self._resting is not None and isinstance(event.usage, UacInvite) and event.usage.hop is not None:
-            self._resting.note(event.usage.hop, response, now=self._board.now)
         status, why = event.status, printable(event.why)
         if response is None and status == 503:
             why = call.unreachable_because(self._board.endpoint) or why
@@ -168,7 +165,7 @@ class Placing:
             return False, ""
         if self._hops:
             return True, "the next target is tried"
-        if self._ways or self._spare:
+        if self._more:
             return True, "another way is tried"
         return False, ""
 
@@ -222,7 +219,8 @@ class Placing:
                 if way is None:
                     raise error or TransportError("there is no way left to try")
                 try:
-                    await self._find(way)
+                    if not await self._find(way):
+                        continue
                 except TransportError as caught:
                     error = caught
                     self._note_unsent(way, str(caught))
@@ -236,32 +234,51 @@ class Placing:
         """Give the next way: of a redirection, or of another trunk that has room."""
         if self._ways:
             return self._ways.popleft()
-        while self._spare and self._others is not None:
-            trunk = self._spare.popleft()
-            try:
-                if self._enter is not None:
-                    self._enter(trunk.name)
-                return self._others(trunk)
-            except SipflowError as error:  # no room, or the number cannot be called by it
-                log.warning("trunk passed over", call=self._record.id, trunk=trunk.name, why=str(error))
+        while self._spare or self._put_off:
+            trunk = self._spare.popleft() if self._spare else None
+            known = self._put_off.popleft() if trunk is None else None
+            way = self._let_in(trunk, known)
+            if way is not None:
+                return way
         return None
 
-    async def _find(self, way: Way) -> None:
-        """Look up the targets of a way."""
+    def _let_in(self, trunk: Trunk | None, known: Way | None) -> Way | None:
+        """Plan the call for another trunk, or take the way that was put off; None where its trunk has no room."""
+        carries = known.trunk if known is not None else trunk
+        try:
+            if self._enter is not None and carries is not None:
+                self._enter(carries.name)
+            return known or (self._others(trunk) if self._others is not None and trunk is not None else None)
+        except SipflowError as error:  # no room, or the number cannot be called by it
+            name = carries.name if carries is not None else ""
+            log.warning("trunk passed over", call=self._record.id, trunk=name, why=str(error))
+            return None
+
+    @property
+    def _more(self) -> bool:
+        """Whether there is another way."""
+        return bool(self._ways or self._spare or self._put_off)
+
+    async def _find(self, way: Way) -> bool:
+        """Look up the targets of a way; False puts it off: none of them answered lately, and there are other ways."""
         hops = await self._board.endpoint.resolve(way.plan.destination)
-        if self._resting is not None:
-            hops = self._resting.order(hops, now=self._board.now)
+        now = self._board.now
+        if (self._ways or self._spare) and all(self._resting.rests(hop, now=now) for hop in hops):
+            self._put_off.append(way)
+            return False
+        hops = self._resting.order(hops, now=now)
         self._way = way
         self._hops = deque(hops)
         self._fresh = True
         self._tried.add(str(way.plan.uri))
+        return True
 
     def _send(self, hop: Hop) -> None:
         way, record = self._way, self._record
         self._rang = False
         record.trunk = way.trunk.name if way.trunk is not None else ""
         record.attempts = (*record.attempts, Attempt(record.trunk, str(hop), 0, "", record.now))
-        if self._hops or self._ways or self._spare:
+        if self._hops or self._more:
             wants = way.trunk.outbound if way.trunk is not None else _DEFAULTS
             self._silence = asyncio.get_running_loop().call_later(wants.silent_s, self._look, wants.silent_s)
         try:
@@ -295,6 +312,8 @@ class Placing:
             return
         if call.usage.heard:
             return
+        if call.usage.hop is not None:
+            self._resting.silent(call.usage.hop, now=self._board.now)
         why = f"no word from it in {silent_s:g} s"
         self._close_attempt(408, f"{why}; the next target is tried")
         self._told_failed(408)

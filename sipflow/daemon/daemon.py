@@ -27,6 +27,7 @@ from sipflow.daemon.leaving import cut_off, run_and_let_go
 from sipflow.daemon.live import Live, owner_in
 from sipflow.daemon.loading import load_configuration
 from sipflow.daemon.logs import set_up_logs
+from sipflow.daemon.memory import return_large_blocks
 from sipflow.daemon.notify import Notifier
 from sipflow.daemon.outgoing import Outgoing
 from sipflow.daemon.secret import secret_of
@@ -75,6 +76,7 @@ def run_daemon(file: Path) -> None:
     ring = LogRing()
     _set_up_logs(configuration.log, ring)
     _raise_file_limit()
+    return_large_blocks()
     with asyncio.Runner(loop_factory=_new_loop) as runner:
         left = runner.run(run_and_let_go(Daemon(file, configuration, log_ring=ring).run()))
         if left:
@@ -300,8 +302,9 @@ class Daemon:
             scheme = "https" if api.certificate else "http"
             where = f"{scheme}://{join_host_port(api.host, api.port)}"
             open_ = self._services is not None and self._services.url
-            lines.append(f"API {open_}" if open_ else f"API {where}, in a moment")
-            if api.console:
+            when = "in a moment" if storage.writer is not None else "closed: there is no store"
+            lines.append(f"API {open_}" if open_ else f"API {where}, {when}")
+            if api.console and storage.writer is not None:
                 lines.append(f"console {open_ or where}/console")
         return lines
 

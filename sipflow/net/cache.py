@@ -20,6 +20,7 @@ class _Entry(NamedTuple):
     answer: Answer
     fresh_until: float
     usable_until: float
+    stale: bool = False  # DNS did not answer when it was asked for again
 
 
 class CachedLookup:
@@ -37,10 +38,18 @@ class CachedLookup:
         return len(self._entries)
 
     def known(self, question: Question) -> Answer | None:
-        """Give an answer that is still good, or None."""
+        """Give an answer that is still good, or None.
+
+        While DNS is dead nobody waits for it: an expired answer serves, and is asked for again beside that.
+        """
         entry = self._entries.get(question)
-        if entry is None or self._clock() >= entry.fresh_until:
+        if entry is None:
             return None
+        now = self._clock()
+        if now >= entry.fresh_until:
+            if not entry.stale or now >= entry.usable_until:
+                return None
+            self._begin(question)
         self._entries.move_to_end(question)
         return entry.answer
 
@@ -49,11 +58,14 @@ class CachedLookup:
         known = self.known(question)
         if known is not None:
             return known
+        return await asyncio.shield(self._begin(question))
+
+    def _begin(self, question: Question) -> asyncio.Task[Answer]:
         task = self._asking.get(question)
         if task is None:
             task = self._tasks.spawn(self._ask(question), name=f"DNS {question.kind} {question.name}")
             self._asking[question] = task
-        return await asyncio.shield(task)
+        return task
 
     async def _ask(self, question: Question) -> Answer:
         try:
@@ -72,9 +84,9 @@ class CachedLookup:
         now = self._clock()
         settings = self._settings
         old = self._entries.get(question)
-        if answer.silent and old is not None and not old.answer.empty and now < old.usable_until:
+        if answer.silent and old is not None and _still_serves(question, old.answer) and now < old.usable_until:
             # RFC 8767 §4: better an answer of yesterday than none. It is asked for again soon.
-            entry = old._replace(fresh_until=now + settings.negative_ttl_s)
+            entry = old._replace(fresh_until=now + settings.negative_ttl_s, stale=True)
         else:
             ttl = settings.negative_ttl_s if answer.empty else min(max(answer.ttl_s, _TTL_MIN_S), settings.ttl_max_s)
             entry = _Entry(answer, now + ttl, now + ttl + settings.stale_s)
@@ -83,3 +95,8 @@ class CachedLookup:
         while len(self._entries) > settings.cache_entries:
             self._entries.popitem(last=False)
         return entry.answer
+
+
+def _still_serves(question: Question, answer: Answer) -> bool:
+    """Whether an expired answer is worth something: a host that had no SRV records is found by its address again."""
+    return not answer.empty or (question.kind in ("NAPTR", "SRV") and not answer.silent)

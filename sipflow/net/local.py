@@ -53,8 +53,8 @@ class LocalAddresses:
         """
         family = family_of(hop.host)
         fitting = [one for one in self._listening if one.transport == hop.transport and one.family == family]
-        if not fitting:
-            return None
+        if len(fitting) < 2:
+            return fitting[0] if fitting else None
         wanted = hop.local_host or self.source_of(hop.host)
         loopback = is_loopback(hop.host)
 

@@ -105,6 +105,7 @@ def server_context(settings: TlsSettings) -> ssl.SSLContext:
     """
     context = _context(ssl.Purpose.CLIENT_AUTH, settings)
     context.verify_mode = ssl.CERT_REQUIRED if settings.verify_client else ssl.CERT_NONE
+    context.num_tickets = 0  # connections last for hours: none is resumed, and two tickets for each cost 10 KiB
     _load_chain(context, settings)
     return context
 

@@ -9,8 +9,10 @@ import struct
 import sys
 from collections import deque
 from collections.abc import Callable
+from typing import Protocol
 
 from sipflow.errors import TransportError
+from sipflow.net.addressed import SPACE_BYTES, Addressed, Ancillary, watch
 from sipflow.net.literal import WILDCARDS
 from sipflow.net.settings import ListenAddress
 from sipflow.net.sockets import ask_for_buffers, bind, set_traffic_class
@@ -34,6 +36,16 @@ _ORIGIN_LOCAL = 1
 _UNREACHABLE = frozenset(
     {errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ENOPROTOOPT, errno.EPROTO, errno.EACCES}
 )
+
+
+class _Loop(Protocol):
+    """What is needed of a loop. asyncio's says whether it watched what it is to forget, uvloop's gives nothing."""
+
+    def add_reader(self, fd: int, callback: Callable[[], None], /) -> object: ...
+
+    def remove_reader(self, fd: int, /) -> object: ...
+
+    def call_later(self, delay: float, callback: Callable[[], None], /) -> asyncio.TimerHandle: ...
 
 
 class UdpSocket:
@@ -64,10 +76,11 @@ class UdpSocket:
         self._on_unreachable = on_unreachable
         self._source_of = source_of
         self._hops: dict[tuple[object, ...], Hop] = {}
+        self._addressed: Addressed | None = None
         self._backlog: deque[tuple[bytes, tuple[str, int]]] = deque()
         self._retry: asyncio.TimerHandle | None = None
         self._poll: select.epoll | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._loop: _Loop | None = None
         self._socket = socket.socket(address.family, socket.SOCK_DGRAM)
 
     def open(self, *, buffer_bytes: int, dscp: int | None) -> None:
@@ -84,6 +97,7 @@ class UdpSocket:
             if sys.platform == "linux":
                 sock.setsockopt(*_RECVERR[address.family], 1)
             bind(sock, address)
+            self._addressed = watch(sock, address.host, self._source_of)
         except TransportError:
             sock.close()
             raise
@@ -105,6 +119,10 @@ class UdpSocket:
 
     def send(self, data: bytes, host: str, port: int) -> str:
         """Send at once to an IP literal of the socket's family; give "" or a sentence why it cannot be sent."""
+        if self._addressed is not None and self._addressed.odd:
+            ancillary = self._addressed.odd.get((host, port))
+            if ancillary is not None and self._send_from(ancillary, data, (host, port)):
+                return ""
         try:
             self._socket.sendto(data, (host, port))
         except OSError as error:
@@ -116,6 +134,8 @@ class UdpSocket:
     def forget_hops(self) -> None:
         """Ask anew which of our addresses each peer sees; routes may have changed."""
         self._hops.clear()
+        if self._addressed is not None:
+            self._addressed.forget()
 
     def _watched(self) -> int:
         """Give the descriptor that the loop should watch.
@@ -130,7 +150,8 @@ class UdpSocket:
         return self._poll.fileno()
 
     def _readable(self) -> None:
-        receive, hops, deliver = self._socket.recvfrom, self._hops, self._on_datagram
+        receive = self._socket.recvfrom if self._addressed is None else self._receive_noting
+        hops, deliver = self._hops, self._on_datagram
         for _ in range(_BATCH):
             try:
                 data, source = receive(_LARGEST_BYTES)
@@ -143,6 +164,20 @@ class UdpSocket:
                 continue
             if data:
                 deliver(data, hops.get(source) or self._hop(source))
+
+    def _receive_noting(self, size: int) -> tuple[bytes, tuple[object, ...]]:
+        data, ancillary, _, source = self._socket.recvmsg(size, SPACE_BYTES)
+        if self._addressed is not None:
+            self._addressed.note(source, ancillary)
+        return data, source
+
+    def _send_from(self, ancillary: Ancillary, data: bytes, target: tuple[str, int]) -> bool:
+        """Send from the address that the peer wrote to; False when that fails: the usual way may work, or says why."""
+        try:
+            self._socket.sendmsg([data], ancillary, 0, target)
+        except OSError:
+            return False
+        return True
 
     def _hop(self, source: tuple[object, ...]) -> Hop:
         host, port = str(source[0]), source[1]

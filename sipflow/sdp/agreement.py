@@ -166,6 +166,8 @@ class Agreed:
         receivable: payload type and codec of everything the peer may send without asking again; the agreed codec first.
         srtp: with what every packet is protected; None without encryption, and where `dtls` has yet to make it.
         dtls: what makes the keys, None where they are known or not needed.
+        remote_named: whether the peer gave a name instead of an address: `remote_host` is the unspecified one, and what
+            we send goes to where its audio comes from.
     """
 
     codec: Codec
@@ -188,6 +190,7 @@ class Agreed:
     fmtp_receive: str = ""
     srtp: SrtpKeys | None = None
     dtls: DtlsTerms | None = None
+    remote_named: bool = False
 
     def moved(self, host: str, rtp_port: int) -> "Agreed":
         """Give the same with the peer elsewhere, its RTCP next to its RTP (RFC 3550 §11) unless they share a port."""

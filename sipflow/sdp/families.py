@@ -22,18 +22,23 @@ def in_family(audio: PeerAudio, medium: MediaDescription, *, ipv6: bool) -> Peer
     ICE candidates (RFC 8839 §5.1) name the address that we can reach. We do not speak ICE: an answer without candidates
     has the peer send to the address of our `c=` line.
     """
-    if (":" in audio.host) is ipv6:
+    if (":" in audio.host) is ipv6 and not audio.named:
         return audio
-    if audio.host in UNSPECIFIED:  # nowhere is nowhere in both families: hold as RFC 2543 did it
-        nowhere = "::" if ipv6 else "0.0.0.0"  # noqa: S104  (written, never bound)
-        return replace(audio, host=nowhere, rtcp_host=nowhere)
+    if audio.host in UNSPECIFIED and not audio.named:  # nowhere is nowhere: hold as RFC 2543 did it
+        return _nowhere(audio, ipv6)
     attributes = medium.attributes()
     found = _alternative(attributes, ipv6) or _candidate(attributes, ipv6, _RTP)
     if found is None:
-        return audio
+        return _nowhere(audio, ipv6) if audio.named else audio
     host, port = found
     rtcp = _candidate(attributes, ipv6, _RTCP) or (host, port + 1 if port < 65535 else 0)  # RFC 3550 §11
     return replace(audio, host=host, rtp_port=port, rtcp_host=rtcp[0], rtcp_port=rtcp[1])
+
+
+def _nowhere(audio: PeerAudio, ipv6: bool) -> PeerAudio:
+    """Nowhere is nowhere in both families."""
+    nowhere = "::" if ipv6 else "0.0.0.0"  # noqa: S104  (written, never bound)
+    return replace(audio, host=nowhere, rtcp_host=nowhere)
 
 
 def _alternative(attributes: list[tuple[str, str]], ipv6: bool) -> _Address | None:

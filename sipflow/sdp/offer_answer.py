@@ -211,4 +211,5 @@ def _agree(
         fmtp_receive=choice.codec.fmtp,
         srtp=keys_of(choice.protection, local),
         dtls=choice.protection if isinstance(choice.protection, DtlsTerms) else None,
+        remote_named=audio.named and audio.host in UNSPECIFIED,
     )

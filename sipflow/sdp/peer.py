@@ -22,6 +22,8 @@ from sipflow.sdp.description import MediaDescription, SessionDescription
 
 UNSPECIFIED = frozenset({"0.0.0.0", "::"})  # noqa: S104  (read, never bound)
 
+_NOWHERE = "0.0.0.0"  # noqa: S104  (written, never bound)
+_NAME = re.compile(r"(?:(?!-)[-0-9A-Za-z_]{1,63}\.)*(?=[0-9]*[A-Za-z])[-0-9A-Za-z]{1,63}\.?")
 _CONNECTION = re.compile(r"IN[ \t]+IP[46][ \t]+([!-.0-~]{1,255})(?:/[0-9/]{1,16})?[ \t]*")  # RFC 8866 §5.7
 
 
@@ -31,7 +33,9 @@ class PeerAudio:
 
     Attributes:
         mappings: meaning of each payload type, in the peer's order; types without a meaning are left out.
-        host: IP literal in its shortest form.
+        host: IP literal in its shortest form; the unspecified one where the peer gives a name.
+        named: whether it gives a name (RFC 8866 §5.7: `c=IN IP4 pbx.example.com`). Names are not looked up: that could
+            take seconds, and a caller could have us ask any DNS; its audio says where it is.
         rtp_port: 1 to 65535.
         rtcp_host, rtcp_port: where the peer takes RTCP unless it is multiplexed; port 0 when there is no such port.
         direction: seen from the peer; an unspecified address takes away its receiving (RFC 3264 §8.4).
@@ -50,6 +54,7 @@ class PeerAudio:
     maxptime_ms: int | None
     rtcp_mux: bool
     fmtps: Mapping[int, str] = field(default_factory=dict)
+    named: bool = False
 
 
 def read_audio(
@@ -68,10 +73,10 @@ def read_audio(
             direction = direction or DIRECTIONS[name]
         else:
             attributes.setdefault(name, value)
-    host, unspecified = _address(medium.first("c") or description.session.first("c"))
+    host, named = _address(medium.first("c") or description.session.first("c"))
     rtcp_host, rtcp_port = _rtcp(attributes, host, medium.port)
     direction = direction or _session_direction(description)
-    if unspecified:  # RFC 3264 §8.4: hold as RFC 2543 did it
+    if host in UNSPECIFIED and not named:  # RFC 3264 §8.4: hold as RFC 2543 did it
         direction = Direction.SENDONLY if direction.sends else Direction.INACTIVE
     return PeerAudio(
         mappings=read_mappings(medium.formats, listed, known),
@@ -84,20 +89,23 @@ def read_audio(
         maxptime_ms=_milliseconds(attributes, description, "maxptime"),
         rtcp_mux="rtcp-mux" in attributes,
         fmtps=_fmtps(listed),
+        named=named,
     )
 
 
 def _address(connection: str | None) -> tuple[str, bool]:
-    """Read a `c=` value: an IP literal, and whether it is the unspecified one."""
+    """Read a `c=` value: an IP literal, the unspecified one for a name, and whether it is a name."""
     if connection is None:
         raise RemoteProtocolError("the audio has no c= line (RFC 8866 §5.7)")
     match = _CONNECTION.fullmatch(connection)
     if match is None:
         raise RemoteProtocolError(f"not a connection line: c={connection[:80]!a} (RFC 8866 §5.7)")
     host = read_host(match[1])
+    if host is None and _NAME.fullmatch(match[1]) is not None:
+        return _NOWHERE, True
     if host is None:
         raise RemoteProtocolError(f"c= names {match[1][:80]}: audio goes to the IP address of one host", status=488)
-    return host, host in UNSPECIFIED
+    return host, False
 
 
 @lru_cache(maxsize=1024)  # a trunk names the same few addresses in every call

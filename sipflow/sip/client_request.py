@@ -13,6 +13,7 @@ from sipflow.sip.hop import Hop
 from sipflow.sip.message import Request, Response
 from sipflow.sip.outputs import Output, Resolve
 from sipflow.sip.plan import Outcome
+from sipflow.sip.resting import Resting
 from sipflow.sip.status import reason_phrase
 from sipflow.sip.transaction.layer import ClientTransaction, TransactionLayer
 from sipflow.sip.transaction.machine import PROCEEDING
@@ -30,6 +31,7 @@ class RequestContext(Protocol):
     """What a client request needs of the stack it runs in."""
 
     layer: TransactionLayer
+    resting: Resting
 
     def own(self, transaction: ClientTransaction, request: "ClientRequest") -> None:
         """Have the responses of `transaction` handed to `request`."""
@@ -109,6 +111,7 @@ class ClientRequest:
         self._challenges = 0
         self._udp_fallback: Hop | None = None
         self._given_up = False
+        self._heard = False
         self.sent: Request | None = None
         self.hop: Hop | None = None
         self.home: Hop | None = None
@@ -167,6 +170,7 @@ class ClientRequest:
             tried = self.hop[:3]
             self._hops = [hop for hop in hops if hop[:3] != tried]
         if self._hops:
+            self._hops = list(self._context.resting.order(tuple(self._hops), now=now, flow=self._flow))
             return self._try_next(now)
         return self.unresolved(f"no {'other ' if self.hop else ''}address for {self._destination.host}", now=now)
 
@@ -178,7 +182,10 @@ class ClientRequest:
         """Handle a response of the live transaction."""
         status = response.status
         if status < 200:
+            self._heard = True
             return self._on_provisional(response, hop, now)
+        if self.hop is not None:
+            self._context.resting.note(self.hop, response, now=now)
         if status in _CHALLENGES and not self._given_up and self._answer_challenge(response):
             self._cseq = self._next_cseq()
             return self._send(hop_again(self.hop, hop), now, home=self._udp_fallback)
@@ -190,6 +197,8 @@ class ClientRequest:
 
     def timed_out(self, *, now: float) -> list[Output]:
         """Handle timer B or F: this target never answered (§8.1.3.1: as a 408)."""
+        if self.hop is not None and not self._heard:
+            self._context.resting.silent(self.hop, now=now)
         if self._hops and not self._given_up:
             return self._try_next(now)
         return self._end(408, f"no answer from {self.hop}", None, now)
@@ -202,6 +211,8 @@ class ClientRequest:
             hop = self._udp_fallback
             self._context.stream_refused(hop, now=now)
             return self._send(hop, now)
+        if self.hop is not None:
+            self._context.resting.silent(self.hop, now=now)
         if self._hops:
             return self._try_next(now)
         if self._look_up_after:
@@ -246,6 +257,9 @@ class ClientRequest:
         self.sent, self.hop, self.home = request, hop, home
         self.transaction, outputs = self._context.layer.request(request, hop, now=now)
         self._context.own(self.transaction, self)
+        self._heard = False
+        if self._hops:
+            self._context.layer.hurry(self.transaction, now=now)
         return list(outputs)
 
     def _upgraded(self, request: Request, hop: Hop, now: float) -> Hop:
@@ -273,6 +287,9 @@ class ClientRequest:
         return self._digest.reuse(method=request.method, uri=request.uri, body=request.body)
 
     def _end(self, status: int, reason: str, response: Response | None, now: float) -> list[Output]:
+        transaction = self.transaction
+        if transaction is not None and transaction.request.method != "INVITE":  # which may hear of forks yet
+            transaction.owner = None  # or the two would hold each other until garbage is collected
         local = self._context.local(self.home, self._advertise) if self.home is not None else None
         realm = self._digest.realm if self._digest is not None else ""
         outcome = Outcome(status, reason, response, self.hop, realm, self._cseq, self._challenges, local)

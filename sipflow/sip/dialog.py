@@ -85,11 +85,15 @@ class Dialog:
 
     @property
     def local(self) -> str:
-        return _with_tag(self._local, self.local_tag)
+        if not isinstance(self._local, str):
+            self._local = _with_tag(self._local, self.local_tag)
+        return self._local
 
     @property
     def remote(self) -> str:
-        return _with_tag(self._remote, self.remote_tag)
+        if not isinstance(self._remote, str):
+            self._remote = _with_tag(self._remote, self.remote_tag)
+        return self._remote
 
     @property
     def id(self) -> DialogId:
@@ -215,9 +219,9 @@ def _uac_dialog(
     routes = routed.values("Record-Route")[::-1] if routed is not None and "record-route" in routed else []
     return Dialog(
         call_id=request.call_id,
-        local=str(from_),
+        local=from_,
         local_tag=from_.tag or "",
-        remote=str(to),
+        remote=to,
         remote_tag=to.tag or "",
         local_cseq=request.cseq.number,
         remote_cseq=None,
@@ -229,9 +233,7 @@ def _uac_dialog(
     )
 
 
-def _with_tag(address: str | NameAddr, tag: str) -> str:
-    if isinstance(address, str):
-        return address
+def _with_tag(address: NameAddr, tag: str) -> str:
     return str(address) if address.tag or not tag else f"{address};tag={tag}"
 
 

@@ -90,7 +90,7 @@ def parse_datagram(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Parsed:
     end = data.find(_END)
     try:
         if end < 0:
-            raise RemoteProtocolError("the header section does not end with an empty line")
+            raise RemoteProtocolError(_endless(data))
         if len(data) > limits.message_bytes:
             raise RemoteProtocolError(f"a message of {len(data)} octets is too large", status=413)
         message = _read_head(data[:end], limits)
@@ -104,6 +104,13 @@ def parse_datagram(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Parsed:
     except RemoteProtocolError as error:
         return Malformed(_salvage(data[: limits.message_bytes] if end < 0 else data[:end], limits), error)
     return message
+
+
+def _endless(data: bytes) -> str:
+    """Say why no end of the header section was found."""
+    if b"\n\n" in data:
+        return "its lines end with LF alone, where SIP wants CR LF"
+    return "the header section does not end with an empty line"
 
 
 def _idle_datagram(data: bytes) -> KeepAlive | None:
@@ -327,7 +334,9 @@ class StreamParser:
         try:
             length = _content_length(headers, self._limits)
             if length is None:  # RFC 3261 §20.14: on a stream it MUST be there
-                raise RemoteProtocolError("Content-Length is missing on a stream")
+                if not isinstance(message, Response) or "content-type" in headers:
+                    raise RemoteProtocolError("Content-Length is missing on a stream")
+                length = 0  # simple registrars leave it out; whose 200 has no Content-Type has no body (§20.15)
             if len(head) + 4 + length > self._limits.message_bytes:
                 raise RemoteProtocolError(f"a message of {len(head) + 4 + length} octets is too large", status=413)
         except RemoteProtocolError as error:

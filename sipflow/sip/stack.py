@@ -21,6 +21,7 @@ from sipflow.sip.ids import Ids
 from sipflow.sip.message import Request, Response, make_response
 from sipflow.sip.outputs import Output, Resolve, Transmit
 from sipflow.sip.plan import RequestPlan
+from sipflow.sip.resting import Resting
 from sipflow.sip.session_timer import TIMER, SessionSettings
 from sipflow.sip.subscription import Subscription, Subscriptions
 from sipflow.sip.timers import DEFAULT_TIMERS, Timers
@@ -75,6 +76,7 @@ class Stack:
         able: what we take and say that we can.
         listen_ports: our listening port per transport; a transport without one is missing.
         alarms: when which usage wants to be woken.
+        resting: which targets are tried last.
     """
 
     def __init__(self, settings: Settings, ids: Ids) -> None:
@@ -85,6 +87,7 @@ class Stack:
         self.dialogs: dict[DialogId, InviteUsage] = {}
         self.callers: dict[tuple[str, str | None], UacInvite] = {}
         self.subscriptions = Subscriptions(self)
+        self.resting = Resting()
         self.able = Abilities(
             timers=settings.session.on,
             refer=settings.refer,
@@ -299,7 +302,7 @@ class Stack:
             for value in invite.headers.all(name):  # §13.2.2.4: the same credentials as the INVITE
                 ack.headers.add(name, value)
         self.complete(ack, b"", "")
-        waiting = _WaitingAck(self, ack, advertise)
+        waiting = _WaitingAck(self, ack, advertise, dialog.flow)
         hops = self.known_hops(dialog)
         if hops:
             return waiting.resolved(hops, now=now)
@@ -362,18 +365,20 @@ class Stack:
 class _WaitingAck:
     """An ACK whose next hop is being looked up."""
 
-    __slots__ = ("_ack", "_advertise", "_stack")
+    __slots__ = ("_ack", "_advertise", "_flow", "_stack")
 
-    def __init__(self, stack: Stack, ack: Request, advertise: str) -> None:
+    def __init__(self, stack: Stack, ack: Request, advertise: str, flow: Hop) -> None:
         self._stack = stack
         self._ack = ack
         self._advertise = advertise
+        self._flow = flow
 
-    def resolved(self, hops: tuple[Hop, ...], *, now: float) -> list[Output]:  # noqa: ARG002  (shape of ClientRequest)
+    def resolved(self, hops: tuple[Hop, ...], *, now: float) -> list[Output]:
         if not hops:
             return []
-        self._ack.push_via(self._stack.via(hops[0], self._advertise))
-        return [Transmit(bytes(self._ack), hops[0], None)]
+        hop = self._stack.resting.order(hops, now=now, flow=self._flow)[0]  # an ACK has no answer to wait for
+        self._ack.push_via(self._stack.via(hop, self._advertise))
+        return [Transmit(bytes(self._ack), hop, None)]
 
     def unresolved(self, reason: str, *, now: float) -> list[Output]:  # noqa: ARG002
         return []  # the far end repeats its 2xx, and each repeat looks the hop up again

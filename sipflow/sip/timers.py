@@ -24,5 +24,10 @@ class Timers:
         """64*T1: timers B, F, H, J, L and M."""
         return 64 * self.t1
 
+    @property
+    def patience(self) -> float:
+        """12*T1: how long one of several targets may say nothing at all: a request was sent four times then."""
+        return 12 * self.t1
+
 
 DEFAULT_TIMERS = Timers()

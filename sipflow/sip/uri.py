@@ -116,16 +116,19 @@ class SipUri(NamedTuple):
         )
 
     def __str__(self) -> str:
-        text = f"{self.scheme}:"
-        if self.user is not None:
-            text += f"{self.user}@" if self.password is None else f"{self.user}:{self.password}@"
-        host = self.host
-        text += f"[{host}]" if ":" in host else host
-        if self.port is not None:
-            text += f":{self.port}"
-        for name, value in self.params:
+        scheme, user, password, host, port, params, headers = self  # names would cost more than all the rest
+        if ":" in host:
+            host = f"[{host}]"
+        where = host if port is None else f"{host}:{port}"
+        if user is None:
+            text = f"{scheme}:{where}"
+        elif password is None:
+            text = f"{scheme}:{user}@{where}"
+        else:
+            text = f"{scheme}:{user}:{password}@{where}"
+        for name, value in params:
             text += f";{name}" if value is None else f";{name}={value}"
-        return f"{text}?{self.headers}" if self.headers else text
+        return f"{text}?{headers}" if headers else text
 
 
 class TelUri(NamedTuple):
@@ -201,6 +204,8 @@ _parse_cached = lru_cache(maxsize=1024)(_parse)
 
 def escape_user(text: str) -> str:
     """Escape plain text so that it can stand as a URI's user part (RFC 3261 §19.1.2)."""
+    if text.isascii() and text.isalnum():
+        return text
     return quote(text, safe=_USER_SAFE, errors="surrogateescape")
 
 

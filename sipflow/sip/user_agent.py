@@ -26,6 +26,7 @@ from sipflow.sip.outputs import (
 )
 from sipflow.sip.parser import Malformed, Parsed
 from sipflow.sip.plan import Outcome, RequestPlan
+from sipflow.sip.resting import Resting
 from sipflow.sip.session_timer import is_too_small
 from sipflow.sip.stack import Lines, Settings, Stack
 from sipflow.sip.takeover import replaced_by
@@ -47,6 +48,10 @@ from sipflow.sip.usage.referral import PATIENCE_S, Referral, refer_lines
 from sipflow.sip.usage.uac import UacInvite
 from sipflow.sip.usage.uas import UasInvite
 from sipflow.sip.validate import check_request, check_response
+
+# What PBXs tell whoever registers with them although nobody subscribed to it. RFC 6665 §4.1.3 wants 481, which many of
+# them take for a fault of ours; there is nothing in it that we would have to know.
+_UNASKED = frozenset({"message-summary", "keep-alive"})
 
 
 class Silence(Enum):
@@ -84,6 +89,11 @@ class UserAgent:
     @property
     def ids(self) -> Ids:
         return self._stack.ids
+
+    @property
+    def resting(self) -> Resting:
+        """Which targets did not answer lately, or asked to be left alone."""
+        return self._stack.resting
 
     @property
     def deadline(self) -> float | None:
@@ -317,6 +327,8 @@ class UserAgent:
                 return self._invited(request, transaction, hop, now)
             case "OPTIONS":
                 return self._stack.respond_options(transaction, now=now)
+            case "NOTIFY" if (request.headers.get("Event") or "").partition(";")[0].strip().lower() in _UNASKED:
+                return self._stack.respond(transaction, 200, now=now)
             case "BYE" | "INFO" | "UPDATE" | "PRACK" | "NOTIFY":
                 return self._refuse(transaction, hop, Refusal(481, "it names no dialog (no To tag)"), now)
             case "MESSAGE":

@@ -4,6 +4,7 @@ from contextlib import suppress
 
 from sipflow.errors import RemoteProtocolError
 from sipflow.sip.headers.address import NameAddr
+from sipflow.sip.headers.scalars import parse_preference
 from sipflow.sip.message import Response
 from sipflow.sip.uri import SipUri
 from sipflow.trunks.proxy import TRANSPORTS
@@ -20,13 +21,14 @@ class Redirects:
         target: where the current attempt is sent instead of the trunk's destination; None for that itself.
     """
 
-    __slots__ = ("_home", "_moved", "_permanent", "_tried", "target")
+    __slots__ = ("_home", "_moved", "_others", "_permanent", "_tried", "target")
 
     def __init__(self, home: SipUri) -> None:
         self._home = home
         self._moved: SipUri | None = None
         self._tried: list[SipUri] = []
         self._permanent = True
+        self._others: list[tuple[SipUri, bool]] = []  # what else was named, best first, and whether by 301s alone
         self.target: SipUri | None = None
 
     def begin(self) -> None:
@@ -34,13 +36,14 @@ class Redirects:
         self.target = self._moved
         self._tried = [self.target or self._home]
         self._permanent = True
+        self._others.clear()
 
     def failed(self) -> None:
         """Forget where a 301 sent us: the next attempt goes to the trunk's own destination."""
         self._moved = None
 
     def follow(self, status: int, response: Response) -> str:
-        """Take the first usable Contact of a 3xx as `target`.
+        """Take the best usable Contact of a 3xx as `target`, and keep the others for `go_on`.
 
         Returns:
             "" when there is one, else why the redirection cannot be followed.
@@ -48,19 +51,27 @@ class Redirects:
         if len(self._tried) > MAX_REDIRECTS:
             return f"redirected more than {MAX_REDIRECTS} times"
         why = "the redirection names no SIP address"
+        permanent = self._permanent and status == 301  # RFC 3261 §21.3.2: only 301 SHOULD be remembered
+        found: list[tuple[SipUri, bool]] = []
         for contact in _contacts(response):
-            target, why = self._usable(contact)
+            target, why_not = self._usable(contact)
             if target is not None:
-                self._go(target, status)
-                return ""
-        return why
+                found.append((target, permanent))
+            else:
+                why = why_not
+        self._others[:0] = found[:MAX_REDIRECTS]
+        return "" if found and self.go_on() else why
 
-    def _go(self, target: SipUri, status: int) -> None:
-        self._tried.append(target)
-        self.target = target
-        self._permanent = self._permanent and status == 301  # RFC 3261 §21.3.2: only 301 SHOULD be remembered
-        if self._permanent:
-            self._moved = target
+    def go_on(self) -> bool:
+        """Take the next place that was named as `target` (RFC 3261 §8.1.3.4); False when there is none."""
+        while self._others and len(self._tried) <= MAX_REDIRECTS:
+            target, permanent = self._others.pop(0)
+            if target not in self._tried:
+                self._tried.append(target)
+                self.target, self._permanent = target, permanent
+                self._moved = target if permanent else self._moved
+                return True
+        return False
 
     def _usable(self, contact: NameAddr) -> tuple[SipUri | None, str]:
         uri = contact.uri
@@ -83,7 +94,7 @@ def _is_secure(uri: SipUri) -> bool:
 
 
 def _contacts(response: Response) -> list[NameAddr]:
-    """All Contacts that can be read: a broken one spoils no other."""
+    """All Contacts that can be read, best first (RFC 3261 §20.10: q): a broken one spoils no other."""
     try:
         values = response.headers.values("Contact")
     except RemoteProtocolError:
@@ -92,4 +103,4 @@ def _contacts(response: Response) -> list[NameAddr]:
     for value in values:
         with suppress(RemoteProtocolError):
             found.append(NameAddr.parse(value))
-    return found
+    return sorted(found, key=lambda contact: -parse_preference(contact.param("q")))

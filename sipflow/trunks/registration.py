@@ -192,6 +192,8 @@ class Registration:
                 return self._ask_longer(outcome, now)
             case Ruling.REJECTED:
                 return self._rejected(explain(self.trunk, outcome, self._destination), outcome, now)
+            case Ruling.FAILED if self._redirects.go_on():
+                return [self._send(self._expires_s)]
             case Ruling.FAILED:
                 return self._failed(explain(self.trunk, outcome, self._destination), outcome, now)
 

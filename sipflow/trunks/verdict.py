@@ -83,6 +83,8 @@ def _advice(trunk: Trunk, outcome: Outcome) -> str:
         return _ADVICE.get(outcome.status, "")
     if not trunk.password:
         return "the registrar asks for a password and the trunk has none; set password"
+    if not outcome.realm:
+        return "its challenge cannot be read, or names no realm"
     if outcome.challenges_answered:
         return "check username, auth_username and password"
     if trunk.realm is not None and outcome.realm != trunk.realm:

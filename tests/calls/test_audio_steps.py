@@ -102,6 +102,12 @@ def test_call_on_hold_and_one_behind_nat_are_told() -> None:
     assert any(text.startswith("its SDP names 192.168.1.5, an address of its own network") for text in said(audio))
 
 
+def test_host_that_is_named_is_said_to_be_answered_where_its_audio_comes_from() -> None:
+    audio = found(TRUNK, HOP, (b"IP4 10.0.0.9\r\nt=0 0", b"IP4 media.example.com\r\nt=0 0"))
+
+    assert any(text.startswith("its SDP names a host, which is not looked up") for text in said(audio))
+
+
 def test_stream_that_is_broken_beside_the_good_one_hides_nothing() -> None:
     audio = found(TRUNK, HOP, (b"a=fmtp:101 0-15\r\n", b"a=fmtp:101 0-15\r\nm=audio 40002 RTP/AVP x\r\n"))
 

@@ -2,8 +2,7 @@
 
 import pytest
 
-from sipflow.calls.failover import Meaning, Redirected, Resting, meaning_of, redirections
-from sipflow.sip.hop import Hop
+from sipflow.calls.failover import Meaning, Redirected, meaning_of, redirections
 from sipflow.sip.message import Request, Response, make_response
 from sipflow.sip.uri import SipUri, parse_uri
 from sipflow.trunks.outgoing import OutboundSettings
@@ -102,21 +101,3 @@ def test_a_redirection_says_where_it_goes() -> None:
     assert isinstance(uri, SipUri)
 
     assert Redirected(uri, OTHER) == Redirected(uri, OTHER, direct=False)
-
-
-def test_a_target_that_asked_for_rest_is_tried_last_until_it_has_rested() -> None:
-    resting, one, two = Resting(), Hop("udp", "192.0.2.1", 5060), Hop("udp", "192.0.2.2", 5060)
-    resting.note(one, said(503, ("Retry-After", "30")), now=100.0)
-    resting.note(two, said(500, ("Retry-After", "30")), now=100.0)
-
-    assert resting.order((one, two), now=129.0) == (two, one)
-    assert resting.order((one, two), now=130.0) == (one, two)
-
-
-def test_no_503_keeps_us_away_for_longer_than_ten_minutes() -> None:
-    resting, one, two = Resting(), Hop("udp", "192.0.2.1", 5060), Hop("udp", "192.0.2.2", 5060)
-    resting.note(one, said(503, ("Retry-After", "86400")), now=0.0)
-    resting.note(two, None, now=0.0)
-
-    assert resting.order((one, two), now=599.0) == (two, one)
-    assert resting.order((one, two), now=601.0) == (one, two)

@@ -13,8 +13,10 @@ from sipflow.calls.ending import Fault, Word
 from sipflow.calls.inbound import InboundCall
 from sipflow.calls.outbound import OutboundCall
 from sipflow.errors import CallEnded, CallFailed, LocalProtocolError
+from sipflow.sip.message import Request, Response, make_response
 from sipflow.sip.outputs import Confirmed, Progressed
-from tests.calls.stage import LOCAL, staged
+from sipflow.sip.parser import parse_datagram
+from tests.calls.stage import LOCAL, NUMBER, WAIT_S, staged
 
 
 async def test_returning_hangs_up() -> None:
@@ -365,3 +367,69 @@ async def test_progress_after_the_answer_or_with_a_final_status_is_refused() -> 
         await stage.quiet()
 
     assert len(refused) == 2
+
+
+UNREACHABLE = "v=0\r\no=- 1 1 IN IP6 ::1\r\ns=-\r\nc=IN IP6 2001:db8::1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n"
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        ("", "the ACK's SDP cannot be used: the far end answered without SDP"),
+        (
+            UNREACHABLE,
+            "the ACK's SDP cannot be used: the audio is at the IPv6 address 2001:db8::1, ours at the IPv4 address"
+            " 127.0.0.1",
+        ),
+    ],
+)
+async def test_an_ack_whose_sdp_cannot_be_used_is_hung_up_and_bye_and_record_say_why(body: str, why: str) -> None:
+    async with staged() as stage:
+        caller = ByHand()
+        loop = asyncio.get_running_loop()
+        way, _ = await loop.create_datagram_endpoint(lambda: caller, remote_addr=("127.0.0.1", stage.port))
+        way.sendto(caller.request("INVITE"))
+        answer = await caller.heard("200")
+        way.sendto(caller.request("ACK", f";tag={answer.to.tag}", body))
+        bye = await caller.heard("BYE")
+        way.sendto(bytes(make_response(bye, 200)))  # type: ignore[arg-type]
+        await stage.quiet()
+        way.close()
+
+    (record,) = stage.kept.records
+    assert bye.headers.get("Reason") == f'SIP;cause=488;text="{why}"'
+    assert record.ending is not None
+    assert (record.ending.word, record.ending.why) == (Word.MEDIA_FAILED, why)
+
+
+class ByHand(asyncio.DatagramProtocol):
+    """A caller who says what a test writes."""
+
+    def __init__(self) -> None:
+        self._heard: asyncio.Queue[Request | Response] = asyncio.Queue()
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        message = parse_datagram(data)
+        assert isinstance(message, Request | Response)
+        self._heard.put_nowait(message)
+
+    async def heard(self, word: str) -> Request | Response:
+        """The next message of a method or status."""
+        while True:
+            message = await asyncio.wait_for(self._heard.get(), WAIT_S)
+            if word == (message.method if isinstance(message, Request) else str(message.status)):
+                return message
+
+    def request(self, method: str, tag: str = "", sdp: str = "") -> bytes:
+        lines = [
+            f"{method} sip:{NUMBER}@127.0.0.1 SIP/2.0",
+            f"Via: SIP/2.0/UDP 127.0.0.1:9;branch=z9hG4bK-{method};rport",
+            "From: <sip:caller@127.0.0.1>;tag=me",
+            f"To: <sip:{NUMBER}@127.0.0.1>{tag}",
+            "Call-ID: by-hand",
+            f"CSeq: 1 {method}",
+            "Contact: <sip:caller@192.168.0.9>",  # behind NAT: what follows comes back the same way
+            *(["Content-Type: application/sdp"] if sdp else []),
+            f"Content-Length: {len(sdp)}",
+        ]
+        return "\r\n".join([*lines, "", sdp]).encode()

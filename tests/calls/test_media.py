@@ -3,15 +3,19 @@
 import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
+from sipflow.audio.tones import level_dbfs, sine
+from sipflow.calls.inbound import InboundCall
 from sipflow.calls.media import LegMedia
 from sipflow.errors import LocalProtocolError, RemoteProtocolError
 from sipflow.media.desk import MediaDesk
 from sipflow.media.settings import Settings
 from sipflow.sdp.agreement import Encryption
 from sipflow.sdp.offer_answer import PCMA, PCMU, Capabilities
+from sipflow.sip.plan import RequestPlan
 from tests.calls.stage import staged
 
 OURS = "127.0.0.1"
@@ -113,7 +117,7 @@ async def test_refused_offer_changes_nothing(desk: MediaDesk) -> None:
     [
         (OURS, "::1", "the audio is at the IPv6 address ::1, ours at the IPv4 address 127.0.0.1"),
         ("::1", OURS, "the audio is at the IPv4 address 127.0.0.1, ours at the IPv6 address ::1"),
-        (OURS, "media.example.com", "c= names media.example.com: audio goes to the IP address of one host"),
+        (OURS, "224.0.0.9", "c= names 224.0.0.9: audio goes to the IP address of one host"),
     ],
 )
 async def test_media_where_we_cannot_or_will_not_send_is_refused(
@@ -148,7 +152,28 @@ async def test_closing_twice_gives_the_ports_back_once(desk: MediaDesk) -> None:
     assert [counts.lent for counts in desk.counts()] == [0]
 
 
-@pytest.mark.parametrize("host", ["::1", "media.example.com"])
+async def test_a_caller_whose_sdp_names_a_host_is_heard_and_hears_once_it_has_sent_something() -> None:
+    async def agent(call: InboundCall) -> None:
+        await call.answer()
+        await call.play(sine(700, 400, level_dbfs=-10.0))
+
+    async with staged(agent) as stage:
+        board = stage.caller.switchboard
+        place = board.ua.invite
+
+        def invite(plan: RequestPlan, **details: Any) -> Any:
+            named = plan.body.replace(b"c=IN IP4 127.0.0.1", b"c=IN IP4 media.example.com")
+            return place(replace(plan, body=named), **details)
+
+        board.ua.invite = invite  # type: ignore[method-assign]
+        call = await stage.call()
+        heard = max([level_dbfs(frame.pcm) async for frame in call.audio])
+        await stage.quiet()
+
+    assert heard == pytest.approx(-10.0, abs=1.0)
+
+
+@pytest.mark.parametrize("host", ["::1", "224.0.0.9"])
 async def test_caller_with_media_that_cannot_be_reached_gets_488_and_its_ports_come_back(host: str) -> None:
     async with staged() as stage:
         board = stage.caller.switchboard

@@ -183,6 +183,14 @@ async def test_what_the_callee_says_is_believed_and_no_other_trunk_is_tried(
     assert record.answered_at is None
 
 
+async def test_what_a_refusal_warns_of_is_in_the_record() -> None:
+    async with outgoing(refuses(404, "Not Found", Warning='399 pbx "dialplan from-trunk has no such number"')) as stage:
+        record = await stage.over(stage.order())
+
+    assert record.ending is not None
+    assert record.ending.why == "Not Found (dialplan from-trunk has no such number)"
+
+
 async def test_a_call_that_nobody_answers_is_cancelled_in_time_and_the_487_is_awaited() -> None:
     async with outgoing(rings_on) as stage:
         record = await stage.over(stage.order(ring_s=0.2))

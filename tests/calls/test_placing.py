@@ -201,6 +201,30 @@ async def test_a_target_that_asked_for_rest_is_tried_last_by_the_next_call() -> 
     assert (tries(record), came) == ([("a", 200, "answered")], {"a": 1, "b": 2})
 
 
+async def test_a_trunk_whose_targets_did_not_answer_lately_is_tried_after_those_that_take_over() -> None:
+    async with deaf_port() as deaf:
+
+        def trunks(ports: dict[str, int]) -> tuple[Trunk, ...]:
+            silent = OutboundSettings(failover=("b", "c"), silent_s=0.5)
+            return (
+                Trunk("a", sip_domain=f"127.0.0.1:{deaf}", outbound=silent),
+                Trunk("b", sip_domain=f"127.0.0.1:{ports['a']}"),
+                Trunk("c", sip_domain=f"127.0.0.1:{ports['b']}"),
+            )
+
+        async with outgoing(refuses(503, "full"), refuses(486), trunks=trunks) as stage:
+            first = await stage.over(stage.order())
+            stage.kept.records.clear()
+            second = await stage.over(stage.order())
+            stage.kept.records.clear()
+            stage.near.ua.resting.silent(await target(stage, "b"), now=stage.near.switchboard.now)
+            stage.near.ua.resting.silent(await target(stage, "a"), now=stage.near.switchboard.now)
+            third = await stage.over(stage.order())
+
+    assert [[trunk for trunk, _, _ in tries(record)] for record in (first, second)] == [["a", "b", "c"], ["b", "c"]]
+    assert third.attempts[0].trunk == "c"
+
+
 async def test_registrations_hear_of_every_target_that_failed() -> None:
     told: list[tuple[str, int]] = []
     async with outgoing(refuses(503), refuses(404)) as stage:

@@ -34,6 +34,11 @@ class Source:
             raise answer
         return answer
 
+    async def settle(self) -> None:
+        """Let what is asked in the background be answered."""
+        while len(self.tasks):  # noqa: ASYNC110
+            await asyncio.sleep(0)
+
 
 async def test_an_answer_is_kept_as_long_as_it_says() -> None:
     source = Source(FIRST, SECOND)
@@ -88,10 +93,36 @@ async def test_an_expired_answer_serves_while_dns_is_dead_and_is_asked_for_again
     source = Source(FIRST, SILENCE, SILENCE, SECOND)
 
     seen = []
-    for source.now in (0.0, 61.0, 65.0, 67.0, 73.0):
+    for source.now in (0.0, 61.0, 65.0, 67.0, 73.0, 73.1):
         seen.append(await source.cache(PBX))
+        await source.settle()
 
-    assert (seen, len(source.asked)) == ([FIRST, FIRST, FIRST, FIRST, SECOND], 4)
+    assert (seen, len(source.asked)) == ([FIRST, FIRST, FIRST, FIRST, FIRST, SECOND], 4)
+
+
+async def test_nobody_waits_for_a_dns_that_is_known_to_be_dead() -> None:
+    source = Source(FIRST, SILENCE, SECOND)
+    for source.now in (0.0, 61.0):
+        await source.cache(PBX)
+    source.open.clear()
+    source.now = 67.0
+
+    assert source.cache.known(PBX) == FIRST
+    source.open.set()
+    await source.settle()
+    assert source.cache.known(PBX) == SECOND
+
+
+@pytest.mark.parametrize("kind", ["NAPTR", "SRV"])
+async def test_that_there_was_no_such_record_is_still_known_while_dns_is_dead(kind: str) -> None:
+    question = Question(kind, "_sip._udp.pbx.example.com")
+    source = Source(Answer(problem="DNS says the name does not exist"), SILENCE)
+
+    seen = []
+    for source.now in (0.0, 61.0):
+        seen.append((await source.cache(question)).silent)
+
+    assert seen == [False, False]
 
 
 async def test_an_answer_of_the_day_before_yesterday_does_not() -> None:

@@ -1,6 +1,8 @@
 import asyncio
 from typing import cast
 
+import pytest
+
 from sipflow.net.connection import Connection
 from sipflow.net.keepalive import PING, PONG
 from sipflow.net.settings import ListenAddress, Settings, StreamSettings
@@ -101,6 +103,7 @@ def test_what_was_sent_before_it_was_open_is_written_once_it_is_in_order() -> No
     assert (before, bench.wire.written, bench.connection.is_open) == ([], [b"one", b"two"], True)
 
 
+@pytest.mark.plain  # names in the place of transactions
 def test_what_was_waiting_comes_back_when_it_cannot_be_opened() -> None:
     bench = Bench(accepted=False, connected=False)
     for name in ("first", "second"):

@@ -110,6 +110,7 @@ async def test_an_answer_whose_connection_is_gone_goes_to_the_address_of_its_hop
         await exactly(reader, OK)
 
 
+@pytest.mark.plain  # names in the place of transactions
 async def test_a_closed_connection_fails_its_hop_and_is_opened_again_for_the_next_message() -> None:
     proxy = Proxy()
     async with proxy.running() as hop, running("tcp:127.0.0.1:0") as (endpoint, core):
@@ -284,6 +285,7 @@ async def test_a_peer_that_does_not_read_is_dropped_at_the_cap() -> None:
         assert server.why(hop).startswith("the peer does not read: ")
 
 
+@pytest.mark.plain  # names in the place of transactions
 async def test_what_waits_for_a_connection_is_bounded() -> None:
     async with running(settings=limited(write_buffer_bytes=1000)) as (endpoint, core):
         hop = Hop("tcp", "127.0.0.1", 9)
@@ -294,6 +296,7 @@ async def test_what_waits_for_a_connection_is_bounded() -> None:
         assert endpoint.why(hop) == "too much waits for tcp:127.0.0.1:9 to connect"
 
 
+@pytest.mark.plain  # names in the place of transactions
 async def test_a_peer_that_does_not_accept_is_given_up_in_time() -> None:
     with socket.socket() as full:
         full.bind(("127.0.0.1", 0))
@@ -384,6 +387,7 @@ async def test_closing_sends_what_still_waits_and_leaves_no_descriptor_open() ->
     assert descriptors() == before
 
 
+@pytest.mark.plain  # names in the place of transactions
 async def test_a_message_to_a_new_peer_while_closing_is_nobodys_failure() -> None:
     core = RememberingCore()
     async with running("tcp:127.0.0.1:0", core=core) as (endpoint, _):

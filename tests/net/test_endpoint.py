@@ -156,6 +156,7 @@ async def test_a_udp_peer_that_is_not_there_fails_its_hop_and_the_socket_lives_o
         assert server_core.methods == ["OPTIONS", "MESSAGE"]
 
 
+@pytest.mark.plain  # names in the place of transactions
 @pytest.mark.parametrize(
     ("hop", "size", "why"),
     [
@@ -175,6 +176,7 @@ async def test_what_cannot_be_sent_fails_its_transaction_at_once(hop: Hop, size:
         assert endpoint.why(hop).removeprefix(f"cannot send to {hop}: ") == why
 
 
+@pytest.mark.plain  # names in the place of transactions
 @pytest.mark.parametrize("port", [9, 99999, 0])
 async def test_a_refused_connection_fails_every_transaction_that_waits_for_it(port: int) -> None:
     async with running("tcp:127.0.0.1:0") as (endpoint, core):

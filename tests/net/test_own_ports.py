@@ -282,6 +282,7 @@ async def test_where_every_port_of_ours_is_held_back_the_system_chooses_one() ->
         assert (named.local_port, core.methods) == (0, ["MESSAGE", "OPTIONS"])
 
 
+@pytest.mark.plain  # names in the place of transactions
 async def test_a_peer_that_refuses_is_told_as_such_at_once_from_whatever_port() -> None:
     async with running("udp:127.0.0.1:0") as (near, core):
         near.perform([transmit(request(), Hop("tcp", "127.0.0.1", 9), "transaction")])

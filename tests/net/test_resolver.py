@@ -93,6 +93,25 @@ async def test_a_dead_dns_server_is_said_so_within_one_look_up() -> None:
         await resolver.close()
 
 
+async def test_a_host_without_srv_records_is_still_found_when_dns_has_died() -> None:
+    dead = False
+    now = 0.0
+
+    async def look(question: Question) -> Answer:
+        if dead:
+            return Answer(problem="DNS did not answer in 3 s", silent=True)
+        if question == Question("A", "pbx.example.com"):
+            return Answer(addresses=("192.0.2.1",), ttl_s=60.0)
+        return Answer(problem="DNS says the name does not exist")
+
+    resolver = Resolver(settings(), lookup=look, clock=lambda: now)
+    hops = await resolver.resolve(uri("sip:pbx.example.com"))
+    dead, now = True, 3600.0
+
+    assert await resolver.resolve(uri("sip:pbx.example.com")) == hops
+    await resolver.close()
+
+
 async def test_all_questions_together_have_a_limit() -> None:
     async def slow(question: Question) -> Answer:
         await asyncio.sleep(0.04)

@@ -20,6 +20,8 @@ from tests.net.certificates import Certificate, Certificates
 from tests.net.fakes import OK, hop_to, listen, request, running, transmit
 from tests.net.loops import on_both_loops
 
+pytestmark = pytest.mark.plain  # names in the place of transactions, in most of them
+
 
 def trusting(certificates: Certificates, **more: Any) -> TlsSettings:
     return replace(TlsSettings(ca=certificates.ca), **more)
@@ -342,6 +344,22 @@ async def test_a_context_may_be_chosen_for_each_hop(certificates: Certificates) 
         await client_core.until(lambda: client_core.failed_transactions == ["refused"])
 
         assert [hop.server_name for hop in chosen] == ["pbx.example.com", "localhost"]
+
+
+async def test_no_tickets_are_handed_out_that_nobody_would_use(certificates: Certificates) -> None:
+    context = ssl.create_default_context(cafile=certificates.ca)
+
+    def session_of(port: int) -> ssl.SSLSession | None:
+        sock = socket.create_connection(("127.0.0.1", port))
+        with context.wrap_socket(sock, server_hostname="pbx.example.com") as stream:
+            stream.sendall(b"\r\n\r\n")
+            stream.recv(2)
+            return stream.session
+
+    async with running(settings=serving(certificates.server, certificates)) as (server, _):
+        session = await asyncio.to_thread(session_of, server.listening[0].port)
+
+    assert session is None or not session.has_ticket
 
 
 async def test_renewed_certificates_serve_the_next_connections(certificates: Certificates, tmp_path: Path) -> None:

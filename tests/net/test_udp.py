@@ -61,6 +61,23 @@ async def test_a_datagram_comes_with_the_peers_address_and_ours() -> None:
 
 
 @on_both_loops
+@pytest.mark.parametrize("spoken_to", ["127.0.0.5", "127.0.0.1"])
+async def test_the_answer_leaves_from_the_address_that_the_peer_wrote_to(spoken_to: str) -> None:
+    everywhere, peer = Port("udp:0.0.0.0:0"), Port()
+
+    for word in (b"hello", b"again"):
+        peer.udp.send(word, spoken_to, everywhere.udp.address.port)
+        await everywhere.news()
+        everywhere.udp.send(b"welcome", "127.0.0.1", peer.udp.address.port)
+        await peer.news()
+
+    assert [hop.host for _, hop in peer.heard] == [spoken_to] * 2
+    assert {hop.local_host for _, hop in everywhere.heard} == {"127.0.0.1"}  # what is written into Contact stays
+    everywhere.udp.close()
+    peer.udp.close()
+
+
+@on_both_loops
 async def test_every_unreachable_destination_is_named_once_and_no_other_suffers() -> None:
     port, other = Port(), Port()
 

@@ -76,6 +76,19 @@ def test_without_a_usable_address_of_our_family_the_offer_is_refused(attribute: 
     assert (caught.value.status, caught.value.warning) == (488, 301)
 
 
+@pytest.mark.parametrize(("local", "nowhere"), [(IPV4, "0.0.0.0"), (IPV6, "::")])
+def test_a_host_that_is_named_is_sent_to_where_it_speaks_from(local: LocalMedia, nowhere: str) -> None:
+    agreed = settled(local, "IP4 media.example.com")
+
+    assert (agreed.sends, agreed.receives, *place(agreed)) == (True, True, nowhere, 4000, nowhere, 0)
+
+
+def test_a_candidate_of_a_host_that_is_named_says_where_it_is() -> None:
+    agreed = settled(IPV4, "IP4 media.example.com", candidate(1, 200, "192.0.2.2", 6000))
+
+    assert place(agreed) == ("192.0.2.2", 6000, "192.0.2.2", 6001)
+
+
 @pytest.mark.parametrize(
     ("local", "connection", "nowhere"),
     [(IPV4, "IP6 ::", "0.0.0.0"), (IPV6, "IP4 0.0.0.0", "::")],

@@ -45,7 +45,7 @@ def test_an_ipv6_address_is_given_in_its_shortest_form() -> None:
         ("b=AS:1", "the audio has no c= line (RFC 8866 §5.7)", 400),
         ("c=IN IP4", "not a connection line: c='IN IP4' (RFC 8866 §5.7)", 400),
         ("c=ATM NSAP 1", "not a connection line: c='ATM NSAP 1' (RFC 8866 §5.7)", 400),
-        ("c=IN IP4 pbx.example.com", "c= names pbx.example.com: audio goes to the IP address of one host", 488),
+        ("c=IN IP4 -pbx", "c= names -pbx: audio goes to the IP address of one host", 488),
         ("c=IN IP4 1.2.3", "c= names 1.2.3: audio goes to the IP address of one host", 488),
         ("c=IN IP4 224.2.1.1/127", "c= names 224.2.1.1: audio goes to the IP address of one host", 488),
         ("c=IN IP4 255.255.255.255", "c= names 255.255.255.255: audio goes to the IP address of one host", 488),
@@ -58,6 +58,13 @@ def test_an_address_we_cannot_send_to_is_refused(line: str, sentence: str, statu
         read(M, line, session=())
 
     assert (str(caught.value), caught.value.status) == (sentence, status)
+
+
+@pytest.mark.parametrize("name", ["pbx.example.com", "pbx", "media-1.example.com.", "4c.example", "a.4com"])
+def test_a_host_that_is_named_is_heard_where_it_speaks_from(name: str) -> None:
+    audio = read(M, f"c=IN IP4 {name}")
+
+    assert (audio.host, audio.named, audio.direction) == ("0.0.0.0", True, SENDRECV)
 
 
 @pytest.mark.parametrize(

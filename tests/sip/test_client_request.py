@@ -1,12 +1,13 @@
 """One request as its sender means it: challenges, fail-over, big requests, and connections that have gone."""
 
+import gc
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from sipflow.errors import LocalProtocolError
-from sipflow.sip.client_request import UDP_LIMIT_BYTES, hop_again
+from sipflow.sip.client_request import UDP_LIMIT_BYTES, ClientRequest, hop_again
 from sipflow.sip.digest import Account
 from sipflow.sip.hop import Hop
 from sipflow.sip.message import Request
@@ -164,6 +165,47 @@ def test_a_target_that_cannot_be_reached_or_never_answers_passes_the_call_on() -
     wire.play()
 
     assert alice.the(Ended)[1:3] == ("remote", 486)
+
+
+def asked_of_two() -> tuple[Wire, Node, Peer]:
+    """Our node has sent OPTIONS to a domain of two targets, the first of which nobody serves."""
+    wire = Wire()
+    alice, second = wire.node("a"), Peer(wire, "t2")
+    alice.addresses["b"] = TARGETS
+    alice.perform(alice.ua.request(plan_to("b", method="OPTIONS", body=b""), "key", now=wire.now))
+    return wire, alice, second
+
+
+def test_a_silent_target_is_given_up_after_6_s_where_there_is_another_and_is_tried_last_for_a_minute() -> None:
+    wire, alice, second = asked_of_two()
+    wire.play(7.0)
+    second.reply(second.request("OPTIONS"), 200)
+    wire.play()
+    assert [(at, hop.host) for (at, *_), hop in zip(wire.sent, wire.hops, strict=False)] == [
+        (0.0, "t1"), (0.5, "t1"), (1.5, "t1"), (3.5, "t1"), (6.0, "t2"), (6.5, "t2"),
+    ]  # fmt: skip
+    assert alice.the(Finished).outcome.status == 200
+
+    for call_id, wait_s, host in (("two", 50.0, "t2"), ("three", 10.0, "t1")):
+        wire.play(wait_s)
+        plan = plan_to("b", method="OPTIONS", body=b"", call_id=call_id)
+        alice.perform(alice.ua.request(plan, call_id, now=wire.now))
+        assert wire.hops[-1].host == host
+
+
+def test_a_target_that_has_said_100_has_all_the_time_there_is() -> None:
+    wire = Wire()
+    alice, first = wire.node("a"), Peer(wire, "t1")
+    alice.addresses["b"] = TARGETS
+    alice.perform(alice.ua.request(plan_to("b", method="OPTIONS", body=b""), "key", now=wire.now))
+    wire.play()
+    first.reply(first.request("OPTIONS"), 100, tag=None)
+    wire.play(31.0)
+    first.reply(first.request("OPTIONS"), 200)
+    wire.play()
+
+    assert {hop.host for hop in wire.hops} == {"t1"}
+    assert alice.the(Finished).outcome.status == 200
 
 
 def test_when_no_target_can_be_reached_it_is_a_503_of_the_system() -> None:
@@ -520,3 +562,32 @@ def test_what_was_sent_goes_to_the_same_place_again_with_the_next_cseq() -> None
     request.abandon()
     bob.reply(bob.request("OPTIONS"), 200)
     wire.play(40.0)
+
+
+# What is left
+
+
+def test_of_requests_that_are_over_nothing_waits_for_the_garbage_collector() -> None:
+    wire, alice, bob, usage = answered()
+    gc.collect()
+    gc.disable()
+    try:
+        alice.perform(usage.offer(lambda: b"v=0 new", now=wire.now))
+        wire.play()
+        bob.reply(bob.request("INVITE"), 200, body=b"v=0 agreed")
+        wire.play()
+        wire.run(until=wire.now + 40.0)
+        alice.hang_up(usage)
+        wire.play()
+        bob.reply(bob.request("BYE"), 200)
+        wire.run(until=wire.now + 70.0)
+        del usage
+        gc.set_debug(gc.DEBUG_SAVEALL)
+        gc.collect()
+        left = [each.sent for each in gc.garbage if isinstance(each, ClientRequest)]
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+        gc.enable()
+
+    assert left == []

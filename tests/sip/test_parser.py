@@ -241,10 +241,17 @@ def test_a_fault_with_certain_borders_leaves_the_stream_usable() -> None:
     assert (first.error.status, parser.broken, show(second)) == (505, False, MESSAGE)
 
 
+def test_a_response_on_a_stream_that_says_nothing_of_a_body_has_none() -> None:
+    silent = RESPONSE.replace(b"l: 0\r\n", b"")
+
+    assert [show(parsed) for parsed in StreamParser().feed(silent + MESSAGE)] == [silent, MESSAGE]
+
+
 @pytest.mark.parametrize(
     ("data", "status"),
     [
         (OPTIONS + b"\r\n", 400),  # RFC 3261 §20.14
+        (RESPONSE.replace(b"l: 0", b"Content-Type: application/sdp"), 400),
         (OPTIONS + b"Content-Length: 99999999999\r\n\r\n", 413),
         (OPTIONS + b"Content-Length: 65500\r\n\r\n", 413),
         (OPTIONS + b"Content-Length: x\r\n\r\n", 400),

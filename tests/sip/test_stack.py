@@ -119,7 +119,7 @@ def test_an_ack_that_must_be_looked_up_waits_and_goes_to_the_first_hop() -> None
     assert isinstance(resolve, Resolve)
     assert str(resolve.uri) == "sip:a@phone"
     hop = Hop("udp", "9.9.9.9", 5060, "10.0.0.5", 5060)
-    (transmit,) = subject.resolved(resolve.key, (hop, UDP), now=1.0)
+    (transmit,) = subject.resolved(resolve.key, (hop, hop._replace(host="9.9.9.8")), now=1.0)
 
     assert isinstance(transmit, Transmit)
     assert (transmit.hop, transmit.transaction) == (hop, None)

@@ -160,6 +160,20 @@ def test_a_method_that_is_not_served_is_refused_with_those_that_are(method: str,
     assert bob.the(Refused)[2:] == (status, f"{method} is not served here")
 
 
+@pytest.mark.parametrize(
+    ("event", "status"),
+    [("message-summary", 200), ("Message-Summary;id=1", 200), ("keep-alive", 200), ("check-sync", 481), ("refer", 481)],
+)
+def test_the_state_of_a_mailbox_may_be_told_unasked_and_nothing_else(event: str, status: int) -> None:
+    wire = Wire()
+    alice, bob = Peer(wire, "a"), wire.node("b")
+    alice.ask("NOTIFY", "b", headers=(("Event", event), ("Subscription-State", "terminated")))
+    wire.play()
+
+    assert wire.methods() == ["a NOTIFY", f"b {status}"]
+    assert [type(one) for one in bob.events] == ([] if status == 200 else [Refused])
+
+
 @pytest.mark.parametrize("method", ["BYE", "INFO", "UPDATE", "PRACK", "NOTIFY"])
 def test_what_belongs_into_a_call_is_refused_481_outside(method: str) -> None:
     wire, _, _ = asked(method)

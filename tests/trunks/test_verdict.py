@@ -67,6 +67,13 @@ def test_every_final_status_has_a_ruling() -> None:
         ),
         (
             {},
+            401,
+            "",
+            0,
+            "401 Unauthorized from 10.0.0.5 to REGISTER as 2001: its challenge cannot be read, or names no realm",
+        ),
+        (
+            {},
             404,
             "",
             0,

@@ -1,11 +1,11 @@
-"""Reason: why a request was sent or a call ended (RFC 3326)."""
+"""Reason: why a request was sent or a call ended (RFC 3326); and what a Warning adds to a refusal (RFC 3261 §20.43)."""
 
 import re
 from contextlib import suppress
 from typing import NamedTuple
 
 from sipflow.errors import RemoteProtocolError
-from sipflow.sip.grammar import TOKEN, find_param, parse_params, quote, split_list
+from sipflow.sip.grammar import TOKEN, find_param, parse_params, quote, split_list, unquote
 from sipflow.sip.headers.lines import Headers
 from sipflow.sip.headers.scalars import parse_number
 
@@ -56,3 +56,14 @@ def reasons_in(headers: Headers) -> list[Reason]:
         with suppress(RemoteProtocolError):
             found += [Reason.parse(value) for value in split_list(line)]
     return found
+
+
+def warning_in(headers: Headers) -> str:
+    """Give the text of the first Warning of a message; "" where none can be read (RFC 3261 §20.43)."""
+    for line in headers.all("Warning"):
+        with suppress(RemoteProtocolError):
+            for value in split_list(line):
+                _code, _agent, text = [*value.split(None, 2), "", "", ""][:3]
+                if len(text) > 2 and text[0] == text[-1] == '"':
+                    return unquote(text)
+    return ""

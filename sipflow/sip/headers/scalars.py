@@ -74,3 +74,10 @@ def parse_content_length(value: str, limit: int) -> int:
     if _DIGITS.fullmatch(value) is None:
         raise RemoteProtocolError(f"not a Content-Length: {value[:80]!r}")
     raise RemoteProtocolError(f"Content-Length {value[:20]} is more than {limit} octets", status=413)
+
+
+def parse_preference(text: str | None) -> float:
+    """Read a q value (RFC 3261 §25.1), 0 to 1; 1 where there is none that can be read."""
+    if text is None or not text.isascii() or not text.replace(".", "", 1).isdigit() or len(text) > 5:
+        return 1.0
+    return min(float(text), 1.0)

@@ -6,9 +6,10 @@ from sipflow.sip.ids import MAGIC_COOKIE
 from sipflow.sip.message import Request, Response
 from sipflow.sip.timers import DEFAULT_TIMERS, Timers
 from sipflow.sip.transaction.deadlines import Deadlines
-from sipflow.sip.transaction.machine import COMPLETED, TERMINATED
+from sipflow.sip.transaction.machine import ACCEPTED, COMPLETED, TERMINATED
 from sipflow.sip.transaction.machine_outputs import Deliver, MachineOutput, Send, TimedOut
 from sipflow.sip.transaction.matching import legacy_ack_key, merge_key, response_key, server_key
+from sipflow.sip.transaction.non_invite_client import NonInviteClient
 from sipflow.sip.transaction.outputs import (
     Ack,
     Expired,
@@ -152,6 +153,8 @@ class TransactionLayer:
 
     def _run_server(self, record: ServerTransaction, request: Request, hop: Hop, now: float) -> list[LayerOutput]:
         outputs: list[LayerOutput] = []
+        if hop.transport != "udp" and hop.connection != record.hop.connection:
+            outputs += self._found_again(record, request, hop)
         for output in record.machine.receive(request, now=now):
             if isinstance(output, Deliver):
                 outputs.append(Ack(request, hop, record))  # RFC 6026 §7.1: all that a live machine hands up
@@ -159,6 +162,19 @@ class TransactionLayer:
                 outputs.append(_named(record, output))
         self._settle(record)
         return outputs
+
+    def _found_again(self, record: ServerTransaction, request: Request, hop: Hop) -> list[LayerOutput]:
+        """Answer a peer that lost its connection where it says the same again: on another one from its address."""
+        if (hop.transport, hop.host) != (record.hop.transport, record.hop.host):
+            return []
+        if record.fallback is not None:
+            record.fallback = hop  # the end of the other connection is not known here yet, if it has ended
+            return []
+        self._table.move(record, hop)
+        machine = record.machine
+        if request.method == "ACK" or machine.state is not ACCEPTED or not machine.last_response:
+            return []  # what is repeated in any other state, the machine repeats
+        return [Transmit(machine.last_response, hop, record)]
 
     def respond(self, transaction: ServerTransaction, response: Response, *, now: float) -> list[Transmit]:
         """Send a response. One that the transaction may not send any more, or when it is over, is dropped."""
@@ -189,6 +205,13 @@ class TransactionLayer:
         steps = record.machine.start(now=now)
         self.deadlines.note(record)
         return record, [Transmit(step.data, hop, record) for step in steps if isinstance(step, Send)]
+
+    def hurry(self, transaction: ClientTransaction, *, now: float) -> None:
+        """Let a request other than INVITE time out soon, if nothing is heard of it: there is another target to try."""
+        machine = transaction.machine
+        if isinstance(machine, NonInviteClient):
+            machine.hurry(now=now)
+            self.deadlines.note(transaction)
 
     def receive_response(self, response: Response, hop: Hop, *, now: float) -> list[LayerOutput]:
         """Handle a response that came on `hop`.
@@ -271,8 +294,11 @@ class TransactionLayer:
         """Do everything that is due."""
         outputs: list[LayerOutput] = []
         for record in self.deadlines.pop_due(now):
-            outputs += [_named(record, output) for output in record.machine.handle_timer(now=now)]
+            told = [_named(record, output) for output in record.machine.handle_timer(now=now)]
             self._settle(record)
+            if not told and record.machine.state is TERMINATED:
+                record.owner = None  # or the two would hold each other until garbage is collected
+            outputs += told
         return outputs
 
     def _settle(self, record: Record) -> None:

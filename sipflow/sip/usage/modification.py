@@ -24,6 +24,16 @@ _MOST_REPEATS = 4  # of one offer; a peer that answers 491 each time is stuck
 _LONGEST_RETRY_AFTER_S = 10  # §14.2, RFC 3311 §5.2: what a far end that is busy with an offer asks for
 
 
+class _Asked:
+    """A request of ours as its answer sees it: it is let go with the first one, or the two would hold each other."""
+
+    __slots__ = ("request", "sent")
+
+    def __init__(self, request: ClientRequest) -> None:
+        self.request: ClientRequest | None = request
+        self.sent: Request | None = None
+
+
 class Modification:
     """What the two sides of a call are about to change."""
 
@@ -189,18 +199,22 @@ class Modification:
 
     def _send(self, now: float) -> list[Output]:
         def answered(outcome: Outcome, now: float) -> list[Output]:
-            return self._answered(request, outcome, now)
+            return self._answered(asked, outcome, now)
 
         self._offered = self._make_body()
         request = self._usage.client_request(self._method, on_final=answered, body=self._offered, content_type=SDP)
         self._outgoing = request
+        asked = _Asked(request)
         return request.start(now=now)
 
-    def _answered(self, request: ClientRequest, outcome: Outcome, now: float) -> list[Output]:
+    def _answered(self, asked: _Asked, outcome: Outcome, now: float) -> list[Output]:
         usage, response = self._usage, outcome.response
         outputs: list[Output] = []
-        is_new = request is self._outgoing
-        sent = request.sent
+        request = asked.request
+        is_new = request is not None and request is self._outgoing
+        if request is not None:
+            asked.sent, asked.request = request.sent, None
+        sent = asked.sent
         if response is not None and response.status < 300 and sent is not None:
             if is_new:
                 self._accepted(sent.method, response, now)

@@ -43,6 +43,7 @@ class Referral:
         "_patient_until",
         "_remote_cseq",
         "_remote_tag",
+        "_replied",
         "_request",
         "_stack",
         "_status",
@@ -72,6 +73,7 @@ class Referral:
         self._patient_until = inf
         self._give_up_at: float | None = None
         self._forget_at: float | None = None
+        self._replied = False  # whether the REFER itself has had its answer
         self._heard = False  # whether a NOTIFY has shown that the far end took the REFER
         self._status = 0  # of the last report
         self._dialog: Dialog | None = usage.established if usage is not None else None
@@ -106,8 +108,13 @@ class Referral:
         return outputs
 
     def abandon(self) -> None:
-        """Wait for nothing any more; the far end learns of it by 481 to its next NOTIFY. Its end is not told."""
+        """Wait for nothing any more; the far end learns of it by 481 to its next NOTIFY. Its end is not told.
+
+        A REFER that was never answered is not repeated any more: it must not be taken when its time is over.
+        """
         self.over = True
+        if not self._replied:
+            self._request.abandon()
         self._give_up_at = self._forget_at = None
         self._stack.schedule(self)
         self._stack.subscriptions.discard(self)
@@ -116,6 +123,7 @@ class Referral:
 
     def _answered(self, outcome: Outcome, now: float) -> list[Output]:
         response = outcome.response
+        self._replied = True
         if self.over:
             return []  # the end was reported before the 202 came
         if response is not None and response.status < 300:

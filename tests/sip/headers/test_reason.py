@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from sipflow.errors import RemoteProtocolError
 from sipflow.sip.headers.lines import Headers
-from sipflow.sip.headers.reason import Reason, reasons_in
+from sipflow.sip.headers.reason import Reason, reasons_in, warning_in
 
 
 @pytest.mark.parametrize(
@@ -44,3 +44,12 @@ def test_every_reason_of_a_message_is_read_and_a_broken_one_left_out() -> None:
 
     assert reasons_in(headers) == [Reason("SIP", 200), Reason("Q.850", 16), Reason("preemption")]
     assert reasons_in(Headers()) == []
+
+
+def test_the_text_of_the_first_warning_that_can_be_read_is_given() -> None:
+    headers = Headers()
+    for value in ("304", '305 pbx.example "', '399 192.0.2.1:5060 "No codec, \\"none\\" in common", 370 b "bandwidth"'):
+        headers.add("Warning", value)
+
+    assert warning_in(headers) == 'No codec, "none" in common'
+    assert warning_in(Headers()) == ""

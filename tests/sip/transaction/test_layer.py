@@ -513,6 +513,36 @@ def test_an_invite_that_cannot_be_answered_says_so_each_time_and_stays() -> None
     assert set(layer.sizes.values()) == {0}
 
 
+@pytest.mark.parametrize("status", [180, 200, 486])
+def test_a_caller_that_lost_its_connection_and_says_the_same_on_another_is_answered_there(status: int) -> None:
+    layer = TransactionLayer()
+    again = request(via="SIP/2.0/TCP 10.0.0.5:5070")
+    transaction = accept(layer, request(via="SIP/2.0/TCP 10.0.0.5:5070"), TCP)
+    layer.hop_failed(TCP, now=1.0)
+    answer = response(transaction.request, status)
+    layer.respond(transaction, answer, now=1.1)
+    another, stranger = TCP._replace(port=40009, connection=9), TCP._replace(host="192.0.2.66", connection=10)
+
+    assert layer.receive_request(again, another, now=2.0) == [Transmit(bytes(answer), another, transaction)]
+    layer.receive_request(again, stranger, now=3.0)  # whoever guessed the branch gets nothing that was not for him
+    assert transaction.hop == another
+    run_until_silent(layer)
+    layer.discard(transaction)
+    assert set(layer.sizes.values()) == {0}
+
+
+def test_the_connection_on_which_a_request_came_again_takes_over_from_the_first_when_that_ends() -> None:
+    layer = TransactionLayer()
+    transaction = accept(layer, request(via="SIP/2.0/TCP 10.0.0.5:5070"), TCP)
+    another = TCP._replace(port=40009, connection=9)
+    ok = response(transaction.request, 200)
+
+    assert layer.receive_request(request(via="SIP/2.0/TCP 10.0.0.5:5070"), another, now=0.5) == []
+    assert transaction.hop == TCP
+    layer.hop_failed(TCP, now=1.0)
+    assert layer.respond(transaction, ok, now=2.0) == [Transmit(bytes(ok), another, transaction)]
+
+
 def test_the_end_of_a_later_connection_means_nothing_to_a_response_that_chose_none() -> None:
     layer = TransactionLayer()
     transaction = accept(layer, request(via="SIP/2.0/TCP 10.0.0.5:5070"), TCP)

@@ -312,6 +312,15 @@ def test_what_we_wait_for_no_more_is_answered_481_and_told_to_nobody() -> None:
     assert (wire.methods()[-1], told(alice)[1:]) == ("a 481", [])
 
 
+def test_a_refer_that_nobody_has_answered_is_not_repeated_when_we_wait_for_it_no_more() -> None:
+    wire, alice, bob, referral = referring()
+    referral.abandon()
+    sent = len(bob.heard)
+    wire.play(40.0)
+
+    assert (len(bob.heard), alice.ua.counts["transactions"]) == (sent, 0)
+
+
 def test_a_refer_that_injects_or_comes_too_late_is_not_sent() -> None:
     wire, alice, bob, usage = answered()
     with pytest.raises(LocalProtocolError):
