@@ -82,7 +82,8 @@ class Branching(Leg):
             wait_s: how long the call may take to come back.
 
         Returns:
-            What came of the REFER. Where it is not `ok`, both calls are as they were.
+            What came of the REFER. Where it is not `ok`, both calls are as they were, unless the exchange keeps no
+            caller whom it was told to send away (`refer.final`): then this one is over.
 
         Raises:
             CallEnded: the caller hung up meanwhile.

@@ -183,6 +183,8 @@ class OutboundCall(Call):
         self.media = media
         self._early.clear()
         self._heard = ""
+        if self.joint is not None:
+            self.joint.swap(self, self)  # its lanes lead to and from the audio that was closed
 
     # What the switchboard tells
 
@@ -235,8 +237,7 @@ class OutboundCall(Call):
         try:
             self.media.take_answer(body)
         except (RemoteProtocolError, LocalProtocolError, MediaError) as error:
-            self.word = Word.MEDIA_FAILED
-            self.end(f"the far end's SDP cannot be used: {error}")
+            self.end_for(Word.MEDIA_FAILED, f"the far end's SDP cannot be used: {error}", status=488)
             return False
         self._heard = tag
         self.media_changed()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from sipflow.calls.bridge import bridge
 from sipflow.calls.inbound import InboundCall
 from sipflow.calls.routes import NoRoute, Route
-from sipflow.calls.transfer.referring import Referred, address_for, refer
+from sipflow.calls.transfer.referring import Referred, address_for, leave, refer
 from sipflow.calls.transfer.targets import Target
 from sipflow.errors import CallEnded, LocalProtocolError
 from sipflow.numbers.inventory import Number
@@ -123,6 +123,7 @@ class Returns:
             CallEnded: the caller hung up meanwhile.
             LocalProtocolError: nobody can be referred to by such a code.
 
+        Where the trunk says `refer.final`, a call whose REFER was taken and came to nothing ends: the caller is gone.
         Cancelling leaves both calls as they are.
         """
         board, prefix = self._board, prefix or PREFIX
@@ -138,10 +139,13 @@ class Returns:
             if asked.done() and not came.done():
                 outcome = asked.result()
                 if not outcome.ok:
+                    leave(call, outcome)
                     return outcome
                 await asyncio.wait((came,), timeout=wait_s)
             if not came.done():
                 why = f"the call did not come back in {wait_s:g} s: see to it that {prefix}* leads to us"
+                if call.trunk is not None and call.trunk.refer.final and call.ending is None:
+                    call.end(why)
                 raise LocalProtocolError(why)
             back = came.result()
             await back.answer()

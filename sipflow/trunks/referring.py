@@ -18,6 +18,8 @@ class ReferSettings:
             the target itself where that is refused; "never" calls the target at once.
         replaces: whether an attended transfer is completed by REFER with Replaces (RFC 5589 §7): the far end joins
             caller and target by itself, and we are out of the call.
+        final: whether the far end sends the caller away as soon as it has taken a REFER, and does not bring it back
+            when that comes to nothing, as Asterisk does: then the call is over with us, whatever is reported.
 
     Raises:
         LocalProtocolError: a word is unknown. The sentence begins with `refer.` and the field's name.
@@ -26,6 +28,7 @@ class ReferSettings:
     receive: str = "refuse"
     send: str = "auto"
     replaces: bool = False
+    final: bool = False
 
     def __post_init__(self) -> None:
         for name, choices in (("receive", RECEIVES), ("send", SENDS)):

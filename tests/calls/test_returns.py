@@ -53,7 +53,9 @@ def exchange(stage: Stage, *, comes_back: bool = True, status: int = 0) -> list[
     return codes
 
 
-async def handed_back(comes_back: bool, status: int = 0) -> tuple[list[object], list[str], bool]:
+async def handed_back(
+    comes_back: bool, status: int = 0, *, final: bool = False
+) -> tuple[list[object], list[str], bool]:
     results: list[object] = []
 
     async with staged(talks, ports=(42000, 42200)) as far:
@@ -68,7 +70,7 @@ async def handed_back(comes_back: bool, status: int = 0) -> tuple[list[object], 
                 results.append(error)
             await call.ended()
 
-        async with staged(agent) as near:
+        async with staged(agent, trunks=(replace(LOCAL, refer=ReferSettings(final=final)),)) as near:
             codes = exchange(near, comes_back=comes_back, status=status)
             call = await near.call()
             await until(lambda: bool(results))
@@ -78,6 +80,8 @@ async def handed_back(comes_back: bool, status: int = 0) -> tuple[list[object], 
                 (back,) = [each for each in near.caller.switchboard.calls.values() if each is not call]
                 heard = await hears(back, CALLEE_HZ)
                 await back.hangup()
+            elif final and not status:
+                assert (await asyncio.wait_for(call.ended(), WAIT_S)).by == "remote"
             else:
                 await call.hangup()
             await near.quiet()
@@ -95,15 +99,17 @@ async def test_a_caller_is_handed_back_by_a_code_that_comes_back_and_is_joined_w
     assert (len(code) - len(PREFIX), code.isdigit()) == (16, True)
 
 
-async def test_an_exchange_that_refuses_leaves_the_caller_with_the_agent() -> None:
-    (outcome,), _, _ = await handed_back(comes_back=True, status=603)
+@pytest.mark.parametrize("final", [False, True])
+async def test_an_exchange_that_refuses_leaves_the_caller_with_the_agent(final: bool) -> None:
+    (outcome,), _, _ = await handed_back(comes_back=True, status=603, final=final)
 
     assert isinstance(outcome, Referred)
     assert (outcome.ok, outcome.status) == (False, 603)
 
 
-async def test_a_code_that_does_not_come_back_is_said() -> None:
-    (error,), _, _ = await handed_back(comes_back=False)
+@pytest.mark.parametrize("final", [False, True])
+async def test_a_code_that_does_not_come_back_is_said_and_where_that_is_final_the_call_is_over(final: bool) -> None:
+    (error,), _, _ = await handed_back(comes_back=False, final=final)
 
     assert isinstance(error, LocalProtocolError)
     assert "see to it that 0875704225* leads to us" in str(error)

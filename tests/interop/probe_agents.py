@@ -33,3 +33,27 @@ async def spell(call: InboundCall) -> None:
             break
         digits += digit
     call.log.info("digits read", digits=digits)
+
+
+async def busy(call: InboundCall) -> None:
+    """Refuse, as a telephone does on which somebody talks."""
+    await call.reject(486)
+
+
+async def hand_back(call: InboundCall) -> None:
+    """Call whom the option `to` names, and give the caller to them by way of the exchange."""
+    await call.answer()
+    leg = await call.dial(str(call.options["to"]), trunk=call.record.trunk)
+    await leg.wait_answered()
+    outcome = await call.hand_back(leg)
+    call.log.info("handed back", outcome=outcome.outcome.value, status=outcome.status)
+
+
+async def press_back(call: InboundCall) -> None:
+    """Read four digits, write them into the log, and press others."""
+    await call.answer()
+    digits = [await call.read_digit(timeout=20) or "" for _ in range(4)]
+    call.log.info("digits read", digits="".join(digits))
+    await call.read_digit(timeout=1.0)  # until the far end listens
+    await call.send_digits("159#")
+    await call.ended()

@@ -42,7 +42,7 @@ def forwarding(folder: Path, to: str, *, trunk: str = "out", **sections: Any) ->
 def messages(file: Path, beginning: str) -> list[str]:
     """The messages of a trace of SIPp's that begin so."""
     text = file.read_text(encoding="utf-8")
-    found = re.findall(r"received \[[0-9]+\] bytes :\n\n(.*?)\n-{20}", text + "\n" + "-" * 20, re.DOTALL)
+    found = re.findall(r"received \[[0-9]+\] bytes ?:\n\n(.*?)\n-{20}", text + "\n" + "-" * 20, re.DOTALL)
     return [each for each in found if each.startswith(beginning)]
 
 

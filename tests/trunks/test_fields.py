@@ -144,7 +144,8 @@ def test_provider_brings_its_profile_and_what_the_client_says_wins_part_by_part(
 def test_profile_of_a_pbx_is_named_beside_the_fields(more: dict[str, Any], expected: HealthSettings | None) -> None:
     trunk = trunk_from_fields("x", TrunkFields(sip_domain="pbx.example.com", more={"profile": "asterisk", **more}))
 
-    assert trunk == Trunk("x", sip_domain="pbx.example.com", health=expected, profile="asterisk")
+    refer = ReferSettings(final=True)
+    assert trunk == Trunk("x", sip_domain="pbx.example.com", health=expected, refer=refer, profile="asterisk")
 
 
 def test_profile_that_is_not_there_is_refused() -> None:

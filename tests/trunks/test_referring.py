@@ -7,7 +7,7 @@ from sipflow.trunks.trunk import Trunk
 
 
 def test_a_trunk_refuses_refer_and_sends_it_unless_told_otherwise() -> None:
-    assert Trunk("pbx", sip_domain="pbx.example.com").refer == ReferSettings("refuse", "auto", False)
+    assert Trunk("pbx", sip_domain="pbx.example.com").refer == ReferSettings("refuse", "auto", False, False)
 
 
 @pytest.mark.parametrize(

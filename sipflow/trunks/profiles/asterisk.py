@@ -28,8 +28,10 @@ ASTERISK = Profile(
         ),
         Fact(
             Aspect.REFER,
-            "Taken, unless the endpoint says `allow_transfer=no`; the target is dialled in the context of the channel.",
-            _SAMPLE,
+            "Taken, unless the endpoint says `allow_transfer=no`; the target is dialled in the context of the channel."
+            " The caller is in the dialplan from then on, and does not come back when nobody is there.",
+            "asterisk/asterisk res/res_pjsip_refer.c",
+            {"refer.final": True},
         ),
         Fact(
             Aspect.IDENTITY,

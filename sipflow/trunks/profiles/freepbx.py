@@ -26,8 +26,10 @@ FREEPBX = Profile(
         ),
         Fact(
             Aspect.REFER,
-            "Taken: the module that does so is among those it loads (res_pjsip_refer).",
+            "Taken: the module that does so is among those it loads (res_pjsip_refer). A caller whom it sends away does"
+            " not come back.",
             _DRIVER,
+            {"refer.final": True},
         ),
         Fact(Aspect.SESSION, "On (`timers=yes`).", _DRIVER),
         Fact(
