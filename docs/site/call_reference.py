@@ -23,12 +23,13 @@ Everything that waits raises `CallEnded` once the call is over. Errors are those
 # Public for other rooms of sipflow: what tells a call of what came, and joins it with others. Not for agents.
 OF_THE_EDGE = frozenset(
     {
-        "adopt", "aside", "begin_transfer", "behalf", "beside", "confirmed", "digit_heard", "digit_pressed", "disown",
-        "early_answered", "end", "end_for", "fetched_music", "give", "give_up", "goes_on", "hand_back", "handed_over",
-        "has_ended", "inbox", "info_came", "joint", "judged", "manners", "media_changed", "numbers_behind", "outbox",
-        "outlast_transfer", "owns", "prepare", "progressed", "on_progress", "given_up", "provisionals", "refer_asked",
-        "region", "renew", "reoffer_ended", "says", "step_aside", "step_back", "tasks", "tell", "text_answered",
-        "text_came", "tries", "unreachable_because", "untell", "was_answered", "word",
+        "adopt", "aside", "begin_transfer", "behalf", "beside", "confirmed", "digit_heard", "digit_pressed",
+        "disown", "early_answered", "end", "end_for", "fetched_music", "give", "give_up", "goes_on", "hand_back",
+        "handed_over", "has_ended", "inbox", "info_came", "joint", "judged", "manners", "media_changed", "minded",
+        "numbers_behind", "outbox", "outlast_transfer", "owns", "prepare", "progressed", "on_progress", "given_up",
+        "provisionals", "refer_asked", "region", "renew", "reoffer_ended", "says", "step_aside", "step_back",
+        "tasks", "tell", "text_answered", "text_came", "tries", "unreachable_because", "untell", "was_answered",
+        "word",
     }
 )  # fmt: skip
 ATTRIBUTE = re.compile(r"^    ([a-z_, ]+): +(.*(?:\n {8,}.*)*)", re.MULTILINE)

@@ -91,9 +91,10 @@ class CallDesk:
     async def page(self, wanted: CallFilter, *, limit: int, offset: int, only_live: bool = False) -> Page:
         """Give a page of calls, newest first; `only_live` leaves out those that are over."""
         now = self.wall()
+        waiting = {} if only_live else {each.id: Found(each) for each in self.switchboard.saving.waiting.values()}
         found = {
             call_id: each
-            for call_id, each in self.live().items()
+            for call_id, each in (waiting | self.live()).items()
             if lets_through(wanted, each.record, now=now, status=each.status)
         }
         live = [each.record for each in found.values()]
@@ -121,6 +122,8 @@ class CallDesk:
             NotFound: there is no such call.
         """
         found = self.live_one(call_id)
+        if found is None and call_id in self.switchboard.saving.waiting:
+            return Found(self.switchboard.saving.waiting[call_id])
         if found is None:
             await self._flush()
             record = await self.records.find(call_id)
@@ -160,7 +163,7 @@ class CallDesk:
             NotFound: there is no such call.
         """
         found = await self.find(call_id)
-        if self.live_one(call_id) is not None or found.status:
+        if self.live_one(call_id) is not None or found.status or call_id in self.switchboard.saving.waiting:
             return list(found.record.history)
         return await self.records.events(call_id)
 

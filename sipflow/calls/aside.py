@@ -8,6 +8,7 @@ from typing import Any
 from sipflow.calls.events import CallEvent, DigitPressed, Mailbox
 from sipflow.calls.hearing import Hearing
 from sipflow.calls.speaking import Speaking
+from sipflow.media.play_queue import Samples
 from sipflow.media.player import Source
 
 
@@ -26,6 +27,13 @@ class Aside(Hearing, Speaking):
     def aside(self) -> bool:
         """Whether somebody else has the call: what is played to it is not the agent's."""
         return self._back is not None
+
+    @property
+    def minded(self) -> bool:
+        """Whether the agent talks, or listens, at this moment: to audio, or for digits and other events."""
+        media = self.media
+        live = media is not None and (media.session.read or media.session.queue.queued_ms > 0)
+        return live or self._digit_waiter is not None or bool(self._mailboxes)
 
     def step_aside(self) -> None:
         """Keep the agent out, at once: the next packet is without it. Twice is once."""
@@ -86,7 +94,7 @@ class Aside(Hearing, Speaking):
         async with super().playing(source):
             yield
 
-    def write(self, pcm: bytes, *, sample_rate_hz: int | None = None) -> int:
+    def write(self, pcm: Samples, *, sample_rate_hz: int | None = None) -> int:
         """Queue samples; see `Speaking.write`. While somebody else has the call they are dropped."""
         if self._back is not None:
             self._lifetime.check()

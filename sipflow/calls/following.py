@@ -3,6 +3,7 @@
 import asyncio
 from typing import TYPE_CHECKING
 
+from sipflow.calls.ending import Word
 from sipflow.calls.failover import is_home
 from sipflow.calls.header_policy import without_places
 from sipflow.calls.referred import DECLINE, ReferAsked
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
     from sipflow.calls.outbound import OutboundCall
     from sipflow.calls.switchboard import Switchboard
 
-_PENDING = 491
+_NO_ANSWER, _PENDING = 480, 491
+_RING_S = 60.0  # where the trunk is gone meanwhile
 _FAREWELL_S = 5.0  # how long a far end that was told of its success has to hang up
 
 
@@ -115,15 +117,27 @@ class _Following:
             return None
         leg.on_progress = lambda status, reason: board.apply(referred.progress(status, reason, now=board.now))
         try:
-            await leg.wait_answered()
+            async with asyncio.timeout(self._ring_s):
+                await leg.wait_answered()
         except CallFailed as failed:
             self._report(failed.status, without_places(failed.reason))
             return None
+        except TimeoutError:
+            if not leg.answered:  # else in the same moment
+                why = f"nobody answered in {self._ring_s:g} s"
+                leg.give_up(why, by="system", word=Word.NO_ANSWER)
+                self._report(_NO_ANSWER, why)
+                return None
         if comfort is not None:
             comfort.stop()
         self._join(leg)
         self._report(200, "OK")
         return leg
+
+    @property
+    def _ring_s(self) -> float:
+        trunk = self._call.trunk
+        return trunk.outbound.ring_s if trunk is not None else _RING_S
 
     async def _place(self) -> "OutboundCall":
         call, event = self._call, self._event

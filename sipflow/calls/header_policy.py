@@ -19,9 +19,15 @@ HOPS = 70  # RFC 3261 §8.1.1.6: where nobody has counted yet
 _NOWHERE = "anonymous.invalid"  # RFC 3323 §4.1.1.3
 _IDENTITIES = frozenset({"p-asserted-identity", "p-preferred-identity", "remote-party-id"})
 _ADDRESSES = _IDENTITIES | {"diversion", "history-info", "referred-by", "b", "p-called-party-id"}
+# What names hosts or calls of one leg by its nature, with no address that could be written anew.
+_TELLING = frozenset({
+    "call-info", "alert-info", "error-info", "geolocation", "identity", "y", "identity-info", "n", "in-reply-to",
+    "join", "reply-to", "p-charging-vector", "p-charging-function-addresses", "p-access-network-info",
+    "p-visited-network-id", "p-associated-uri",
+})  # fmt: skip
 _KEPT_PARAMS = frozenset({"user"})  # of a URI whose host is hidden
 _PLACES = re.compile(
-    r"\b(?:sips?|udp|tcp|tls|wss?):[^\s;,\"'<>]+|\[[0-9A-Fa-f:.]+\](?::[0-9]{1,5})?|"
+    r"\b(?:sips?|udp|tcp|tls|wss?):[^\s;,\"'<>]*[^\s;,\"'<>).]|\[[0-9A-Fa-f:.]+\](?::[0-9]{1,5})?|"
     r"\b[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?::[0-9]{1,5})?\b|\b(?:[0-9A-Fa-f]{1,4}:){3,7}[0-9A-Fa-f:]+|(?:tel:)?\+[1-9][0-9]{6,14}\b"
 )
 
@@ -47,8 +53,9 @@ def crossing(came: Headers, trunk: Trunk | None) -> Lines:
     """Give the lines of one leg's message that leave, in ours of the same kind, by the trunk of the other leg.
 
     Without a trunk nothing crosses. An identity that crosses takes its Privacy along (RFC 3325 §7), and `X-EI`, which
-    is between two parties, crosses only where it is named in full. Addresses that cannot be read stay back where hosts
-    are hidden, and so does everywhere what holds control characters.
+    is between two parties, crosses only where it is named in full. Where hosts are hidden, so does what names hosts by
+    its nature, such as Call-Info; addresses that cannot be read stay back, and a Reason's text says no place. Nothing
+    that holds control characters crosses.
     """
     policy = trunk.headers if trunk is not None else NOTHING_CROSSES
     if trunk is None or not policy.passed:
@@ -57,9 +64,11 @@ def crossing(came: Headers, trunk: Trunk | None) -> Lines:
     lines: list[tuple[str, str]] = []
     for name, value in came:
         lower = name.lower()
-        if not policy.lets(name) or (lower == "x-ei" and not _named(lower, policy)):
+        if not policy.lets(name):
             continue
-        shown = _hidden(value, host) if host and lower in _ADDRESSES else value
+        if (lower == "x-ei" or (host and lower in _TELLING)) and not _named(lower, policy):
+            continue
+        shown = _hidden(lower, value, host) if host else value
         if shown and not holds_controls(shown):
             lines.append((name, shown))
     names = {name.lower() for name, _ in lines}
@@ -118,8 +127,12 @@ def _shown_host(trunk: Trunk) -> str:
     return trunk.domain.host if trunk.domain is not None else _NOWHERE
 
 
-def _hidden(value: str, host: str) -> str:
+def _hidden(lower: str, value: str, host: str) -> str:
     """Put a host in the place of those of a list of addresses; "" where that cannot be read."""
+    if lower == "reason":
+        return without_places(value)
+    if lower not in _ADDRESSES:
+        return value
     try:
         return ", ".join(_with_host(NameAddr.parse(each), host) for each in split_list(value) if each)
     except RemoteProtocolError:

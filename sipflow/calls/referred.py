@@ -11,13 +11,13 @@ if TYPE_CHECKING:
     from sipflow.calls.switchboard import Switchboard
 
 DECLINE = 603
-_PATIENCE_S = 20.0  # how long an agent has to decide; the far end waits for 32 s
+_PATIENCE_S = 8.0  # how long an agent has to decide; a far end may take a longer silence for a no
 
 
 class ReferAsked:
     """The far end asks that whom it talks with be connected to somebody else; the agent decides.
 
-    Nobody need: what is not accepted within 20 s is refused.
+    Nobody need: what is not accepted within 8 s is refused.
 
     Attributes:
         target: whom, as an address.

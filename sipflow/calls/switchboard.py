@@ -28,11 +28,13 @@ from sipflow.calls.record import CallRecord, RecordStore
 from sipflow.calls.refusals import log_refused
 from sipflow.calls.returns import Claim, Returns
 from sipflow.calls.routes import NoRoute, Route
+from sipflow.calls.saving import Saving
 from sipflow.calls.settings import Settings
 from sipflow.calls.strangers import Strangers
 from sipflow.calls.tolls import Tolls
 from sipflow.calls.transfer.desk import TransferDesk
 from sipflow.calls.transfer.referring import Waiter
+from sipflow.calls.transfer.transfer import Transfer
 from sipflow.calls.variables import printable
 from sipflow.errors import (
     LimitReached,
@@ -47,6 +49,7 @@ from sipflow.net.endpoint import Endpoint
 from sipflow.net.ring import TraceRing
 from sipflow.sip import outputs as sip
 from sipflow.sip.admission import Refusal, warning
+from sipflow.sip.headers.reason import warning_in
 from sipflow.sip.hop import Hop
 from sipflow.sip.message import Request, Response
 from sipflow.sip.plan import Outcome, RequestPlan
@@ -124,6 +127,7 @@ class Switchboard:
         self.draining = False
         self._desk = desk
         self._records = records
+        self.saving = Saving(records)
         self._settings = settings
         self._clock: Callable[[], float] = asyncio.get_running_loop().time
         self.call_log: structlog.typing.FilteringBoundLogger = structlog.get_logger("sipflow.call").bind()
@@ -513,8 +517,10 @@ class Switchboard:
             why = call.unreachable_because(self.endpoint) or why
         if event.cause is not None:
             q850 = event.cause.cause if event.cause.protocol.upper() == "Q.850" else None
-            text = printable(event.cause.text)
-            why = f"{why} ({text})" if text and text != why else why
+        said = [event.cause.text] if event.cause is not None else []
+        said += [warning_in(event.message.headers)] if event.message is not None else []
+        text = next((text for each in said if (text := printable(each)) not in ("", why)), "")
+        why = f"{why} ({text})" if text else why
         call.last_words = event.message.headers if event.message is not None else None
         self.close(call, Ending.of(event.by, event.status, why, q850=q850, word=word))
 
@@ -528,15 +534,15 @@ class Switchboard:
         self.loops.over(call.id)
         call.usage.app = None  # what stays for half a minute to absorb repetitions must not keep the whole call
         record = call.record
-        self.over(record, ending)
+        self.over(record, ending, call.transferring)
         out = ending.by != "local" and not call.answered and record.trunk and isinstance(call, OutboundCall)
         if out and self.on_call_failed is not None:
             self.on_call_failed(record.trunk, ending.status)
         if not self.calls and self._empty is not None and not self._empty.done():
             self._empty.set_result(None)
 
-    def over(self, record: CallRecord, ending: Ending) -> None:
-        """Keep the record of a call that is over."""
+    def over(self, record: CallRecord, ending: Ending, transfer: Transfer | None = None) -> None:
+        """Keep the record of a call that is over, with what became of its transfer."""
         self.history.note(record, "ended", by=ending.by, status=ending.status, word=ending.word, why=ending.why)
         self.call_log.info(
             "call over",
@@ -549,7 +555,7 @@ class Switchboard:
         )
         if self.tolls is not None and record.direction == "outbound":
             self.tolls.spent(record.id, record.talk_s)
-        self._records.save(record)
+        self.saving.save(record, transfer)
 
     def hand_over(self, record: CallRecord, agent: str) -> None:
         """Have another agent be the one that a call in counts for.

@@ -64,6 +64,7 @@ class Edge:
     async def close(self) -> None:
         """Close everything; the calls must be over."""
         await self.tasks.close()
+        self.switchboard.saving.keep_all()
         await self.endpoint.close()
         await self.desk.close()
 

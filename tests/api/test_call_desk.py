@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from sipflow.errors import Conflict, NotFound
+from sipflow.calls.transfer.request import TransferRequest, read_targets
+from sipflow.errors import CallEnded, Conflict, NotFound
 from sipflow.store.calls import CallFilter
 from sipflow.store.settings import Settings
 from tests.api.callstage import CallStage, callstage
@@ -38,6 +39,28 @@ async def test_a_live_call_is_shown_with_its_audio_as_of_now_and_its_record_stay
     assert (found.record.codec, found.record.quality is not None) == ("PCMU", True)
     assert edge.near.switchboard.calls[call_id].record.quality is None
     assert found.record.ending is None
+
+
+async def test_a_call_whose_transfer_has_its_last_word_to_say_is_found_meanwhile_and_kept_with_it(
+    edge: CallStage,
+) -> None:
+    call_id, caller = await edge.called_in()
+    call, desk = edge.near.switchboard.calls[call_id], edge.desk
+    transfer = call.begin_transfer(TransferRequest(targets=read_targets("200")))
+    await caller.hangup()
+    await call.ended()
+    found, page = await desk.find(call_id), await desk.page(CallFilter(), limit=10, offset=0)
+    live = await desk.page(CallFilter(), limit=10, offset=0, only_live=True)
+    meanwhile = [line.name for line in await desk.history(call_id)]
+    with pytest.raises(CallEnded):
+        await transfer.run()
+    kept = [line.name for line in await desk.history(call_id)]
+
+    assert found.record is call.record
+    assert ([each.record.id for each in page.calls], live.calls) == ([call_id], [])
+    assert meanwhile[-1] == "ended"
+    assert (kept[: len(meanwhile)], kept[-1]) == (meanwhile, "transfer_over")
+    assert edge.near.switchboard.saving.waiting == {}
 
 
 async def test_a_store_that_hangs_holds_nobody_up_for_long(edge: CallStage, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,12 +9,14 @@ import pytest
 from sipflow.audio.tones import sine
 from sipflow.calls.b2bua import Unreached
 from sipflow.calls.call import Call
-from sipflow.calls.ending import Word
+from sipflow.calls.ending import Ending, Word
 from sipflow.calls.inbound import InboundCall
+from sipflow.calls.outbound import OutboundCall
 from sipflow.errors import CallFailed
 from sipflow.sip.message import Headers
 from sipflow.sip.session_timer import SessionSettings
 from sipflow.trunks.crossing import HeaderSettings
+from sipflow.trunks.outgoing import OutboundSettings
 from tests.calls.middle import CALLEE_HZ, CALLER_HZ, DBFS, OUT, Middle, hears, middle, talks, until
 from tests.calls.stage import LOCAL, NUMBER, WAIT_S, answer_and_wait
 
@@ -152,7 +154,21 @@ async def test_a_refusal_carries_them_too_and_its_status() -> None:
     assert [end and end.status for end in stages.ends] == [486]
 
 
-@pytest.mark.parametrize(("status", "told"), [(401, 502), (420, 502), (421, 502), (422, 502), (488, 502), (487, 480)])
+@pytest.mark.parametrize(
+    ("status", "told"),
+    [
+        (400, 502),
+        (401, 502),
+        (415, 502),
+        (481, 502),
+        (491, 502),
+        (420, 502),
+        (421, 502),
+        (422, 502),
+        (488, 502),
+        (487, 480),
+    ],
+)
 async def test_what_is_between_the_callee_and_us_is_not_said_to_the_caller(status: int, told: int) -> None:
     async with middle(lambda call: call.reject(status)) as stages:
         call = await stages.near.caller.switchboard.place(stages.near.plan())
@@ -343,6 +359,30 @@ async def test_ringing_early_media_and_the_answer_cross_as_they_come() -> None:
     assert (call.provisionals, early, answered, reliable, late) == ([180, 182, 183], True, False, True, True)
 
 
+async def test_a_second_leg_that_is_sent_elsewhere_before_it_is_answered_hears_and_is_heard() -> None:
+    heard: list[bool] = []
+
+    async def moves(call: InboundCall) -> None:
+        user, _, here = call.usage.request.uri.rpartition("@")  # type: ignore[attr-defined]
+        if user != "sip:desk7":
+            await call.progress()
+            await call.reject(302, headers={"Contact": f"<sip:desk7@{here}>"})
+        await call.answer()
+        async with call.playing(sine(CALLEE_HZ, 8000, level_dbfs=DBFS)):
+            heard.append(await hears(call, CALLER_HZ))
+            await call.ended()
+
+    async with middle(moves, out=replace(OUT, outbound=OutboundSettings(redirects="anywhere"))) as stages:
+        call = await stages.near.call()
+        async with call.playing(sine(CALLER_HZ, 8000, level_dbfs=DBFS)):
+            heard.append(await hears(call, CALLEE_HZ))
+            await until(lambda: len(heard) == 2)
+        await call.hangup()
+        await stages.quiet()
+
+    assert (len(stages.far.agent.calls), heard) == (2, [True, True])
+
+
 async def test_what_cannot_be_reached_is_not_named_to_the_caller() -> None:
     async with middle(to="sip:agent@127.0.0.1:1") as stages:
         call = await stages.near.caller.switchboard.place(stages.near.plan())
@@ -381,6 +421,28 @@ async def test_who_does_not_answer_in_time_is_cancelled_and_the_caller_is_there_
 
     assert stages.ends == [Unreached(480, "the endpoint did not answer in 0.3 s")]
     assert [record.ending and record.ending.word for record in stages.far.kept.records] == [Word.CANCELLED]
+    second = next(record for record in stages.near.kept.records if record.direction == "outbound")
+    assert second.ending == Ending.of("system", 487, "nobody answered in 0.3 s", word=Word.NO_ANSWER)
+
+
+async def test_who_answers_in_the_very_moment_in_which_the_time_is_over_has_the_call(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    answered = OutboundCall.wait_answered
+
+    async def a_little_late(leg: OutboundCall) -> None:
+        await answered(leg)
+        await asyncio.sleep(WAIT_S)
+
+    monkeypatch.setattr(OutboundCall, "wait_answered", a_little_late)
+    async with middle(ring_s=0.3) as stages:
+        call = await stages.near.caller.switchboard.place(stages.near.plan())
+        await until(lambda: call.ending is not None or call.answered)
+        heard = await hears(call, CALLEE_HZ)
+        await call.hangup()
+        await stages.quiet()
+
+    assert (heard, stages.ends) == (True, [None])
 
 
 async def test_the_callee_lost_gives_the_caller_back() -> None:

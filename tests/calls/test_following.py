@@ -13,8 +13,10 @@ from sipflow.calls.inbound import InboundCall
 from sipflow.calls.transfer.referring import refer
 from sipflow.sip.outputs import ReferOutcome
 from sipflow.sip.takeover import replaces_for
+from sipflow.trunks.outgoing import OutboundSettings
 from sipflow.trunks.referring import ReferSettings
 from tests.calls.middle import CALLEE_HZ, CALLER_HZ, DBFS, OUT, hears, middle, talks, until
+from tests.calls.outstage import rings_on
 from tests.calls.stage import LOCAL, NUMBER, WAIT_S, Stage, answer_and_wait, staged
 from tests.calls.test_referred import ask, trunk
 
@@ -150,6 +152,23 @@ async def test_a_third_who_refuses_is_reported_and_the_two_go_on_talking() -> No
             await carol.quiet()
 
     assert (outcome.outcome, outcome.status, heard) == (ReferOutcome.FAILED, 486, True)
+
+
+async def test_a_third_who_rings_on_is_given_up_and_nobody_waits_for_ever() -> None:
+    async with staged(rings_on, ports=(43000, 43200)) as carol:
+        impatient = OutboundSettings(ring_s=1.0)
+        near = replace(trunk("follow"), sip_domain=f"127.0.0.1:{carol.port}", outbound=impatient)
+        async with middle(near=near) as stages:
+            call = await stages.near.call()
+            outcome = await ask(stages.near, call, carol.port)
+            ending = await asyncio.wait_for(carol.agent.calls[0].ended(), WAIT_S)
+            heard = await hears(call, CALLEE_HZ)
+            await call.hangup()
+            await stages.quiet()
+            await carol.quiet()
+
+    assert (outcome.outcome, outcome.status, outcome.rang) == (ReferOutcome.FAILED, 480, True)
+    assert (ending.word, heard) == ("cancelled", True)
 
 
 async def test_of_two_wishes_at_once_the_second_is_refused_for_now() -> None:

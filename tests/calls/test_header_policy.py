@@ -68,6 +68,20 @@ def test_x_ei_crosses_only_where_it_is_named_in_full() -> None:
     assert "X-EI" not in dict(crossing(headers(), trunk(passed=("X-*",))))
 
 
+def test_what_tells_hosts_by_its_nature_crosses_only_where_it_is_named_in_full_and_reasons_say_no_place() -> None:
+    came = headers(
+        ("Call-Info", "<http://10.1.1.1/ann.png>"),
+        ("In-Reply-To", "70710@10.1.1.1"),
+        ("Reason", 'SIP;cause=503;text="no answer from 10.1.1.1:5060"'),
+        ("Subject", "a question"),
+    )
+    reason = ("Reason", 'SIP;cause=503;text="no answer from the far end"')
+
+    assert crossing(came, trunk(passed=("*",))) == (reason, ("Subject", "a question"))
+    assert crossing(came, trunk(passed=("Call-Info", "Reason"))) == (("Call-Info", "<http://10.1.1.1/ann.png>"), reason)
+    assert crossing(came, trunk(passed=("*",), topology="shown")) == tuple(came)
+
+
 def test_what_is_hidden_does_not_cross() -> None:
     out = trunk(passed=("X-*", "P-Asserted-Identity"), hide=("X-Note", "privacy", "p-asserted-identity"))
 
@@ -115,6 +129,7 @@ def test_lines_of_one_name_are_put_together() -> None:
         ("[2001:db8::1]:5061 refused, 10.0.0.5 too", "the far end refused, the far end too"),
         ("the far end hung up at 10:42", "the far end hung up at 10:42"),
         ("486 Busy Here", "486 Busy Here"),
+        ("busy (it said sip:10.0.0.5).", "busy (it said the far end)."),
         ("+12065550177 did not answer in 8 s", "the far end did not answer in 8 s"),
         ("tel:+12065550177 was not reached", "the far end was not reached"),
     ],

@@ -10,6 +10,7 @@ from sipflow.audio.tones import sine
 from sipflow.calls.inbound import InboundCall
 from sipflow.errors import CallEnded, LocalProtocolError, MediaError
 from sipflow.testing import FakeCall, run
+from tests.calls.middle import until
 
 SECOND = sine(440, 1000, level_dbfs=-10.0)
 
@@ -208,7 +209,7 @@ async def test_more_than_may_wait_is_refused() -> None:
     assert call.queued_ms == 1_800_000
 
 
-async def test_what_cannot_be_played_is_said() -> None:
+async def test_what_cannot_be_played_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     call = await answered()
     for source, why in ((b"abc", "not whole 16-bit samples"), ("nowhere.mp3", "No such file"), (7, "cannot be played")):
         with pytest.raises(MediaError, match=why):
@@ -216,6 +217,11 @@ async def test_what_cannot_be_played_is_said() -> None:
     with pytest.raises(MediaError, match="No such file"):
         async with call.playing("nowhere.mp3"):
             pass
+    block = call.playing(7)  # type: ignore[arg-type]
+    await block.__aenter__()
+    await until(lambda: "a prompt cannot be played" in capsys.readouterr().out)  # before the block ends
+    with pytest.raises(MediaError, match="int cannot be played"):
+        await block.__aexit__(None, None, None)
     with pytest.raises(LocalProtocolError):
         await call.send_digits("x")
 

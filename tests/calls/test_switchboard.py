@@ -199,6 +199,7 @@ async def test_a_hundred_calls_leave_nothing_behind() -> None:
     [
         (b"BYE  SIP/2.0\r\n\r\n", "not a start line: 'BYE  SIP/2.0'"),
         (b"hello", "the header section does not end with an empty line"),
+        (b"OPTIONS sip:b@c SIP/2.0\n\n", "its lines end with LF alone, where SIP wants CR LF"),
     ],
 )
 async def test_what_is_no_sip_message_is_dropped_and_the_log_says_that_and_why(data: bytes, why: str) -> None:

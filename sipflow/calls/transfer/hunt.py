@@ -33,7 +33,9 @@ if TYPE_CHECKING:
 
 _ELSEWHERE = ("Reason", str(Reason("SIP", 200, "Call completed elsewhere")))  # RFC 3326 §2
 _GIVEN_UP = ("Reason", str(Reason("Q.850", 19, "nobody answered in time")))
+_UNWANTED = ("Reason", str(Reason("Q.850", 16, "the call is wanted no more")))
 _TAKEN = "another target took the call"
+_FAILED = "whoever was to ask it failed"
 _DECLINED = ("Reason", str(Reason("SIP", 603, "the call is not put through")))
 
 
@@ -80,28 +82,57 @@ class Hunt:
 
     async def _at_once(self, targets: Sequence[Target]) -> Taken | None:
         asked = {self._call.beside(self._ask(target), name=f"transfer to {target.text}") for target in targets}
-        waiting, winner = set(asked), None
         try:
-            while waiting and winner is None:
-                done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-                took = [taken for task in done if (taken := task.result()) is not None]
-                winner = took[0] if took else None
-                self._won = winner is not None
-                for late in took[1:]:
-                    self._let_go(late)
-        finally:
-            for task in waiting:
-                task.cancel()
-            if waiting:
-                await asyncio.wait(waiting)
-        for task in waiting:  # one that was taken while it was being cancelled
-            if not task.cancelled() and (other := task.result()) is not None:
-                self._let_go(other)
+            winner = await self._first(asked)
+            await self._send_away(asked, winner)
+        except BaseException:  # ended from outside, perhaps just as one has taken the call
+            self._won = False
+            await self._send_away(asked, None)
+            raise
         return winner
 
+    async def _first(self, asked: set[asyncio.Task[Taken | None]]) -> Taken | None:
+        waiting = set(asked)
+        while waiting:
+            done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            took = [taken for task in done if (taken := task.result()) is not None]
+            if took:
+                self._won = True
+                return took[0]
+        return None
+
+    async def _send_away(self, asked: set[asyncio.Task[Taken | None]], winner: Taken | None) -> None:
+        """End the calls to all but the winner, those too that were answered in the moment in which it all ended.
+
+        Cancelled in the middle it may be called again: who has been sent away already is not in `asked` any more.
+        """
+        waiting = {task for task in asked if not task.done()}
+        for task in waiting:
+            task.cancel()
+        self._let_go_of(asked, winner)
+        if waiting:
+            await asyncio.wait(waiting)
+        self._let_go_of(asked, winner)
+
+    def _let_go_of(self, asked: set[asyncio.Task[Taken | None]], winner: Taken | None) -> None:
+        for task in tuple(asked):
+            if not task.done():
+                continue
+            taken = None if task.cancelled() or task.exception() is not None else task.result()
+            if taken is not None and taken is winner:
+                continue
+            asked.discard(task)
+            if taken is not None:
+                self._let_go(taken)
+
     def _let_go(self, taken: Taken) -> None:
-        self._close(taken.leg, _ELSEWHERE, "another target has the call")
-        self._ledger.cut_off(taken.target.text, Method.INVITE, 200, taken.started_at, _TAKEN)
+        self._close(taken.leg, self._because, "the call is wanted no more")
+        self._ledger.cut_off(taken.target.text, Method.INVITE, 200, taken.started_at, _TAKEN if self._won else "")
+
+    @property
+    def _because(self) -> tuple[str, str]:
+        """What whoever is called in vain is told; that another has it only where that is so (RFC 3326 §2)."""
+        return _ELSEWHERE if self._won else _UNWANTED
 
     # One target
 
@@ -121,11 +152,12 @@ class Hunt:
                 return None
         except asyncio.CancelledError:
             status = 200 if answered or leg.answered else 487  # it may have answered in this very moment
-            self._close(leg, _ELSEWHERE, "the call is wanted no more")
+            self._close(leg, self._because, "the call is wanted no more")
             self._ledger.cut_off(target.text, Method.INVITE, status, started_at, _TAKEN if self._won else "")
             raise
         except BaseException:  # an agent's own function raised: its leg must not stay behind
-            self._close(leg, _DECLINED, "whoever was to ask it failed")
+            self._close(leg, _DECLINED, _FAILED)
+            self._ledger.cut_off(target.text, Method.INVITE, 200, started_at, _FAILED)
             raise
         finally:
             self._comfort.detach()

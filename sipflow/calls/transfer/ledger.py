@@ -69,13 +69,16 @@ class Ledger:
         )
 
     def cut_off(self, target: str, method: Method, status: int, started_at: datetime, why: str = "") -> None:
-        """Note an attempt that was ended from outside, by `why` or else by the caller or the agent."""
-        gone = self._call.ending is not None
-        why = "the caller hung up" if gone else self.stopped_because or why or "the agent gave the transfer up"
-        decider = Decider.CALLER if gone else Decider.SIPFLOW
-        reason, word = FailedReason.DESTINATION_UNAVAILABLE, TransferStatus.NO_ANSWER
-        attempt = TransferAttempt(target, method, status, why, decider, reason, started_at, self.now)
-        self.ended(attempt, TransferStatus.CALLER_GONE if gone else word)
+        """Note an attempt that was ended from outside: by the end of the call, by `why`, or else by the agent."""
+        ending = self._call.ending
+        reason, word, decider = FailedReason.DESTINATION_UNAVAILABLE, TransferStatus.NO_ANSWER, Decider.SIPFLOW
+        if ending is None:
+            why = self.stopped_because or why or "the agent gave the transfer up"
+        elif ending.by == "remote":
+            why, word, decider = "the caller hung up", TransferStatus.CALLER_GONE, Decider.CALLER
+        else:
+            why, word = f"the caller's call was ended here: {ending.why}", TransferStatus.CONNECTION_ERROR
+        self.ended(TransferAttempt(target, method, status, why, decider, reason, started_at, self.now), word)
 
     def over(self, outcome: TransferOutcome) -> None:
         """Note how the whole transfer ended."""

@@ -4,6 +4,7 @@ import asyncio
 from typing import TYPE_CHECKING, NamedTuple
 
 from sipflow.calls.dialling import find_target
+from sipflow.calls.ending import Ending
 from sipflow.calls.transfer.targets import Target
 from sipflow.errors import CallEnded, LocalProtocolError, RemoteProtocolError
 from sipflow.sip.headers.address import NameAddr
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from sipflow.calls.switchboard import Switchboard
 
 _LAST_WORD_S = 2.0  # how long after the far end's BYE its report may still come (RFC 5057 §3)
+_ANSWER_S = 10.0  # a REFER is answered at once (RFC 4320 §4), or lost; five copies of it are out by then
 _RING = range(180, 184)
 Lines = tuple[tuple[str, str], ...]
 
@@ -32,6 +34,7 @@ class Referred(NamedTuple):
         rang: whether the target is known to have rung.
         why: one sentence.
         unsure: whether the far end took the call away and never said how that went.
+        taken: whether the far end said that it takes the REFER.
     """
 
     outcome: ReferOutcome
@@ -39,6 +42,7 @@ class Referred(NamedTuple):
     rang: bool
     why: str
     unsure: bool = False
+    taken: bool = False
 
     @property
     def ok(self) -> bool:
@@ -50,14 +54,21 @@ class Waiter:
     """Takes what is heard of one REFER; the switchboard tells it."""
 
     def __init__(self) -> None:
-        self.end: asyncio.Future[ReferEnded] = asyncio.get_running_loop().create_future()
-        self.taken = False
+        loop = asyncio.get_running_loop()
+        self.end: asyncio.Future[ReferEnded] = loop.create_future()
+        self.heard: asyncio.Future[None] = loop.create_future()
         self.rang = False
+
+    @property
+    def taken(self) -> bool:
+        """Whether the far end has said that it takes the REFER."""
+        return self.heard.done()
 
     def told(self, event: ReferProgressed | ReferEnded) -> None:
         """Take news: accepted, ringing, over."""
         if isinstance(event, ReferProgressed):
-            self.taken = True
+            if not self.heard.done():
+                self.heard.set_result(None)
             self.rang = self.rang or event.status in _RING
         elif not self.end.done():
             self.end.set_result(event)
@@ -80,12 +91,13 @@ async def refer(
 ) -> Referred:
     """Send a REFER in a call, and wait for its end: reported, or told by a BYE, or given up on.
 
-    A far end that takes the call away with a BYE and reports nothing is taken at its word, its 202.
+    A far end that takes the call away with a BYE and reports nothing is taken at its word, its 202. One that says
+    neither yes nor no in ten seconds, or in `patience_s` where that is less, is taken to refuse, and told no more.
 
     Raises:
         CallEnded: the call was over before the far end had taken the REFER.
 
-    Cancelling waits for no report any more; the far end may go through with it.
+    Cancelling waits for no report any more; a far end that has taken the REFER may go through with it.
     """
     waiter = Waiter()
     try:
@@ -100,8 +112,8 @@ async def refer(
     board.apply(outputs)
     gone = call.beside(call.ended(), name=f"end of referred call {call.id}")
     try:
-        await asyncio.wait((waiter.end, gone), return_when=asyncio.FIRST_COMPLETED)
-        if not waiter.end.done() and waiter.taken:
+        await _listen(waiter, gone, min(_ANSWER_S, patience_s))
+        if gone.done() and not waiter.end.done() and waiter.taken:
             await asyncio.wait((waiter.end,), timeout=_LAST_WORD_S)
     finally:
         gone.cancel()
@@ -110,16 +122,40 @@ async def refer(
     return _judged(call, waiter)
 
 
+async def _listen(waiter: Waiter, gone: asyncio.Task[Ending], answer_s: float) -> None:
+    """Wait for the end of the REFER or of its call, but for the first word of the far end not long."""
+    first = (waiter.heard, waiter.end, gone)
+    done, _ = await asyncio.wait(first, timeout=answer_s, return_when=asyncio.FIRST_COMPLETED)
+    if done:
+        await asyncio.wait((waiter.end, gone), return_when=asyncio.FIRST_COMPLETED)
+
+
 def _judged(call: "Call", waiter: Waiter) -> Referred:
     ending = call.ending
+    if ending is None and not waiter.end.done():
+        return Referred(ReferOutcome.REFUSED, 0, False, "the far end did not answer the REFER")
     if waiter.end.done():
         end = waiter.end.result()
         lost = end.outcome is ReferOutcome.UNKNOWN and ending is not None and ending.by == "remote"
-        return Referred(end.outcome, end.status, waiter.rang, end.why, unsure=lost)
+        taken = waiter.taken or end.outcome is ReferOutcome.FAILED
+        return Referred(end.outcome, end.status, waiter.rang, end.why, unsure=lost, taken=taken)
     if ending is None or not waiter.taken or ending.by != "remote":
         raise CallEnded(ending.why if ending is not None else "the call is over", by=ending.by if ending else "remote")
     why = "the far end took the REFER, hung up on us, and reported nothing"
     return Referred(ReferOutcome.UNREPORTED, 0, waiter.rang, why, unsure=True)
+
+
+def leave(call: "Call", referred: Referred) -> bool:
+    """End a call whose caller was sent away with a REFER that came to nothing; say whether that is so.
+
+    Some far ends do so as soon as they have taken it (`refer.final`): nobody would hear what we say to a caller then.
+    """
+    trunk = call.trunk
+    if trunk is None or not trunk.refer.final or not referred.taken or referred.ok:
+        return False
+    if call.ending is None:
+        call.end(f"the far end has sent the caller away, and {referred.why}")
+    return True
 
 
 def address_for(target: Target, call: "Call", trunk: Trunk | None, headers: Lines = ()) -> tuple[str, Lines]:

@@ -52,7 +52,8 @@ class TransferOptions(TypedDict, total=False):
         ring_s: how long each target may ring; None is as the trunk says.
         extension: keys to press once it is answered: `w` is a pause of half a second, `W` of one, a comma of two.
         music: what the caller hears meanwhile, again and again; a text that begins with https:// is where it is fetched
-            from. None is ringing for a blind transfer, and for the others the agent, if it says something.
+            from. None is ringing for a blind transfer, and for the others the agent, or ringing once it has neither
+            talked nor listened for four seconds.
         simultaneous: call all targets at once; the first to accept has the call, the others are cancelled.
         hours: when somebody is there; outside of them nobody is called, or who is named for then.
         fallback_on_refer: whether the target is called by us where REFER does not help.

@@ -24,11 +24,11 @@ from sipflow.calls.transfer.outcome import (
     failed_reason_of,
     transfer_status_of,
 )
-from sipflow.calls.transfer.referring import Referred, address_for, refer, replacing, useless_because
+from sipflow.calls.transfer.referring import Referred, address_for, leave, refer, replacing, useless_because
 from sipflow.calls.transfer.request import TransferRequest
 from sipflow.calls.transfer.targets import PHONE_BOOK, Target, read_target
 from sipflow.calls.transfer.wording import fill_headers
-from sipflow.errors import CallEnded, LocalProtocolError
+from sipflow.errors import CallEnded, LocalProtocolError, MediaError
 from sipflow.sip.outputs import ReferOutcome
 
 if TYPE_CHECKING:
@@ -38,7 +38,11 @@ if TYPE_CHECKING:
 
 _RING_S = 60.0
 _NOTICE_S = 10.0  # beyond the ringing, in which a far end should have reported how its own call went
+_QUIET_S = 2.0  # after that a caller whose far end makes nothing of a REFER hears music or ringing
+_IDLE_S, _LOOK_S = 4.0, 0.5  # so does one whose agent has neither talked nor listened for so long; how often we look
 _COMPLETION_S = 20.0  # how long a far end has to join caller and target by itself
+_FAREWELL_S = 4.0  # how long a caller whose person has left waits for the news that the far end has joined them anew
+_TOO_LATE = "the conversation was over before the far end had said whether it joins both parties by itself"
 
 
 class Phase(StrEnum):
@@ -61,6 +65,7 @@ class Transfer:
             a REFER.
         human_connected_at: when caller and person could talk, UTC.
         outcome: None until it is over.
+        on_over: told once when its outcome stands in the record of its call.
     """
 
     def __init__(self, board: "Switchboard", call: "Call", request: TransferRequest) -> None:
@@ -76,6 +81,7 @@ class Transfer:
         self.leg: Call | None = None
         self.human_connected_at: datetime | None = None
         self.outcome: TransferOutcome | None = None
+        self.on_over: Callable[[], None] = _nobody
 
     @property
     def attempts(self) -> tuple[TransferAttempt, ...]:
@@ -109,7 +115,7 @@ class Transfer:
         Cancelling gives the call back to the agent.
         """
         self._call.note(STARTED, mode=self.request.mode, targets=[each.text for each in self.request.targets])
-        outcome = self._failed(TransferStatus.CONNECTION_ERROR, FailedReason.DESTINATION_UNAVAILABLE)
+        outcome: TransferOutcome | None = None
         try:
             if first is not None:
                 with self._life.scope():
@@ -123,16 +129,18 @@ class Transfer:
             outcome = self._cut_short()
             raise
         finally:
-            self._finish(outcome)
+            lost = self._failed(TransferStatus.CONNECTION_ERROR, FailedReason.DESTINATION_UNAVAILABLE)
+            self._finish(outcome or lost)
         return outcome
 
     def _cut_short(self) -> TransferOutcome:
         """Say what became of it when it was ended from outside: by the caller, by the agent, or over the API."""
         if self.human_connected_at is not None:
             return self._success()
-        if self._call.ending is not None:
-            return self._failed(TransferStatus.CALLER_GONE, FailedReason.DESTINATION_UNAVAILABLE)
-        return self._failed(TransferStatus.TAKEN_BACK, FailedReason.DESTINATION_UNAVAILABLE)
+        ending, word = self._call.ending, TransferStatus.TAKEN_BACK
+        if ending is not None:
+            word = TransferStatus.CALLER_GONE if ending.by == "remote" else TransferStatus.CONNECTION_ERROR
+        return self._failed(word, FailedReason.DESTINATION_UNAVAILABLE)
 
     def _finish(self, outcome: TransferOutcome) -> None:
         self.phase = Phase.OVER
@@ -145,6 +153,8 @@ class Transfer:
         self._ledger.over(outcome)
         if not self._over.done():
             self._over.set_result(None)
+        on_over, self.on_over = self.on_over, _nobody
+        on_over()
 
     # The way it goes
 
@@ -152,8 +162,12 @@ class Transfer:
         targets = await self._wanted()
         if not targets:
             return self._failed(TransferStatus.OUTSIDE_AVAILABILITY, FailedReason.OUTSIDE_AVAILABILITY)
-        with self._life.scope():
-            left, referred = await self._refer_all(targets)
+        company = self._call.beside(self._keep_company(), name=f"company for call {self._call.id}")
+        try:
+            with self._life.scope():
+                left, referred = await self._refer_all(targets)
+        finally:
+            company.cancel()
         if referred is not None or not left:
             return referred or self._failed(self._ledger.word, self._last_reason())
         taken = await self._ask_all(left)
@@ -182,6 +196,11 @@ class Transfer:
 
     # By REFER
 
+    async def _keep_company(self) -> None:
+        """Leave no caller in silence whose far end takes its time with a REFER."""
+        await asyncio.sleep(_QUIET_S)
+        self._comfort.start()
+
     async def _refer_all(self, targets: Sequence[Target]) -> tuple[list[Target], TransferOutcome | None]:
         """Tell the far end to go to each target in turn; gives those that we are to call ourselves."""
         left = list(targets)
@@ -193,6 +212,8 @@ class Transfer:
             referred = await self._refer(left[0])
             if referred.ok:
                 return [], self._gone_to(left[0], referred)
+            if leave(self._call, referred):
+                return [], None
             if not _to_be_called(referred):
                 del left[0]
                 continue
@@ -262,9 +283,9 @@ class Transfer:
             self._comfort.start()
         hunt = Hunt(self._board, call, request, self._ledger, self._comfort)
         taken: Taken | None = None
-        fetching: asyncio.Task[None] | None = None
+        beside = [call.beside(self._console(), name=f"company for call {call.id}")]
         if is_address(request.music):
-            fetching = call.beside(self._fetch_music(request.music), name=f"music of call {call.id}")
+            beside.append(call.beside(self._fetch_music(request.music), name=f"music of call {call.id}"))
         try:
             with call._lifetime.scope(), self._life.scope():
                 taken = await hunt.run(targets)
@@ -273,12 +294,20 @@ class Transfer:
                 self._ledger.cut_off(taken.target.text, Method.INVITE, 200, taken.started_at)
             raise
         finally:
-            if fetching is not None:
-                fetching.cancel()
+            for task in beside:
+                task.cancel()
             self._comfort.stop()
             if taken is not None:
                 self.leg = taken.leg
         return taken
+
+    async def _console(self) -> None:
+        """Let a caller hear something to whom nobody talks while a target is asked."""
+        idle_s = 0.0
+        while idle_s < _IDLE_S:
+            await asyncio.sleep(_LOOK_S)
+            idle_s = 0.0 if self._call.minded else idle_s + _LOOK_S
+        self._comfort.start()
 
     async def _fetch_music(self, url: str) -> None:
         """Let the caller hear music of the web as soon as it is there; until then, and without it, the usual."""
@@ -300,18 +329,28 @@ class Transfer:
             raise
         self._note_taken(taken)
         self._connected(taken.target.text)
+        for held in (each for each in (call, leg) if each.holding):
+            call.beside(self._resume(held), name=f"resuming call {held.id}")
         completion = None
         if self.request.mode == "attended" and self._may_replace(leg):
             completion = call.beside(self._complete(taken), name=f"completion of transfer of call {call.id}")
         try:
             parting = await self._talk(leg)
             if completion is not None:
-                await asyncio.wait((completion,), timeout=_COMPLETION_S)
+                await asyncio.wait((completion,), timeout=_FAREWELL_S)
         finally:
             if completion is not None:
                 completion.cancel()
+                await asyncio.wait((completion,))  # it has its line in the record to write
         self._part(parting)
         return self._success()
+
+    async def _resume(self, held: "Call") -> None:
+        """Take off hold whom the agent has put there: the two are to hear each other."""
+        try:
+            await held.take_off_hold()
+        except (CallEnded, MediaError, LocalProtocolError) as error:
+            held.log.warning("it stays on hold while a person has the call", why=str(error))
 
     async def _talk(self, leg: "OutboundCall") -> Parting:
         """Let the two talk; whoever the person has put in its own place by then is the one to be parted with."""
@@ -372,6 +411,9 @@ class Transfer:
         except (CallEnded, LocalProtocolError) as error:
             call.log.info("the transfer stays with us", why=str(error))
             return
+        except asyncio.CancelledError:
+            self._ledger.cut_off(taken.target.text, Method.REFER, 0, started_at, _TOO_LATE)
+            raise
         self._note_referred(taken.target, referred, started_at)
         if referred.ok:
             for each in (call, taken.leg):
@@ -398,3 +440,7 @@ def _to_be_called(referred: Referred) -> bool:
     if referred.outcome is ReferOutcome.REFUSED:
         return True
     return referred.outcome in (ReferOutcome.TIMED_OUT, ReferOutcome.UNKNOWN) and not referred.rang
+
+
+def _nobody() -> None:
+    """Nobody wants to know."""

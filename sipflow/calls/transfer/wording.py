@@ -105,4 +105,4 @@ def _from_header(call: "Call", name: str) -> str:
     except RemoteProtocolError:
         return ""
     number = getattr(uri, "digits", None) or getattr(uri, "unescaped_user", None)
-    return str(number or "")
+    return printable(str(number or "")).strip()  # escapes may stand for line ends

@@ -3,13 +3,20 @@
 import asyncio
 import contextlib
 
+import pytest
+
+from sipflow.calls.call import Call
 from sipflow.calls.inbound import InboundCall
 from sipflow.errors import CallEnded
+from sipflow.media.reader import FrameReader
+from tests.calls.outstage import rings_on
 from tests.calls.transfer.scene import (
+    AGENT_HZ,
     MUSIC_HZ,
     PERSON_HZ,
     WHISPER_HZ,
     Ear,
+    Scene,
     both,
     is_back_with_the_agent,
     scene,
@@ -59,6 +66,34 @@ async def test_early_media_of_the_target_is_heard_in_a_blind_transfer_and_ringin
         await stage.quiet()
 
     assert ringing_in(before)
+
+
+async def test_a_caller_to_whom_no_agent_talks_or_listens_while_a_target_is_asked_hears_music_after_a_while(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("sipflow.calls.transfer.transfer._IDLE_S", 0.2)
+    monkeypatch.setattr("sipflow.calls.transfer.transfer._LOOK_S", 0.05)
+
+    async def agent(stage: Scene, call: Call) -> None:
+        stage.near.switchboard.transfers.music = tone(MUSIC_HZ)
+        await call.answer()
+        listens.append(call.frames())
+        stage.outcomes.append(await call.transfer(stage.uri("bob"), mode="warm"))
+        await talk(call, AGENT_HZ)
+
+    listens: list[FrameReader] = []
+    async with scene(agent, bob=rings_on) as stage:
+        ear = Ear(await stage.call())
+        await stage.person("bob", answered=False)
+        while_it_listens = await ear.hears(800)
+        listens[0].close()
+        await ear.comes_to_hear(MUSIC_HZ)
+        stage.agent.calls[-1].take_back()
+        await ear.comes_to_hear(AGENT_HZ)
+        stage.home.switchboard.hang_up_all()
+        await stage.quiet()
+
+    assert while_it_listens == set()
 
 
 def ringing_in(pcm: bytes) -> bool:

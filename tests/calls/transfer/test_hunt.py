@@ -1,9 +1,12 @@
 """Targets in turn and at once."""
 
 import asyncio
+from collections.abc import Callable
+from contextlib import suppress
 
 from sipflow.calls.call import Call
 from sipflow.calls.inbound import InboundCall
+from sipflow.calls.transfer.outcome import TransferStatus
 from tests.calls.outstage import refuses, rings_on
 from tests.calls.transfer.scene import (
     PERSON_HZ,
@@ -70,6 +73,60 @@ async def test_of_targets_that_ring_at_once_the_first_to_accept_has_the_call_and
         ],
         key=str,
     )
+
+
+async def test_of_targets_that_ring_at_once_nobody_is_left_behind_whom_it_ends_in_the_moment_of_taking_the_call() -> (
+    None
+):
+    async def agent(stage: Scene, call: Call) -> None:
+        asked: list[Call] = []
+        everybody = asyncio.Event()
+
+        async def accept(leg: Call) -> bool:
+            asked.append(leg)
+            if len(asked) == 2:
+                everybody.set()
+            await everybody.wait()
+            if leg is asked[0] and len(stage.outcomes) == 8:
+                raise ValueError("an agent's own function fails")
+            if leg is asked[0]:
+                later(call.take_back, ticks=len(stage.outcomes))
+            return True
+
+        await call.answer()
+        everyone = [stage.uri(name) for name in ("anna", "bob", "cleo")]
+        for _ in range(9):
+            asked.clear()
+            everybody.clear()
+            with suppress(ValueError):
+                await call.transfer(everyone, simultaneous=True, mode="warm", accept=accept)
+            assert call.transferring is not None
+            assert call.transferring.outcome is not None
+            stage.outcomes.append(call.transferring.outcome)
+        await call.ended()
+
+    async with scene(agent, anna=talks(), bob=talks(), cleo=rings_on) as stage:
+        call = await stage.call()
+        async with asyncio.timeout(10):
+            while len(stage.outcomes) < 9:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+            for person in ("anna", "bob", "cleo"):
+                for each in stage.people[person].calls:
+                    await each.ended()
+        await call.hangup()
+        await stage.quiet()
+
+    assert stage.outcomes[0].status is TransferStatus.TAKEN_BACK
+    assert stage.outcomes[8].status is TransferStatus.CONNECTION_ERROR
+    failed = [("INVITE", status, "destination_unavailable", "sipflow") for status in (200, 200, 487)]
+    assert {tuple(sorted(tried(each), key=str)) for each in stage.outcomes if not each.ok} == {tuple(failed)}
+    assert [len(each.attempts) for each in stage.outcomes] == [3] * 9
+
+
+def later(act: Callable[[], None], *, ticks: int) -> None:
+    """Do something so many turns of the loop later."""
+    loop = asyncio.get_running_loop()
+    loop.call_soon(act if not ticks else lambda: later(act, ticks=ticks - 1))
 
 
 async def test_of_two_who_answer_at_almost_the_same_moment_both_are_said_to_have_answered() -> None:

@@ -1,5 +1,6 @@
 from datetime import UTC, datetime
 
+from sipflow.calls.ending import Ending
 from sipflow.calls.transfer.ledger import Ledger, executed_actions, human_connected_at
 from sipflow.calls.transfer.outcome import (
     Decider,
@@ -63,12 +64,15 @@ def test_an_attempt_that_is_cut_off_says_by_whom() -> None:
     ledger.cut_off("200", Method.INVITE, 487, AT, "another target took the call")
     call.caller_hangs_up()
     ledger.cut_off("200", Method.INVITE, 200, AT)
+    call.record.ending = Ending.of("local", 503, "sipflow is going down")
+    ledger.cut_off("200", Method.INVITE, 487, AT)
 
     assert [(each.status, each.why, each.decided_by.value) for each in ledger.attempts] == [
         (0, "the agent gave the transfer up", "sipflow"),
         (487, "another target took the call", "sipflow"),
         (487, "the call was taken back", "sipflow"),
         (200, "the caller hung up", "caller"),
+        (487, "the caller's call was ended here: sipflow is going down", "sipflow"),
     ]
 
 

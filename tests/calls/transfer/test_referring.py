@@ -18,6 +18,7 @@ from tests.calls.outstage import refuses, story
 from tests.calls.stage import WAIT_S
 from tests.calls.transfer.scene import (
     CALLER_HZ,
+    MUSIC_HZ,
     PERSON_HZ,
     Ear,
     OnRefer,
@@ -27,6 +28,7 @@ from tests.calls.transfer.scene import (
     scene,
     talk,
     talks,
+    tone,
     transfers,
     tried,
 )
@@ -182,6 +184,36 @@ async def test_without_the_fall_back_an_unsupported_refer_is_the_end_of_it() -> 
     assert outcome.failed_reason == "transfer_method_unsupported"
 
 
+@pytest.mark.parametrize(
+    ("statuses", "word"), [((180, 486), "transfer-failed-busy"), ((), "transfer-failed-connection-error")]
+)
+async def test_a_far_end_that_keeps_no_caller_has_taken_the_call_for_good_whatever_it_reports(
+    statuses: tuple[int, ...], word: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sipflow.calls.transfer.transfer._NOTICE_S", 0.2)
+    on_refer, refer = reports(*statuses), ReferSettings(final=True)
+    async with scene(transfers(ring_s=0.2), on_refer=on_refer, refer=refer, bob=talks()) as stage:
+        call = await stage.call()
+        outcome = await stage.outcome()
+        ending = await call.ended()
+        called, why = len(stage.people["bob"].calls), stage.record.ending
+        await stage.quiet()
+
+    assert (called, outcome.status.value, len(outcome.attempts), ending.by) == (0, word, 1, "remote")
+    assert why is not None
+    assert (why.by, why.why.partition(",")[0]) == ("local", "the far end has sent the caller away")
+
+
+async def test_a_far_end_that_keeps_no_caller_has_them_still_where_it_refuses() -> None:
+    refer = ReferSettings(final=True)
+    async with scene(transfers(), on_refer=answers(603), refer=refer, bob=refuses(486)) as stage:
+        ear = Ear(await stage.call())
+        outcome = await stage.outcome()
+        await is_back_with_the_agent(stage, ear)
+
+    assert [method for method, *_ in tried(outcome)] == ["REFER", "INVITE"]
+
+
 async def test_a_far_end_that_reports_nothing_is_given_up_and_the_target_called_by_us(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -212,6 +244,25 @@ async def test_a_refer_that_nobody_answers_has_no_status_and_the_target_is_calle
         ("REFER", 0, "carrier_unavailable", "sipflow"),
         ("INVITE", 486, "destination_unavailable", "destination"),
     ]
+
+
+async def test_a_refer_that_nobody_answers_is_waited_for_a_while_in_which_the_caller_hears_music(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("sipflow.calls.transfer.transfer._QUIET_S", 0.1)
+    monkeypatch.setattr("sipflow.calls.transfer.referring._ANSWER_S", 1.5)
+    async with scene(transfers(music=tone(MUSIC_HZ)), on_refer=never, bob=talks()) as stage:
+        call = await stage.call()
+        ear = Ear(call)
+        await ear.comes_to_hear(MUSIC_HZ)
+        called = len(stage.people["bob"].calls)
+        await ear.comes_to_hear(PERSON_HZ)
+        await call.hangup()
+        outcome = await stage.outcome()
+        await stage.quiet()
+
+    assert called == 0
+    assert tried(outcome) == [("REFER", 0, "carrier_unavailable", "sipflow"), ("INVITE", 200, None, "destination")]
 
 
 @pytest.mark.parametrize("by", ["caller", "agent"])
@@ -354,6 +405,28 @@ async def test_where_the_trunk_cannot_after_all_caller_and_person_stay_joined_by
 
     assert heard == [{PERSON_HZ}, {CALLER_HZ}]
     assert outcome.ok
+
+
+async def test_a_person_who_leaves_before_the_far_end_has_joined_both_ends_the_call_soon(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("sipflow.calls.transfer.transfer._FAREWELL_S", 0.2)
+    async with attended(reports(100)) as stage:
+        call = await stage.call()
+        bob = await stage.person("bob")
+        async with asyncio.timeout(WAIT_S):
+            while not stage.refers:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        await bob.hangup()
+        ending = await asyncio.wait_for(call.ended(), WAIT_S)
+        outcome = await stage.outcome()
+        await stage.quiet()
+
+    assert (ending.by, outcome.ok) == ("remote", True)
+    assert tried(outcome) == [
+        ("INVITE", 200, None, "destination"),
+        ("REFER", 0, "destination_unavailable", "sipflow"),
+    ]
 
 
 def attended(on_refer: OnRefer):  # type: ignore[no-untyped-def]  # a context manager of a scene

@@ -401,6 +401,23 @@ async def test_a_target_that_answered_as_the_call_was_taken_back_has_its_line_to
     assert tried(outcome) == [("INVITE", 200, "destination_unavailable", "sipflow")]
 
 
+async def test_a_caller_whom_the_agent_holds_is_taken_off_hold_when_the_person_is_there() -> None:
+    async def agent(stage: Scene, call: Call) -> None:
+        await call.answer()
+        await call.put_on_hold()
+        stage.outcomes.append(await call.transfer(stage.uri("bob"), mode="warm"))
+
+    async with scene(agent, bob=talks()) as stage:
+        call = await stage.call()
+        ears = Ear(call), Ear(await stage.person("bob"))
+        await ears[1].comes_to_hear(CALLER_HZ)
+        heard = await both(*ears)
+        await call.hangup()
+        await stage.quiet()
+
+    assert heard == [{PERSON_HZ}, {CALLER_HZ}]
+
+
 async def test_a_recording_ends_when_the_person_is_there_where_that_is_wanted(tmp_path: Path) -> None:
     async def agent(stage: Scene, call: Call) -> None:
         await call.answer()

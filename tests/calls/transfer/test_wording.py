@@ -57,10 +57,15 @@ def test_headers_are_filled_with_what_the_call_knows_and_empty_ones_are_left_out
         ("header:X-Customer", "+4930123456"),
         ("header:P-Asserted-Identity", "+12065550188"),
         ("header:X-Missing", ""),
+        ("header:X-Hostile", "a  X-Evil"),
     ],
 )
 def test_who_is_shown_is_the_caller_or_us_or_what_a_header_says(caller_id: str, shown: str) -> None:
-    headers = {"X-Customer": "+4930123456", "P-Asserted-Identity": '"Ada" <sip:+12065550188@carrier.example>'}
+    headers = {
+        "X-Customer": "+4930123456",
+        "P-Asserted-Identity": '"Ada" <sip:+12065550188@carrier.example>',
+        "X-Hostile": "<sip:a%0d%0aX-Evil%00@carrier.example>",
+    }
     call = FakeCall(headers=headers)
 
     check_caller_id(caller_id)
