@@ -159,7 +159,7 @@ $(FAST_TREE)/.copied: $(FAST_VENV)/.compiled $(shell find tests config -type f -
 	@touch $@
 
 fast-test: $(FAST_TREE)/.copied
-	@cd $(FAST_TREE) && ../../$(FAST_VENV)/bin/python -m pytest -m 'not plain' tests/sip tests/sdp tests/rtp $(ARGS)
+	@cd $(FAST_TREE) && ../../$(FAST_VENV)/bin/python -m pytest -m 'not plain' tests/sip tests/sdp tests/rtp tests/audio/codecs tests/media tests/net tests/agents/stream $(ARGS)
 
 load: $(VENV)/.developed test-tools
 	@$(BIN)/python -m tests.bench storm

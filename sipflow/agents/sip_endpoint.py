@@ -14,6 +14,7 @@ from sipflow.errors import AgentError
 _OPTIONS = frozenset({"uri", "trunk", "from", "headers", "ring_timeout_s", "fallback"})
 _TEXTS = ("uri", "trunk", "from", "fallback")
 _HANDLER = "handler sip_endpoint"
+_MOST_KNOWN = 16  # agents whose options are remembered
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,19 @@ def read_options(options: Mapping[str, object]) -> EndpointOptions:
     )
 
 
+_known: dict[int, tuple[Mapping[str, object], EndpointOptions]] = {}  # by identity; what is in here lives on
+
+
+def _known_options(options: Mapping[str, object]) -> EndpointOptions:
+    """Give the options of an agent, which are the same object for each of its calls and need not be read again."""
+    found = _known.get(id(options))
+    if found is None:
+        if len(_known) >= _MOST_KNOWN:
+            _known.clear()
+        found = _known[id(options)] = (options, read_options(options))
+    return found[1]
+
+
 async def sip_endpoint(call: Call) -> HandOver | None:
     """Call the endpoint, answer when it answers, and join the two calls until one of them ends.
 
@@ -82,7 +96,7 @@ async def sip_endpoint(call: Call) -> HandOver | None:
     answer in time, cannot be reached or falls silent for good is replaced by the fallback; without one the caller is
     refused with the endpoint's status, or hung up on with a Reason. Whoever hangs up, the other is hung up on too.
     """
-    options = read_options(call.options)
+    options = _known_options(call.options)
     if not call.answered:
         await call.ring()
     words = {"trunk": options.trunk, "caller": options.caller}

@@ -12,12 +12,14 @@ from sipflow.calls.ending import Word
 from sipflow.calls.header_policy import crossing, joined_lines, without_places
 from sipflow.calls.outbound import OutboundCall
 from sipflow.errors import CallEnded, CallFailed, LocalProtocolError, MediaError, TransportError
+from sipflow.sip.headers.reason import Reason
 from sipflow.sip.message import Headers
 
 _NO_ANSWER, _TERMINATED, _UNREACHABLE, _BAD_GATEWAY = 480, 487, 503, 502
-# What is wrong is between us and the far end of the second leg: our account, extensions, session timer, codecs.
-_NOT_THE_CALLERS = frozenset({401, 403, 407, 420, 421, 422, 488})
+# What is wrong is between us and the far end of the second leg: our message, account, extensions, timer, codecs.
+_NOT_THE_CALLERS = frozenset({400, 401, 403, 405, 406, 407, 413, 414, 415, 416, 420, 421, 422, 481, 488, 491, 505, 513})
 _RINGING, _EARLY = 180, 183
+_GIVEN_UP = ("Reason", str(Reason("Q.850", 19, "nobody answered in time")))  # RFC 3326 §2
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +102,9 @@ class _Connection:
     async def run(self, ring_s: float) -> Unreached | None:
         call, leg = self._call, self._leg
         joint = Joint(call, leg)
-        leg.on_progress = lambda status, _reason: self._progress.put(status)  # its SDP is read before that is done
+        leg.on_progress = self._progressed
         for status in leg.provisionals:
-            self._progress.put(status)
+            self._heard(status)
         try:
             unreached = await self._answered(ring_s)
             if unreached is None:
@@ -117,6 +119,20 @@ class _Connection:
             leg.end("the call that it was placed for goes on without it")
         return unreached if call.ending is None else None
 
+    def _progressed(self, status: int, _reason: str) -> None:
+        asyncio.get_running_loop().call_soon(self._heard, status)  # when the SDP that came with it has been read
+
+    def _heard(self, status: int) -> None:
+        """Tell the caller of a provisional response, unless he knows it: nearly always he hears ringing already."""
+        call, leg = self._call, self._leg
+        if call.answered or leg.answered or call.ending is not None or leg.ending is not None:
+            return
+        rings = status == _RINGING and call.record.ringing_at is not None
+        if rings and (leg.media is None or leg.media.agreed is None) and not crossing(leg.headers, call.trunk):
+            self._told.add((status, False))
+        else:
+            self._progress.put(status)
+
     async def _answered(self, ring_s: float) -> Unreached | None:
         """Wait for the answer, and answer the caller."""
         call, leg = self._call, self._leg
@@ -124,7 +140,9 @@ class _Connection:
             async with asyncio.timeout(ring_s):
                 await leg.wait_answered()
         except TimeoutError:
-            return Unreached(_NO_ANSWER, f"{self._who} did not answer in {ring_s:g} s")
+            if not leg.answered or leg.ending is not None:  # else in the same moment
+                leg.give_up(f"nobody answered in {ring_s:g} s", by="system", word=Word.NO_ANSWER, headers=(_GIVEN_UP,))
+                return Unreached(_NO_ANSWER, f"{self._who} did not answer in {ring_s:g} s")
         except CallFailed as failed:
             why = f"{self._who} was not reached: {failed}"
             return Unreached(_for_the_caller(failed.status), why, leg.last_words)

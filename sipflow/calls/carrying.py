@@ -27,11 +27,13 @@ class Errands(Generic[T]):
         self._tasks = tasks
         self._run = run
         self._name = name
-        self._waiting: deque[T] = deque()
+        self._waiting: deque[T] | None = None  # made when there is something: in most calls nothing is ever carried
         self._task: asyncio.Task[None] | None = None
 
     def put(self, item: T) -> None:
         """Do this after what waits; of too much that waits, the newest is left out."""
+        if self._waiting is None:
+            self._waiting = deque()
         if len(self._waiting) >= _MOST_WAITING:
             return
         self._waiting.append(item)
@@ -48,7 +50,7 @@ class Errands(Generic[T]):
     def close(self) -> None:
         """Do nothing more, and forget whose they are: he knows us."""
         self._run = _nothing
-        self._waiting.clear()
+        self._waiting = None
         if self._task is not None:
             self._task.cancel()
 

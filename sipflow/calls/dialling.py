@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import lru_cache
 
 from sipflow.calls.header_policy import Behalf, composed, crossing
 from sipflow.calls.identity import Caller, dialled, identify
@@ -129,9 +130,10 @@ def codecs_like(codec: Codec | None) -> tuple[str, ...]:
     Args:
         codec: of the first leg; None where that is not known yet, which gives nothing.
     """
-    if codec is None:
-        return ()
-    same = (
-        name for name, known in CODECS.items() if (known.name, known.clock_rate_hz) == (codec.name, codec.clock_rate_hz)
-    )
+    return _like(codec.name, codec.clock_rate_hz) if codec is not None else ()
+
+
+@lru_cache(maxsize=64)
+def _like(name: str, clock_rate_hz: int) -> tuple[str, ...]:
+    same = (key for key, known in CODECS.items() if (known.name, known.clock_rate_hz) == (name, clock_rate_hz))
     return tuple(dict.fromkeys((*same, PCMU.name, PCMA.name)))

@@ -6,10 +6,13 @@ from contextlib import asynccontextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+import structlog
+
 from sipflow.calls.digits import DigitOutbox
 from sipflow.calls.leg import Leg
 from sipflow.errors import MediaError
 from sipflow.media.feed import Feed
+from sipflow.media.play_queue import Samples
 from sipflow.media.player import Source, play
 from sipflow.sip.usage.invite import InviteUsage
 
@@ -23,6 +26,12 @@ class Speaking(Leg):
     usage: InviteUsage
     _switchboard: "Switchboard"
     _feed: Feed | None = None
+
+    if TYPE_CHECKING:
+
+        @cached_property
+        def log(self) -> structlog.typing.FilteringBoundLogger:
+            """A logger that names the call on every line."""
 
     async def play(self, source: Source) -> int:
         """Play to the far end, after whatever is already queued, until the last sample has left.
@@ -64,6 +73,7 @@ class Speaking(Leg):
             try:
                 await play(session, source, sample_rate_hz=rate_hz)
             except MediaError as error:
+                self.log.warning("a prompt cannot be played", why=str(error))  # the block may last, or never end well
                 failures.append(error)
 
         task = self._tasks.spawn(prompt(), name="prompt of a call")
@@ -75,7 +85,7 @@ class Speaking(Leg):
         if failures:
             raise failures[0]
 
-    def write(self, pcm: bytes, *, sample_rate_hz: int | None = None) -> int:
+    def write(self, pcm: Samples, *, sample_rate_hz: int | None = None) -> int:
         """Queue samples to be played after what is queued already, and return at once.
 
         Pieces of any length join without a gap, at any rate. For sources that push; `mark` tells when they were sent.

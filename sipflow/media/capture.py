@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple
 
-from sipflow.media.latch import Address
+from sipflow.media.latch import Address, Whence
 
 _PACKETS_A_SECOND = 200  # both ways at 20 ms take 100
 
@@ -42,7 +42,7 @@ class PacketCapture:
     def __len__(self) -> int:
         return len(self._packets)
 
-    def take(self, sent: bool, near: Address, far: Address, data: bytes) -> None:
+    def take(self, sent: bool, near: Address, far: Whence, data: bytes) -> None:
         """Keep a packet."""
         now, packets = self._wall(), self._packets
         packets.append(CapturedPacket(now, sent, near, far[:2], data))

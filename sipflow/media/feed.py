@@ -2,7 +2,7 @@
 
 from sipflow.audio.resample import Resampler
 from sipflow.errors import MediaError
-from sipflow.media.play_queue import PlayQueue
+from sipflow.media.play_queue import PlayQueue, Samples
 
 _SAMPLE_BYTES = 2
 _AHEAD_MS = 60  # a source this far ahead is no live one: when the queue runs dry, that was its end
@@ -32,7 +32,7 @@ class Feed:
         """How much of this source was played, in milliseconds."""
         return self._queue.played_ms_of(self._part)
 
-    def write(self, pcm: bytes, sample_rate_hz: int, *, cushion_ms: int = 0, continues: bool = False) -> None:
+    def write(self, pcm: Samples, sample_rate_hz: int, *, cushion_ms: int = 0, continues: bool = False) -> None:
         """Enqueue samples of any rate.
 
         Args:
@@ -81,14 +81,15 @@ class Feed:
         """Hold nothing back any more: the whole queue is being cleared. The source may go on."""
         self._forget_tail()
 
-    def _resampled(self, pcm: bytes, sample_rate_hz: int) -> bytes:
+    def _resampled(self, pcm: Samples, sample_rate_hz: int) -> bytes:
+        pcm = bytes(pcm)
         if len(pcm) % _SAMPLE_BYTES:
             raise MediaError(f"{len(pcm)} bytes are not whole 16-bit samples")
         if self._resampler is None:
             self._rates = (sample_rate_hz, self._queue.sample_rate_hz)
             self._resampler = Resampler(*self._rates)
             self._queue.tails.append(self._tail)
-        return self._resampler.process(bytes(pcm))
+        return self._resampler.process(pcm)
 
     def _tail(self, must: bool) -> None:
         """Enqueue what is held back if it is time; the queue has less than a packet left."""

@@ -8,8 +8,9 @@ from typing import Protocol
 from sipflow.audio.codecs import AudioCodec, find_codec
 from sipflow.errors import RemoteProtocolError
 from sipflow.media.dtls import is_dtls
-from sipflow.media.latch import Address, Latch
+from sipflow.media.latch import Address, Latch, Whence
 from sipflow.media.playout import Playout
+from sipflow.media.shortcut import Settled, Shortcut
 from sipflow.rtp.packet import HEADER_BYTES, RtpPacket, is_rtcp, parse_packet
 from sipflow.rtp.source import Arrival, Source
 from sipflow.rtp.telephone_event import EventReceiver
@@ -30,6 +31,9 @@ class Onward(Protocol):
     def restart(self) -> None:
         """Learn that another stream begins: other sequence numbers, other timestamps."""
 
+    def settled(self, inbound: "Inbound") -> None:
+        """Learn that packets come in order, and are wanted by nobody else: they can be taken where they come in."""
+
 
 class _Put(Protocol):
     """Puts a packet into the jitter buffer."""
@@ -46,12 +50,12 @@ class Inbound:
     Attributes:
         latch: who is believed, and where to send.
         playout: what is made of it.
-        source: loss and jitter of what the peer sends.
         first_at, last_at: when packets of the peer came; None until the first.
         bytes, malformed, unexpected, digits: counters of `MediaStatistics`.
         wish_hz: the rate that a codec of several rates should give; heard by the next `agree`.
         onward: given each packet as it comes; then it is played out only if somebody listens. None for nobody.
         captured: given each datagram, opened, and where it came from; None where nobody wants them.
+        shortcut: reads the socket in its place, see `Shortcut`; None while nothing does.
         on_rtcp: told each RTCP datagram that came on the RTP port where that was agreed (RFC 5761).
         on_dtls: told each datagram of a handshake, and where it came from; None where none was agreed.
         unprotect: opens a datagram; None where nothing is encrypted. It gives None for what is not authentic.
@@ -74,6 +78,8 @@ class Inbound:
         "_put",
         "_recvfrom",
         "_rtcp_mux",
+        "_rtp",
+        "_source",
         "_ssrc",
         "_told",
         "bytes",
@@ -87,7 +93,7 @@ class Inbound:
         "on_rtcp",
         "onward",
         "playout",
-        "source",
+        "shortcut",
         "unexpected",
         "unprotect",
         "wish_hz",
@@ -104,6 +110,7 @@ class Inbound:
         on_rtcp: Callable[[bytes], None],
         clock: Callable[[], float],
     ) -> None:
+        self._rtp = rtp
         self._recvfrom = rtp.recvfrom
         self._clock = clock
         self.latch = latch
@@ -112,8 +119,9 @@ class Inbound:
         self._on_digit = on_digit
         self._on_first = on_first
         self.on_rtcp = on_rtcp
-        self.captured: Callable[[bytes, Address], None] | None = None
+        self.captured: Callable[[bytes, Whence], None] | None = None
         self.onward: Onward | None = None
+        self.shortcut: Shortcut | None = None
         self.on_dtls: Callable[[bytes, Address], None] | None = None
         self.unprotect: Callable[[bytes], bytes | None] | None = None
         self._codecs: Decoding = {}
@@ -123,15 +131,31 @@ class Inbound:
         self._events_hz = 8000
         self._events = EventReceiver()
         self._ssrc = -1
-        self.source = Source(min_sequential=1)  # the latch proves sources
-        self._count = self.source.receive
+        self._source = Source(min_sequential=1)  # the latch proves sources
+        self._count = self._source.receive
         self._next = -1  # the next packet of a settled stream, which passes if it is from `_peer`; -1: none is settled
         self._told = -1  # `_next` when the latch last knew
-        self._peer: Address = ("", 0)
+        self._peer: Whence = ("", 0)
         self.bytes = self.malformed = self.unexpected = self.digits = 0
         self.wish_hz = 16000
         self.first_at: float | None = None
         self.last_at: float | None = None
+
+    @property
+    def source(self) -> Source:
+        """Loss and jitter of what the peer sends, up to now."""
+        self.settle()
+        return self._source
+
+    def settle(self) -> None:
+        """Count what has passed by a shortcut up to now."""
+        if self.shortcut is not None:
+            self.shortcut.settle()
+
+    def leave_shortcut(self) -> None:
+        """Read every packet here again; to be called before anything changes."""
+        if self.shortcut is not None:
+            self.shortcut.leave()
 
     def decoding(self, agreed: Agreed) -> Decoding:
         """Find the codecs that may come, by payload type, for `agree`; nothing changes yet.
@@ -182,7 +206,7 @@ class Inbound:
     def end(self) -> None:
         """Tell nobody anything any more; what knew us can be forgotten without collecting garbage."""
         self._on_digit = self.unprotect = self.on_dtls = None
-        self._put = self.playout.buffer.put  # where nothing came it is a method of ours still
+        self._put = _drop_packet  # where nothing came it is a method of ours still
         self.onward = None
         self._on_first = _ignore_time
         self.on_rtcp = _ignore_data
@@ -213,19 +237,32 @@ class Inbound:
                 and second == self._payload_type
                 and whence == self._peer
             ):
+                if self.onward is not None:
+                    self.hand_on(data, sequence, timestamp, now)
+                    return
                 self._next = (sequence + 1) & 0xFFFF
                 self.last_at = now
                 self.bytes += len(data) - HEADER_BYTES
                 self._count(sequence, timestamp, now, ssrc)
-                if self.onward is not None:
-                    self.onward.packet(second, sequence, timestamp, data[HEADER_BYTES:], False)
-                    if not self.playout.sinks:
-                        return
                 self._put(sequence, timestamp, data[HEADER_BYTES:], now)
                 return
-        self._take(data, whence, now)
+        self.take(data, whence, now)
 
-    def _open(self, data: bytes, whence: Address) -> bytes | None:
+    def hand_on(self, data: bytes, sequence: int, timestamp: int, now: float) -> None:
+        """Take the next packet of the settled stream, which goes on to another call too."""
+        self._next = (sequence + 1) & 0xFFFF
+        self.last_at = now
+        payload = data[HEADER_BYTES:]
+        self.bytes += len(payload)
+        self._count(sequence, timestamp, now, self._ssrc)
+        if self.onward is not None:
+            self.onward.packet(self._payload_type, sequence, timestamp, payload, False)
+        if self.playout.sinks:
+            self._put(sequence, timestamp, payload, now)
+        elif self.onward is not None and self.unprotect is None and self.captured is None:
+            self.onward.settled(self)
+
+    def _open(self, data: bytes, whence: Whence) -> bytes | None:
         """Open an SRTP packet; RTCP on the same port is opened by who reads it (RFC 5761 §4)."""
         if self.on_dtls is not None and is_dtls(data):
             self.on_dtls(data, whence[:2])
@@ -234,7 +271,29 @@ class Inbound:
             return data
         return self.unprotect(data)
 
-    def _take(self, data: bytes, whence: Address, now: float) -> None:
+    def settled(self) -> Settled | None:
+        """Say what the next packet is but for its payload, if nobody but `onward` wants it; None where it is not so."""
+        if self._next < 0 or self.unprotect is not None or self.captured is not None or self.playout.sinks:
+            return None
+        clock, rate_hz = self._clock, self._source.clock_rate_hz
+        return Settled(self._rtp, self._peer, self._ssrc, self._payload_type, self._next, rate_hz, clock)
+
+    def passed(self, following: int, octets: int, transits: list[float], timestamp: int, now: float) -> None:
+        """Count packets that came in order by a shortcut.
+
+        Args:
+            following: sequence number of the next one.
+            octets: of their payloads.
+            transits: of each, when it came less its timestamp, in ticks.
+            timestamp: of the last one.
+            now: when that came.
+        """
+        self._next = following
+        self.last_at = now
+        self.bytes += octets
+        self._source.receive_in_order(transits, timestamp, now)
+
+    def take(self, data: bytes, whence: Whence, now: float) -> None:
         """Judge one datagram on the RTP port, and pass on what is in it."""
         if self._rtcp_mux and is_rtcp(data):
             self.on_rtcp(data)
@@ -289,7 +348,7 @@ class Inbound:
         codec, fmtp = self._codecs[payload_type]
         self.playout.decode_with(codec, fmtp)
         self._put = self.playout.buffer.put
-        self.source.retime(codec.clock_rate_hz)
+        self._source.retime(codec.clock_rate_hz)
 
     def _tell_latch(self) -> None:
         """Let the latch know what passed without asking it."""
@@ -319,6 +378,10 @@ class Inbound:
         self.playout.restart()
         if self.onward is not None:
             self.onward.restart()
+
+
+def _drop_packet(sequence: int, timestamp: int, payload: bytes, now: float, marker: bool = False) -> None:
+    """Nobody listens any more."""
 
 
 def _ignore_time(_now: float) -> None:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 
 Address = tuple[str, int]
+Whence = tuple[str, int] | tuple[str, int, int, int]
+"""Where a datagram came from, as a socket says it: over IPv6 flow and scope follow host and port."""
 
 _CANDIDATES = 8  # sources tried at the same time; one more pushes the oldest out
 _STEP = 5  # a candidate may lose up to four packets in a row

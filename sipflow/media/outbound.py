@@ -12,6 +12,7 @@ from sipflow.audio.codecs.plain import PlainCodec
 from sipflow.errors import LocalProtocolError, MediaError
 from sipflow.media.latch import Address, Latch
 from sipflow.media.play_queue import Fate, PlayQueue
+from sipflow.media.shortcut import Outgoing, Shortcut
 from sipflow.rtp.telephone_event import EventPacket, encode_event
 from sipflow.sdp.agreement import Agreed
 
@@ -19,10 +20,6 @@ _SAMPLE_BYTES = 2
 _WIDE_HZ = 16000  # what speech needs, and what most recognisers and voices work at
 _PLAIN = 0x80
 _pack = Struct("!BBHII").pack  # RFC 3550 §5.1, as `rtp.packet.header` writes it, without the call
-
-
-Relayed = Callable[[int, int, int, bytes, bool], None]
-"""Takes a packet of another stream: payload type as this peer knows it, sequence, timestamp, payload, marker."""
 
 
 class StreamStart(NamedTuple):
@@ -91,6 +88,7 @@ class Outbound:
         muted: whether silence is sent in the place of what is played; that passes all the same.
         captured: is given every packet before it is encrypted, and where it goes; None where nobody wants them.
         relaying: whether `relay` gives what is sent, whenever there is nothing of our own to send.
+        shortcut: what sends by the socket in its place, see `Shortcut`; None while nothing does.
     """
 
     __slots__ = (
@@ -109,6 +107,7 @@ class Outbound:
         "_quiet",
         "_relayed_to",
         "_resync",
+        "_rtp",
         "_send_silence",
         "_sends",
         "_sendto",
@@ -125,6 +124,7 @@ class Outbound:
         "queue",
         "relaying",
         "sample_rate_hz",
+        "shortcut",
         "ssrc",
         "taps",
         "timestamp",
@@ -134,6 +134,7 @@ class Outbound:
     def __init__(
         self, rtp: socket.socket, latch: Latch, queue: PlayQueue, *, start: StreamStart, send_silence: bool
     ) -> None:
+        self._rtp = rtp
         self._sendto = rtp.sendto
         self._latch = latch
         self.queue = queue
@@ -157,6 +158,7 @@ class Outbound:
         self._event_timestamp = 0
         self.muted = False
         self.relaying = False
+        self.shortcut: Shortcut | None = None
         self._resync = False  # the next relayed packet follows what was sent before it, whatever its own numbers say
         self._sequence_offset = self._timestamp_offset = 0  # from a relayed packet's numbers to ours
         self._relayed_to: int | None = None  # where the timestamps of the last relayed packet end
@@ -199,7 +201,8 @@ class Outbound:
     def tick(self, at: float) -> None:  # noqa: ARG002  (what is due is sent, however late)
         """Send the packet that is due now."""
         if self.relaying:
-            if not self._own_turn:
+            queue = self.queue
+            if not (self._events or (queue.queued_bytes > 0 and not queue.paused)):  # nothing of our own to send
                 self.timestamp = self.timestamp + self._frame_ticks & 0xFFFFFFFF
                 return
             self._take_over()
@@ -272,6 +275,48 @@ class Outbound:
         self.packets += 1
         self.bytes += len(payload)
 
+    def onward(self) -> Outgoing | None:
+        """Say how the stream that is relayed is sent; None while anything stands in its way, see `relay`."""
+        target = self._latch.target
+        if (
+            target is None
+            or not self.relaying
+            or self._resync
+            or not self._sends
+            or self.muted
+            or self._events
+            or self.queue.queued_bytes
+            or self.protect is not None
+            or self.captured is not None
+        ):
+            return None
+        by = self._sequence_offset & 0xFFFF
+        return Outgoing(self._rtp, self._latch, self.queue, target, self.ssrc, by, self._timestamp_offset)
+
+    def sent(self, packets: int, octets: int, errors: int, timestamp: int) -> None:
+        """Count packets that were relayed by a shortcut, in order.
+
+        Args:
+            packets: how many left, and `errors` how many did not.
+            octets: of their payloads.
+            timestamp: of the last one, as it came.
+        """
+        self._sequence += packets + errors
+        self._relayed_to = (timestamp + self._timestamp_offset & 0xFFFFFFFF) + self._frame_ticks
+        self.packets += packets
+        self.bytes += octets
+        self.errors += errors
+
+    def settle(self) -> None:
+        """Count what has been relayed by a shortcut up to now."""
+        if self.shortcut is not None:
+            self.shortcut.settle()
+
+    def leave_shortcut(self) -> None:
+        """Send every packet here again; to be called before anything changes."""
+        if self.shortcut is not None:
+            self.shortcut.leave()
+
     def start_relaying(self) -> None:
         """Let `relay` give what is sent from here on."""
         self.relaying = self._resync = True
@@ -282,13 +327,9 @@ class Outbound:
             self._take_over()
             self.relaying = False
 
-    @property
-    def _own_turn(self) -> bool:
-        """Whether something of our own is to be sent while packets are relayed: digits, music, a whispered word."""
-        return bool(self._events) or (self.queue.queued_bytes > 0 and not self.queue.paused)
-
     def _take_over(self) -> None:
         """Have our own packets follow the relayed ones: never a timestamp twice, whatever clock theirs went by."""
+        self.leave_shortcut()
         if self._relayed_to is not None:
             ahead = self._relayed_to - self.timestamp & 0xFFFFFFFF
             if ahead < 0x80000000:
@@ -303,6 +344,7 @@ class Outbound:
             raise LocalProtocolError(
                 "the peer did not agree to telephone-event: no digits can be sent in RTP (RFC 4733)"
             )
+        self.leave_shortcut()
         plan = list(self._plan(digits, duration_ms, gap_ms))
         if plan:
             self._events.extend((packet, None) for packet in plan[:-1])
@@ -312,6 +354,7 @@ class Outbound:
 
     def end(self) -> None:
         """Stop sending; drop what waits, and tell its marks so."""
+        self.leave_shortcut()
         self._sends = False
         self._drop_events()
         self.queue.clear()

@@ -120,15 +120,17 @@ class Pacer:
         self._arm()
 
     def _tick_phase(self, due: Due, schedule: Schedule) -> None:
-        present = schedule.members
+        present, skipped = schedule.members, due.skipped
+        first, *others = [due.at + number * due.period_s for number in range(due.ticks)]
         for stream in due.members:
             if stream not in present:
                 continue  # removed by one that ticked before it
             try:
-                if due.skipped:
-                    stream.skip(due.skipped)
-                for number in range(due.ticks):
-                    stream.tick(due.at + number * due.period_s)
+                if skipped:
+                    stream.skip(skipped)
+                stream.tick(first)
+                for at in others:
+                    stream.tick(at)
             except Exception as error:  # noqa: BLE001  (one stream's fault must not silence the others)
                 self._report(stream, error)
 

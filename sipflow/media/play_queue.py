@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from sipflow.errors import MediaError
 from sipflow.media.backlog import Backlog
 
+Samples = bytes | bytearray | memoryview  # 16-bit little-endian mono, whoever made them
 Fate = Callable[[bool], None]  # told True when a mark's audio has left, False when it was dropped
 
 _SAMPLE_BYTES = 2
@@ -145,7 +146,7 @@ class PlayQueue:
         """How much of the current run was played."""
         return (self.played_bytes - self._run_start) // self._bytes_per_ms
 
-    def enqueue(self, pcm: bytes, *, cushion_ms: int = 0, continues: bool = False, part: Part | None = None) -> None:
+    def enqueue(self, pcm: Samples, *, cushion_ms: int = 0, continues: bool = False, part: Part | None = None) -> None:
         """Append samples.
 
         Args:
@@ -158,6 +159,8 @@ class PlayQueue:
         Raises:
             MediaError: half a sample, or more than the limit would be waiting.
         """
+        if type(pcm) is not bytes:
+            pcm = bytes(pcm)  # what is waiting must not change
         size = len(pcm)
         queued = self.queued_bytes
         if size % _SAMPLE_BYTES:
@@ -168,8 +171,6 @@ class PlayQueue:
             )
         if not size:
             return
-        if type(pcm) is not bytes:
-            pcm = bytes(pcm)  # what is waiting must not change
         if cushion_ms != self._cushion_ms:
             self._set_cushion(cushion_ms)
         if not queued:

@@ -7,15 +7,15 @@ from typing import Protocol
 import numpy as np
 
 from sipflow.audio.codecs import AudioCodec, Decoder
+from sipflow.audio.codecs.audioop import rms
 from sipflow.audio.codecs.plain import PlainCodec
 from sipflow.audio.comfort_noise import ComfortNoise, read_noise
 from sipflow.audio.frame import SAMPLE_BYTES
-from sipflow.audio.tones import level_dbfs
 from sipflow.errors import RemoteProtocolError
 from sipflow.rtp.jitter import JitterBuffer, Missing
 
 _PACES_MS = range(5, 121)  # of packets that come; what we send has 10 to 60
-_QUIET_DBFS = -45.0  # the noise of a quiet room on a telephone
+_QUIET_RMS = 131  # of 16-bit samples, -45 dBFS: the noise of a quiet room on a telephone
 
 
 class Sink(Protocol):
@@ -234,4 +234,4 @@ class Playout:
 
 def _quiet(codec: PlainCodec, payload: bytes) -> bool:
     """Say whether a payload is quiet enough that one more or less like it would not be heard."""
-    return level_dbfs(codec.decode(payload)) < _QUIET_DBFS
+    return rms(codec.decode(payload), SAMPLE_BYTES) < _QUIET_RMS

@@ -6,9 +6,18 @@ import socket
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 Reader = Callable[[], None]
+
+
+class _Loop(Protocol):
+    """What is needed of a loop. asyncio's says whether it watched what it is to forget, uvloop's gives nothing."""
+
+    def add_reader(self, fd: int, callback: Callable[[], None], /) -> object: ...
+
+    def remove_reader(self, fd: int, /) -> object: ...
+
 
 WATCHED = 40  # sockets; more bring packets faster than the pacer ticks, so that its ticks are when to look
 _WATCHED_AGAIN = 20
@@ -36,7 +45,7 @@ class Poller:
         self._readers: dict[int, Reader] = {}
         self._files: dict[socket.socket, int] = {}  # a closed socket does not know its number any more
         self._epoll: Any = None  # select.epoll, which not every system has
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._loop: _Loop | None = None
         self.polled = False
         self.failed = 0
 
@@ -73,6 +82,15 @@ class Poller:
         if self.polled and len(self._readers) <= _WATCHED_AGAIN:
             self.polled = False
             self._watch()
+
+    def replace(self, sock: socket.socket, reader: Reader) -> None:
+        """Call another reader for a socket from now on; no error if it is not there."""
+        file = self._files.get(sock)
+        if file is None:
+            return
+        self._readers[file] = reader
+        if not _EPOLL and self._loop is not None:
+            self._loop.add_reader(file, partial(self._call, reader))
 
     def poll(self) -> None:
         """Have every reader called whose socket has a packet."""

@@ -91,10 +91,11 @@ class FrameQueue:
         Raises:
             MediaError: another task waits already.
         """
-        if self.waited_for:
+        waiting = self._waiting
+        if self.hand is not None or (waiting is not None and not waiting.done()):
             raise MediaError("two tasks read the same frames: give each its own reader")
-        self._waiting = asyncio.get_running_loop().create_future()
-        return self._waiting
+        waiting = self._waiting = asyncio.get_running_loop().create_future()
+        return waiting
 
     def frame(self, item: bytes | Frame) -> Frame:
         """Make a frame of one of `items`, unless it is one."""

@@ -3,7 +3,9 @@
 from collections.abc import Callable
 from typing import Self
 
+from sipflow.media.inbound import Inbound
 from sipflow.media.session import MediaSession
+from sipflow.media.shortcut import Shortcut
 from sipflow.sdp.agreement import Agreed, Codec
 
 
@@ -18,13 +20,13 @@ class Relay:
         events: whether digits pressed on one side cross as telephone-events (RFC 4733).
     """
 
-    __slots__ = ("_heard", "_on_foreign", "_said", "_send", "_terms", "_types", "events")
+    __slots__ = ("_heard", "_on_foreign", "_said", "_terms", "_to", "_types", "events")
 
     def __init__(self, heard: MediaSession, said: MediaSession, types: dict[int, int], on_foreign: Callable[[], None]):
         """Use `between`."""
         self._heard = heard
         self._said = said
-        self._send = said.relaying()
+        self._to = said.relaying()
         self._types = types
         self._terms = (heard.agreed, said.agreed)
         self._on_foreign = on_foreign
@@ -60,11 +62,22 @@ class Relay:
         if ours is None or heard.agreed is not self._terms[0] or said.agreed is not self._terms[1]:
             self._foreign(payload_type)
         else:
-            self._send(ours, sequence, timestamp, payload, marker)
+            self._to.relay(ours, sequence, timestamp, payload, marker)
 
     def restart(self) -> None:
         """Let another stream follow the one before it without a seam."""
-        self._send = self._said.relaying()
+        self._to = self._said.relaying()
+
+    def settled(self, inbound: Inbound) -> None:
+        """Take the packets to come straight from the socket, until one of them or of the legs is out of the usual."""
+        if self._heard.agreed is not self._terms[0] or self._said.agreed is not self._terms[1]:
+            return
+        stream, onward = inbound.settled(), self._to.onward()
+        if stream is None or onward is None:
+            return
+        ours = self._types.get(stream.payload_type)
+        if ours is not None:
+            Shortcut(inbound, self._to, stream, onward, payload_type=ours, read_by=self._heard.read_by)
 
     def end(self) -> None:
         """Pass nothing on any more. Ending twice is no error."""

@@ -111,6 +111,7 @@ class Reporting:
 
     def _progress(self) -> Sent:
         assert self._outbound is not None
+        self._outbound.settle()
         return Sent(self._outbound.packets, self._outbound.bytes, self._outbound.timestamp)
 
     def _send(self, data: bytes) -> None:

@@ -14,11 +14,12 @@ from sipflow.media.encryption import Encryption
 from sipflow.media.inbound import Inbound, Onward
 from sipflow.media.latch import Address, Latch
 from sipflow.media.listening import Listening
-from sipflow.media.outbound import Outbound, Relayed, StreamStart
+from sipflow.media.outbound import Outbound, StreamStart
 from sipflow.media.pacer import Pacer
 from sipflow.media.play_queue import PlayQueue
 from sipflow.media.playing import Playing, settling
 from sipflow.media.playout import Playout, Sink
+from sipflow.media.poller import Reader
 from sipflow.media.ports import PortPair, PortPool
 from sipflow.media.reader import FrameQueue, FrameReader
 from sipflow.media.recording import Format, Recording
@@ -194,6 +195,11 @@ class MediaSession(Playing):
             reader.close()
         return reader
 
+    @property
+    def read(self) -> bool:
+        """Whether somebody reads `frames` now."""
+        return any(isinstance(sink, FrameQueue) for sink in self._playout.sinks)
+
     def listen(self, sink: Sink) -> None:
         """Give a sink every packet time of what the peer says, as it is played out: no queue and no task between.
 
@@ -236,6 +242,7 @@ class MediaSession(Playing):
         return self._inbound.onward is None or bool(self._playout.sinks)
 
     def _listen(self, sink: Sink) -> None:
+        self._inbound.leave_shortcut()
         resumed = not self._heard
         self._playout.listen(sink)
         if resumed:
@@ -252,6 +259,7 @@ class MediaSession(Playing):
 
         Meanwhile nothing is played out while nobody listens, which costs nothing then.
         """
+        self._inbound.leave_shortcut()
         was, self._inbound.onward = self._inbound.onward, onward
         if (was is None) == (onward is None):
             return
@@ -264,13 +272,17 @@ class MediaSession(Playing):
             self._playout.restart()
             self._hear(self._playout.ptime_ms)
 
-    def relaying(self) -> Relayed:
+    def relaying(self) -> Outbound:
         """Send packets of another stream from here on: gives what takes them, see `Outbound.relay`.
 
         Digits and what is queued here come first, whenever there are any.
         """
         self._outbound.start_relaying()
-        return self._outbound.relay
+        return self._outbound
+
+    def read_by(self, reader: Reader | None) -> None:
+        """Have the RTP socket read by somebody else from now on; None by this session again."""
+        self._pacer.poller.replace(self.pair.rtp, reader or self._inbound.readable)
 
     def stop_relaying(self) -> None:
         """Send what is queued again, or silence."""
@@ -311,6 +323,7 @@ class MediaSession(Playing):
 
     def capture(self, into: PacketCapture | None) -> None:
         """Keep every RTP packet from now on, both ways and not encrypted; None keeps no more."""
+        self._leave_shortcuts()
         if into is None:
             self._inbound.captured = self._outbound.captured = None
         elif not self.closed:
@@ -349,6 +362,7 @@ class MediaSession(Playing):
 
     @muted.setter
     def muted(self, muted: bool) -> None:
+        self._outbound.leave_shortcut()
         self._outbound.muted = muted
 
     def enqueue(self, pcm: bytes, *, cushion_ms: int = 0, continues: bool = False) -> None:
@@ -392,6 +406,7 @@ class MediaSession(Playing):
         """Give the seconds since the peer's last packet, or since the start or the end of hold; 0.0 on hold."""
         if self.agreed is None or not (self.agreed.sends and self.agreed.receives):
             return 0.0
+        self._inbound.settle()
         return now - max(self._inbound.last_at or 0.0, self._silent_since)
 
     @property
@@ -402,6 +417,7 @@ class MediaSession(Playing):
     def statistics(self) -> MediaStatistics:
         """Take a snapshot of the counters; good before `start` and after `close` too."""
         inbound, outbound, source = self._inbound, self._outbound, self._inbound.source
+        outbound.settle()
         reports = self._reporting.reports
         return MediaStatistics(
             codec=self.agreed.codec.name if self.agreed else "",
@@ -452,15 +468,21 @@ class MediaSession(Playing):
         now = self._clock()
         remote = self._remote(agreed)
         decoding, encoding = self._inbound.decoding(agreed), self._outbound.encoding(agreed)
+        self._leave_shortcuts()
         self._encryption.agree(agreed, remote)  # up to here it may be refused, and nothing has changed
         self._inbound.agree(agreed, decoding)
-        self._outbound.agree(agreed, encoding, sends=agreed.sends and remote is not None)
+        self._outbound.agree(agreed, encoding, sends=agreed.sends and (remote is not None or agreed.remote_named))
         self._reporting.agree(agreed)
         if remote is not None:
             self._inbound.expect(remote, now=now)
         if self.agreed is None or not (self.agreed.sends and self.agreed.receives):
             self._silent_since = now
         self.agreed = agreed
+
+    def _leave_shortcuts(self) -> None:
+        """Have every packet go through our two halves again, before anything changes in them."""
+        self._inbound.leave_shortcut()
+        self._outbound.leave_shortcut()
 
     def _pace(self, ptime_ms: int) -> None:
         """Send every packet time; what comes is played out as often, from its first packet on (`_follow`)."""

@@ -43,7 +43,8 @@ class SoundCache:
         try:
             status = os.stat(path)
         except (OSError, ValueError) as error:
-            raise MediaError(f"{path} cannot be played: {reason(error)}") from error
+            where = "" if os.path.isabs(path) else f" (looked for in {os.getcwd()})"
+            raise MediaError(f"{path} cannot be played: {reason(error)}{where}") from error
         key = (path, status.st_mtime_ns, status.st_size, sample_rate_hz)
         with self._lock:
             pcm = self._sounds.get(key)

@@ -17,6 +17,7 @@ _FAMILY, _PROTOCOL, _SOURCE4, _TARGET4, _SOURCE6, _TARGET6 = 1, 2, 3, 4, 5, 6
 _SOURCE_PORT, _TARGET_PORT, _SECONDS, _MICROSECONDS, _KIND, _AGENT = 7, 8, 9, 10, 11, 12
 _KEY, _PAYLOAD, _CORRELATION = 14, 15, 17
 _SIP = 1
+_IPV4, _IPV6 = 2, 10  # Linux's numbers, whatever this system has
 _IP_PROTOCOLS = {"udp": 17, "tcp": 6, "tls": 6}
 
 
@@ -40,7 +41,7 @@ def write_hep(
     ipv6 = ":" in source[0] or ":" in target[0]
     kinds = (_SOURCE6, _TARGET6) if ipv6 else (_SOURCE4, _TARGET4)
     chunks = [
-        _chunk(_FAMILY, bytes([socket.AF_INET6 if ipv6 else socket.AF_INET])),
+        _chunk(_FAMILY, bytes([_IPV6 if ipv6 else _IPV4])),
         _chunk(_PROTOCOL, bytes([_IP_PROTOCOLS.get(hop.transport, 17)])),
         _chunk(kinds[0], _packed(source[0], ipv6)),
         _chunk(kinds[1], _packed(target[0], ipv6)),

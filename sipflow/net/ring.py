@@ -42,6 +42,7 @@ class _Kept:
     the garbage collector has to look at, and lie between everything else that a call makes and lets go.
 
     Attributes:
+        block: the messages, each behind a `_HEAD`.
         hop: of the first message.
         others: those of later messages that are not the same.
         owner: id of the call.
@@ -49,25 +50,18 @@ class _Kept:
         count: of messages.
     """
 
-    __slots__ = ("_block", "count", "hop", "others", "owner", "size")
+    __slots__ = ("block", "count", "hop", "others", "owner", "size")
 
     def __init__(self) -> None:
-        self._block = bytearray()
+        self.block = bytearray()
         self.hop: Hop | None = None
         self.others: list[Hop] | None = None
         self.owner = ""
         self.size = 0
         self.count = 0
 
-    def add(self, at: float, sent: bool, hop: Hop, data: bytes) -> None:
-        """Add a message."""
-        number = 0
-        if hop is not self.hop and hop != self.hop:
-            number = self._number(hop)
-        self._block += _pack(at, sent, number, len(data)) + data
-        self.count += 1
-
-    def _number(self, hop: Hop) -> int:
+    def number_of(self, hop: Hop) -> int:
+        """Give the number that stands for a hop in the block."""
         if self.hop is None:
             self.hop = hop
             return 0
@@ -82,23 +76,23 @@ class _Kept:
         start = _HEAD_BYTES + self._length(0)
         start += _HEAD_BYTES + self._length(start)
         length = self._length(start)
-        del self._block[start : start + _HEAD_BYTES + length]
+        del self.block[start : start + _HEAD_BYTES + length]
         self.count -= 1
         return length
 
     def _length(self, start: int) -> int:
-        return int(_unpack(self._block, start)[3])
+        return int(_unpack(self.block, start)[3])
 
     def messages(self) -> list[Traced]:
         """Give the messages, in order."""
         hops = [self.hop, *(self.others or ())]
-        found, start, end = [], 0, len(self._block)
+        found, start, end = [], 0, len(self.block)
         while start < end:
-            at, sent, number, length = _unpack(self._block, start)
+            at, sent, number, length = _unpack(self.block, start)
             start += _HEAD_BYTES + length
             hop = hops[number]
             assert hop is not None
-            found.append(Traced(at, sent, hop, bytes(self._block[start - length : start])))
+            found.append(Traced(at, sent, hop, bytes(self.block[start - length : start])))
         return found
 
 
@@ -145,7 +139,7 @@ class TraceRing:
         self._wall = wall
         self._sizes = [0, 0]  # of strays, of calls
         self._forgotten = 0
-        self._unsorted: list[tuple[float, bool, Hop | None, bytes, str]] = []  # no hop: a claim of a Call-ID, by whom
+        self._unsorted: list[tuple[float, bool, Hop | None, bytes, str]] = []  # no hop: a claim or a `join`, by whom
 
     def sent(self, data: bytes, hop: Hop) -> None:
         """Take note of a message given to the network."""
@@ -186,7 +180,9 @@ class TraceRing:
 
     def join(self, owner: str, other: str) -> None:
         """Count another call of ours among what belongs to this one: it was placed on its behalf."""
-        self._sort()
+        self._unsorted.append((0.0, True, None, other.encode(), owner))
+
+    def _join(self, owner: str, other: str) -> None:
         owned = self._owners.get(owner)
         if owned is not None and other != owner and other not in owned.others:
             owned.others = (*owned.others, other)
@@ -254,7 +250,10 @@ class TraceRing:
         calls, strays, sizes, rooms = self._calls, self._strays, self._sizes, self._rooms
         for at, sent, hop, data, owner in unsorted:
             if hop is None:
-                self._claim(data, owner)
+                if sent:
+                    self._join(owner, data.decode())
+                else:
+                    self._claim(data, owner)
                 continue
             start = data.find(_USUAL) + _USUAL_BYTES  # as `key_of`, without the call
             end = data.find(b"\r", start)
@@ -266,10 +265,12 @@ class TraceRing:
                 kept = strays.get(key)
                 if kept is None:
                     kept = strays[key] = _Kept()
-            size = len(data) + _ENTRY_BYTES
-            kept.add(at, sent, hop, data)
-            kept.size += size
-            sizes[which] += size
+            length = len(data)
+            number = 0 if hop is kept.hop or hop == kept.hop else kept.number_of(hop)
+            kept.block += _pack(at, sent, number, length) + data
+            kept.count += 1
+            kept.size += length + _ENTRY_BYTES
+            sizes[which] += length + _ENTRY_BYTES
             if kept.count > self._most:
                 self._shorten(kept, which)
             if sizes[which] > rooms[which]:

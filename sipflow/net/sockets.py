@@ -72,7 +72,10 @@ def _hint(error: OSError) -> str:
         case errno.EADDRINUSE:
             return "another program (or another sipflow) has this port; stop it or choose another port"
         case errno.EADDRNOTAVAIL:
-            return "this host does not have that address"
+            return (
+                "this host does not have that address; behind NAT listen on 0.0.0.0 or [::], and write the public one "
+                "into sip.advertise and media.advertise"
+            )
         case errno.EACCES:
             return "not allowed: ports below 1024 need CAP_NET_BIND_SERVICE"
         case _:

@@ -1,6 +1,7 @@
 """How many SIP messages there were, of which kind, and how many of them were said twice."""
 
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 
 from sipflow.sip.hop import Hop
 
@@ -12,6 +13,7 @@ _CLASSES = {f"{number}".encode(): f"{number}xx" for number in range(1, 7)}
 _OTHER = "other"
 _KINDS: dict[bytes, str] = {method.encode(): method for method in _METHODS}
 _REMEMBERED = 20_000  # messages; over twice as many a retransmission is known again, half a minute of a busy edge
+_REPEATED_S = 32.0  # RFC 3261 §17: 64*T1, after which nothing is repeated any more
 _BEGINNING = 9  # octets: up to the first digit of a status
 _MOST_CELLS = 500
 _TOGETHER = 32  # messages that are counted at once
@@ -21,9 +23,11 @@ SENT, RECEIVED = "sent", "received"
 class _Way:
     """The messages of one direction."""
 
-    __slots__ = ("before", "cells", "kinds", "now", "repeated", "uncounted")
+    __slots__ = ("before", "cells", "clock", "forget_at", "kinds", "now", "repeated", "uncounted")
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self.clock = clock
+        self.forget_at = clock() + _REPEATED_S
         self.kinds: dict[str, list[int]] = {}
         self.cells: dict[bytes, list[int]] = {}  # by how a message begins, so that it need not be read
         self.now: set[int] = set()
@@ -34,6 +38,10 @@ class _Way:
     def count(self) -> None:
         """Count what came since."""
         uncounted, self.uncounted = self.uncounted, []
+        now = self.clock()
+        if now >= self.forget_at:  # what an edge with few calls heard long ago is not kept until there is more
+            self.before = self.now if now < self.forget_at + _REPEATED_S else set()
+            self.now, self.forget_at = set(), now + _REPEATED_S
         cells = self.cells
         for data in uncounted:
             cell = cells.get(data[:_BEGINNING])
@@ -61,8 +69,9 @@ class MessageTally:
     It counts a few dozen messages at a time, or when somebody asks.
     """
 
-    def __init__(self) -> None:
-        self._ways = {SENT: _Way(), RECEIVED: _Way()}
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        """Know nothing yet; `clock` is monotonic seconds."""
+        self._ways = {SENT: _Way(clock), RECEIVED: _Way(clock)}
         self._sent, self._received = self._ways[SENT], self._ways[RECEIVED]
 
     def sent(self, data: bytes, hop: Hop) -> None:  # noqa: ARG002  (a Tracer's shape)

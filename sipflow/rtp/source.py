@@ -1,5 +1,6 @@
 """What one received RTP stream is worth: lost, late and double packets, jitter (RFC 3550 §6.4.1, appendix A)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -161,6 +162,30 @@ class Source:
             self._timestamp = timestamp
             self._arrival_s = arrival_s
         return arrival
+
+    def receive_in_order(self, transits: Sequence[float], timestamp: int, arrival_s: float) -> None:
+        """Count packets of the proven source that follow the newest one without a gap.
+
+        Args:
+            transits: of each, when it arrived less its timestamp, in ticks.
+            timestamp, arrival_s: of the last one.
+        """
+        self._highest += len(transits)
+        rate, jitter = self._rate, self.jitter_ticks
+        before = self._arrival_s * rate - self._timestamp
+        for transit in transits:
+            drift = abs(transit - before)
+            before = transit
+            if drift < rate:  # as in `receive`
+                jitter += (drift - jitter) * 0.0625
+        self.jitter_ticks = jitter
+        self._timestamp = timestamp
+        self._arrival_s = arrival_s
+
+    @property
+    def clock_rate_hz(self) -> int:
+        """Ticks a second of the stream's timestamps."""
+        return self._rate
 
     @property
     def received(self) -> int:

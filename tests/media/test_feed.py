@@ -1,10 +1,12 @@
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
 from sipflow.audio.tones import measure_tone, sine
 from sipflow.errors import MediaError
 from sipflow.media.feed import Feed
-from sipflow.media.play_queue import PlayQueue
+from sipflow.media.play_queue import PlayQueue, Samples
 
 FRAME = 320  # 20 ms at 8 kHz
 
@@ -39,6 +41,18 @@ def test_the_queues_own_rate_goes_as_it_is() -> None:
 
     assert take(queue)[0] is piece
     assert (feed.played_ms, feed.close()) == (20, 20)
+
+
+@pytest.mark.parametrize("made", [bytearray, memoryview, lambda pcm: memoryview(pcm).cast("h")])
+@pytest.mark.parametrize("rate_hz", [8000, 16000])
+def test_samples_are_taken_from_whatever_holds_them(made: Callable[[bytes], Samples], rate_hz: int) -> None:
+    tone = sine(400, 100, sample_rate_hz=rate_hz)
+    queue, as_bytes = PlayQueue(), PlayQueue()
+    Feed(queue).write(made(tone), rate_hz)
+    Feed(as_bytes).write(tone, rate_hz)
+
+    assert queue.queued_bytes == as_bytes.queued_bytes
+    assert take_all(queue) == take_all(as_bytes)
 
 
 @pytest.mark.parametrize(

@@ -234,7 +234,7 @@ def test_nothing_enqueued_is_nothing_queued() -> None:
 def test_samples_that_change_afterwards_are_played_as_they_were() -> None:
     queue = PlayQueue()
     samples = bytearray(sound(20))
-    queue.enqueue(samples)  # type: ignore[arg-type]
+    queue.enqueue(samples)
     samples[:] = bytes(len(samples))
 
     assert take_all(queue) == [sound(20)]

@@ -64,6 +64,20 @@ async def test_a_few_streams_are_read_as_soon_as_a_packet_comes(ears: list[Ear])
         assert not poller.polled
 
 
+async def test_another_reader_may_take_the_place_of_one(ears: list[Ear]) -> None:
+    with closing(Poller()) as poller:
+        other = Ear()
+        poller.add(ears[0].socket, ears[0].read)
+        poller.replace(ears[0].socket, lambda: other.heard.append(ears[0].socket.recv(100)))
+        poller.replace(ears[1].socket, ears[1].read)  # it is not there: nothing happens
+        ears[0].send(b"one")
+        ears[1].send(b"two")
+        await settle()
+
+        assert (ears[0].heard, ears[1].heard, other.heard, len(poller)) == ([], [], [b"one"], 1)
+        other.socket.close()
+
+
 @epoll
 async def test_many_streams_are_read_when_polled_one_packet_each(ears: list[Ear]) -> None:
     with closing(Poller()) as poller:

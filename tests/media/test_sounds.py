@@ -82,6 +82,7 @@ async def test_what_cannot_be_read_is_named_with_the_reason(tmp_path: Path) -> N
         (tmp_path / "none.wav", "No such file or directory"),
         (tmp_path, "Is a directory"),
         ("nul\0.wav", "embedded null"),
+        ("nowhere.wav", r"No such file or directory \(looked for in /"),
         (text, "Invalid data found"),
         (huge, "200 MB are more than 128"),
     ):

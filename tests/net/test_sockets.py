@@ -8,6 +8,10 @@ from sipflow.net.settings import ListenAddress
 from sipflow.net.sockets import ask_for_buffers, bind, prepare_stream, set_traffic_class
 
 IPV4, IPV6 = socket.AF_INET, socket.AF_INET6
+NOT_OURS = (
+    "this host does not have that address; behind NAT listen on 0.0.0.0 or [::], and write the public one into "
+    "sip.advertise and media.advertise"
+)
 
 
 @pytest.mark.parametrize(
@@ -47,8 +51,8 @@ def test_a_stream_sends_at_once_and_notices_a_dead_peer_before_timer_f() -> None
 @pytest.mark.parametrize(
     ("address", "why"),
     [
-        (ListenAddress("udp", "192.0.2.77", 5060), "this host does not have that address"),
-        (ListenAddress("udp", "2001:db8::77", 5060), "this host does not have that address"),
+        (ListenAddress("udp", "192.0.2.77", 5060), NOT_OURS),
+        (ListenAddress("udp", "2001:db8::77", 5060), NOT_OURS),
     ],
 )
 def test_an_address_that_cannot_be_used_is_named_with_the_remedy(address: ListenAddress, why: str) -> None:

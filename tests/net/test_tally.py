@@ -56,3 +56,20 @@ def test_what_is_remembered_of_messages_is_bounded() -> None:
 
     assert tally.repeated["sent"] == 1
     assert sum(len(way.now) + len(way.before) for way in tally._ways.values()) <= 40_000
+
+
+def test_what_nobody_repeats_any_more_is_forgotten_however_few_messages_there_are() -> None:
+    now = [0.0]
+    tally = MessageTally(lambda: now[0])
+    repeated, known = [], []
+    for at, method in ((0.0, "REGISTER"), (31.0, "REGISTER"), (33.0, "BYE"), (60.0, "REGISTER"), (150.0, "BYE")):
+        now[0] = at
+        tally.sent(request(method), PEER)
+        repeated.append(tally.repeated["sent"])
+        known.append(sum(len(way.now) + len(way.before) for way in tally._ways.values()))
+    now[0] = 200.0
+    tally.sent(request("INFO"), PEER)
+
+    assert (repeated, known) == ([0, 1, 1, 2, 2], [1, 1, 2, 2, 1])
+    assert tally.repeated["sent"] == 2
+    assert sum(len(way.now) + len(way.before) for way in tally._ways.values()) == 2

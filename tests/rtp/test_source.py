@@ -1,3 +1,4 @@
+import random
 from collections.abc import Iterable
 from itertools import pairwise
 
@@ -150,6 +151,26 @@ def test_jitter_follows_rfc3550_a_8() -> None:
         expected += (abs(after - before) * 8000 - expected) / 16
     assert source.jitter_ticks == pytest.approx(expected)
     assert source.jitter_ms == pytest.approx(expected / 8)
+
+
+def test_packets_in_order_count_the_same_one_by_one_and_together() -> None:
+    draw = random.Random(1)
+    arrivals = [number * TICK_S + draw.random() / 50 + (5.0 if number > 30 else 0.0) for number in range(60)]
+    single, together = Source(min_sequential=1), Source(min_sequential=1)
+    for number, at in enumerate(arrivals):
+        single.receive(number, number * TICKS, at)
+    together.receive(0, 0, arrivals[0])
+    for start in (1, 20, 40):
+        some = range(start, {1: 20, 20: 40, 40: 60}[start])
+        transits = [arrivals[number] * 8000 - number * TICKS for number in some]
+        together.receive_in_order(transits, some[-1] * TICKS, arrivals[some[-1]])
+
+    assert together.jitter_ticks == pytest.approx(single.jitter_ticks)
+    assert counts(together) == counts(single) == NOTHING | {"received": 60}
+    assert together.report(now=9.0) == single.report(now=9.0)
+    again = [each.receive(60, 60 * TICKS, arrivals[59] + 0.01, 0) for each in (single, together)]
+    assert again == [Arrival.IN_ORDER] * 2
+    assert together.jitter_ticks == pytest.approx(single.jitter_ticks)
 
 
 def test_packets_of_one_event_and_pauses_are_no_jitter() -> None:

@@ -4,7 +4,7 @@ import warnings
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)  # which names the package that is installed where it is gone
-    from audioop import alaw2lin, byteswap, ulaw2lin
+    from audioop import alaw2lin, byteswap, rms, ulaw2lin
     from audioop import error as AudioopError  # noqa: N812  (a module's error has its module's name outside of it)
 
-__all__ = ["AudioopError", "alaw2lin", "byteswap", "ulaw2lin"]
+__all__ = ["AudioopError", "alaw2lin", "byteswap", "rms", "ulaw2lin"]
