@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from sipflow.api.envelope import ErrorAnswer, LogsErrorAnswer
+from sipflow.api.models.values import NAME, URL
 from sipflow.errors import (
     AgentError,
     ApiError,
@@ -29,6 +30,11 @@ from sipflow.errors import (
 _log = structlog.get_logger("sipflow.api")
 _STORE_PAUSE_S = 2
 _LOGS = "/v2/logs"  # whose errors have a shape of their own
+
+_PATTERNS: Mapping[str, str] = {  # of `models.values`, in words
+    URL: "write a URL, as in https://example.com/hook",
+    NAME: "it has letters, digits and + . _ - only",
+}
 
 CATEGORIES: Mapping[int, str] = {
     400: "validation_error",
@@ -153,6 +159,8 @@ def translated(error: Exception) -> ApiError:
 def _of_http(error: HTTPException) -> ApiError:
     if error.status_code == 404:
         return ApiError(404, "there is nothing at this path")
+    if error.status_code == 400:  # the one that FastAPI raises by itself: not UTF-8, or too deep
+        return ApiError(400, "the body cannot be read: it must be JSON in UTF-8, not compressed, and not too deep")
     if error.status_code == 405:
         return ApiError(405, "this path knows other methods", headers=error.headers)
     return ApiError(error.status_code, str(error.detail), headers=error.headers)
@@ -173,6 +181,10 @@ def _sentence(detail: Any) -> str:
     if kind == "value_error":
         said = str(detail.get("ctx", {}).get("error", said))
         return f"{field}: {said}" if field else said
+    if kind == "too_short" and detail.get("ctx", {}).get("min_length") == 1:
+        said = "it must not be empty"
+    if kind == "string_pattern_mismatch":
+        said = _PATTERNS.get(detail["ctx"]["pattern"], said)
     if kind in ("model_attributes_type", "model_type", "dict_type"):
         said = "it must be an object, sent with Content-Type: application/json"
     return f"{field or f'the {where[0]}'}: {said[:1].lower()}{said[1:]}"

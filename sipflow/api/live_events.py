@@ -48,18 +48,29 @@ class Lost(NamedTuple):
     lines: int | None
 
 
-def data_of(record: CallRecord, happening: Happening) -> dict[str, object]:
-    """Write one line of a call's history as JSON values."""
-    return {
-        "call_id": record.id,
-        "name": happening.name,
-        "at": happening.at.isoformat(),
-        "details": dict(happening.details),
-        "model_id": record.agent,
-        "type_of_call": record.direction,
-        "phone_number_from": record.from_number,
-        "phone_number_to": record.to_number,
-    }
+class _Kept(NamedTuple):
+    """A line as it is kept: most are written out for nobody, and the record they belong to is not held by them."""
+
+    call_id: str
+    agent: str
+    direction: str
+    from_number: str
+    to_number: str
+    happening: Happening
+
+    def written(self, id: str) -> Line:
+        happening = self.happening
+        data: dict[str, object] = {
+            "call_id": self.call_id,
+            "name": happening.name,
+            "at": happening.at.isoformat(),
+            "details": dict(happening.details),
+            "model_id": self.agent,
+            "type_of_call": self.direction,
+            "phone_number_from": self.from_number,
+            "phone_number_to": self.to_number,
+        }
+        return Line(id, self.call_id, happening.name, data)
 
 
 class LiveEvents(Ear):
@@ -67,8 +78,8 @@ class LiveEvents(Ear):
 
     def __init__(self, *, kept: int = KEPT) -> None:
         self._epoch = secrets.token_hex(4)
-        self._lines: list[Line | None] = [None] * kept
-        self._next = 0  # number of the line to come
+        self._lines: list[_Kept | None] = [None] * kept
+        self._next = 1  # number of the line to come; 0 is where a reader stands who has had none
         self._waiting: set[asyncio.Future[None]] = set()
         self._readers = 0
         self.closed = False
@@ -76,10 +87,12 @@ class LiveEvents(Ear):
     def offer(self, record: CallRecord, happening: Happening) -> None:
         """Keep a line, and wake whoever waits for one."""
         number = self._next
-        line = Line(f"{self._epoch}-{number}", record.id, happening.name, data_of(record, happening))
-        self._lines[number % len(self._lines)] = line
+        self._lines[number % len(self._lines)] = _Kept(
+            record.id, record.agent, record.direction, record.from_number, record.to_number, happening
+        )
         self._next = number + 1
-        self._wake()
+        if self._waiting:
+            self._wake()
 
     def reader(self, call_id: str = "", *, after: str = "") -> "Reader":
         """Read the lines of one call, as far as they are kept, or with "" of all calls, from now on.
@@ -102,7 +115,7 @@ class LiveEvents(Ear):
     @property
     def first(self) -> int:
         """Number of the oldest line that is kept."""
-        return max(0, self._next - len(self._lines))
+        return max(1, self._next - len(self._lines))
 
     def close(self) -> None:
         """End every reader once it has had what is kept."""
@@ -139,7 +152,7 @@ class Reader:
         for number in range(self._number, until):
             line = events._lines[number % len(events._lines)]
             if line is not None and (not self._call_id or line.call_id == self._call_id):
-                found.append(line)
+                found.append(line.written(f"{events._epoch}-{number}"))
         self._number = until
         return found
 
@@ -165,7 +178,7 @@ class Reader:
 
     @property
     def _here(self) -> str:
-        return f"{self._events._epoch}-{max(0, self._number - 1)}"
+        return f"{self._events._epoch}-{self._number - 1}"
 
     def close(self) -> None:
         """Let go of the place."""

@@ -34,8 +34,9 @@ class Pooling:
         self._use = Keeper(database, tables.number_use, use, what="the use of numbers", keep=number_use.KEEP)
         self._tolls = Keeper(database, tables.toll_use, tolls, what="the use of toll budgets", keep=toll_use.KEEP)
         self._callees = Keeper(
-            database, tables.pool_callees, remembered, what="what pools know of callees", keep=callees.KEEP
-        )
+            database, tables.pool_callees, remembered, what="what pools know of callees",
+            keep=callees.kept_for(database.settings), forget=remembered.forget,
+        )  # fmt: skip
         self._running: list[asyncio.Task[None]] = []
         self.desk = PoolDesk(
             shelf=self._shelf, pools=outgoing.pools, limits=limits, waiting=lambda: len(outgoing.admission.room)

@@ -39,6 +39,11 @@ class Callees:
         """Count a callee as changed again."""
         self._changed[callee] = None
 
+    def forget(self, callee: str) -> None:
+        """Remember a callee no more, unless they were called just now."""
+        if callee not in self._changed:
+            self._numbers.pop(callee, None)
+
     def restore(self, callee: str, number: str, *, most: int) -> None:
         """Remember what an earlier process knew: older than all that is known, and forgotten where there is no room."""
         if callee in self._numbers:

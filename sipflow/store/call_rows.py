@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
+from copy import copy
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from sipflow.calls.record import CallRecord
 from sipflow.calls.status import status_of
 from sipflow.store.journal_lines import Saved
-from sipflow.store.record_json import clock_text, in_utc
+from sipflow.store.record_json import in_utc, time_text
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -16,6 +18,8 @@ _CALLS = (
     "id", "direction", "status", "agent", "trunk", "number", "from_number", "to_number", "lead_number", "sip_call_id",
     "word", "sip_status", "started_at", "answered_at", "ended_at", "duration_s", "recording", "record", "history",
 )  # fmt: skip
+_TEXTS = ("id", "agent", "trunk", "number", "from_number", "to_number", "sip_call_id", "recording")
+_NAME, _LONGEST = 200, 4000  # characters
 _MOST_IDS = 500  # in one statement; SQLite has a limit
 _ROWS_AT_A_TIME = 50  # half a millisecond
 
@@ -56,30 +60,40 @@ class Rows:
 
     def _row(self, saved: Saved) -> tuple[Any, ...]:
         time, record = self._time, saved.record
-        ending, answered_at, ended_at = record.ending, record.answered_at, record.ended_at
-        from_number, to_number = fitted(record.from_number, 200), fitted(record.to_number, 200)
         _, text, history = saved.line.decode("ascii").split("\t")
+        if "\\u" in text:  # as JSON has what no ASCII is
+            record = _plain(record)
+        ending, answered_at, ended_at = record.ending, record.answered_at, record.ended_at
+        from_number, to_number = record.from_number[:_NAME], record.to_number[:_NAME]
         return (
-            fitted(record.id, 80),
+            record.id[:80],
             record.direction,
             status_of(record),
-            fitted(record.agent, 80),
-            fitted(record.trunk, 80),
-            fitted(record.number, 40),
+            record.agent[:80],
+            record.trunk[:80],
+            record.number[:40],
             from_number,
             to_number,
             to_number if record.direction == "outbound" else from_number,
-            fitted(record.sip_call_id, 400),
+            record.sip_call_id[:400],
             ending.word.value if ending is not None else None,
             ending.status if ending is not None else None,
             time(record.started_at),
             time(answered_at) if answered_at is not None else None,
             time(ended_at) if ended_at is not None else None,
-            record.talk_s,
-            fitted(record.recording, 4000) or None,
+            record.talk_s if answered_at is not None else 0.0,
+            record.recording[:4000] or None,
             text,
             history,
         )
+
+
+def _plain(record: CallRecord) -> CallRecord:
+    """Return a record whose texts every database takes."""
+    plain = copy(record)
+    for name in _TEXTS:
+        setattr(plain, name, fitted(getattr(record, name), _LONGEST))
+    return plain
 
 
 def fitted(text: str, length: int) -> str:
@@ -93,5 +107,5 @@ def fitted(text: str, length: int) -> str:
 
 def _sqlite_time(at: datetime) -> str:
     """Return a time as SQLAlchemy keeps it in SQLite, which has no type for it."""
-    text = clock_text(at)
-    return f"{text[:10]} {text[11:]}"
+    text = time_text(at)
+    return f"{text[:10]} {text[11:26] if at.microsecond else f'{text[11:19]}.000000'}"

@@ -6,9 +6,16 @@ from typing import Any
 
 from sipflow.numbers.pools import Pools
 from sipflow.store.keeper import Kept, Key
+from sipflow.store.settings import Settings
 
 KEEP = timedelta(days=90)  # callees that nobody calls any more
 _LONGEST_CALLEE = 200
+
+
+def kept_for(settings: Settings) -> timedelta:
+    """How long a callee is remembered: never longer than the records of their calls."""
+    days = settings.keep_records_days
+    return KEEP if days is None else min(KEEP, timedelta(days=days))
 
 
 class PoolCallees:
@@ -31,6 +38,12 @@ class PoolCallees:
         for name, callee in keys:
             if (pool := self._pools.named.get(name)) is not None:
                 pool.callees.put_back(callee)
+
+    def forget(self, key: Key) -> None:
+        """Forget a callee whom nobody has called for long enough."""
+        name, callee = key
+        if (pool := self._pools.named.get(name)) is not None:
+            pool.callees.forget(callee)
 
     def restore(self, kept: Sequence[Kept]) -> None:
         """Remember what pools that are still there knew; the latest comes first."""

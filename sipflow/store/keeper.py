@@ -13,6 +13,7 @@ from sipflow.store.database import Database
 
 log = structlog.get_logger("sipflow.store")
 _EVERY_S = 2.0  # so much a killed process forgets
+_SWEEP_EVERY_S = 3600.0
 _ROWS = 200  # in one statement; SQLite takes a bounded number of values
 _READ = 500  # rows taken in before calls and their audio have their turn
 
@@ -52,6 +53,7 @@ class Keeper:
     Args:
         what: it is, for the log.
         keep: how long what nobody changes stays.
+        forget: told the key of what has gone because nobody changed it for that long.
         every_s: how often what has changed is written.
         wall: UTC wall clock.
     """
@@ -64,6 +66,7 @@ class Keeper:
         *,
         what: str,
         keep: timedelta,
+        forget: Callable[[Key], None] = lambda _key: None,
         every_s: float = _EVERY_S,
         wall: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
@@ -72,6 +75,7 @@ class Keeper:
         self._table = table
         self._book = book
         self._keep = keep
+        self._forget = forget
         self._every_s = every_s
         self._wall = wall
         self._key = tuple(column.name for column in table.primary_key)
@@ -98,13 +102,35 @@ class Keeper:
             await asyncio.sleep(0)
 
     async def run(self) -> None:
-        """Write what has changed, every few seconds, until cancelled."""
+        """Write what has changed, every few seconds, and let go of what is old, until cancelled."""
+        clock = asyncio.get_running_loop().time
+        swept_at = clock()
         while True:
             await asyncio.sleep(self._every_s)
             try:
                 await self.flush()
+                if clock() - swept_at >= _SWEEP_EVERY_S:
+                    swept_at = clock()
+                    await self.sweep()
             except StoreError as error:
                 log.warning(f"{self.what} could not be kept; it is tried again", why=str(error))
+
+    async def sweep(self) -> None:
+        """Delete what nobody has changed for long enough, and have it forgotten.
+
+        Raises:
+            StoreError: the store cannot be used.
+        """
+        table = self._table
+        old = table.c.updated_at < self._wall() - self._keep
+        async with self._database.read() as connection:
+            keys = [tuple(row) for row in await connection.execute(select(*table.primary_key).where(old))]
+        if not keys:
+            return
+        async with self._database.write() as connection:
+            await connection.execute(delete(table).where(old))
+        for key in keys:
+            self._forget(key)
 
     async def flush(self) -> None:
         """Write what has changed.

@@ -18,7 +18,7 @@ _TEXTS = (
 _DEEPEST = 20  # levels of what passes through us
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _THREE = [f"{number:03d}" for number in range(1000)]
-_written: list[tuple[int, int, str]] = [(0, -1, "")]  # day and second of the last moment, and how they are written
+_second: list[tuple[datetime, str]] = [(_EPOCH, "1970-01-01T00:00:00")]  # of the last moment, and how it is written
 
 
 def to_json(record: CallRecord) -> str:
@@ -114,24 +114,21 @@ def history_from(lines: Sequence[Sequence[Any]]) -> tuple[Happening, ...]:
 
 
 def time_text(at: datetime) -> str:
-    """Return a point in time in ISO 8601, UTC; one without zone is taken for UTC."""
-    return f"{clock_text(at)}+00:00" if at.microsecond else (at if at.tzinfo is UTC else in_utc(at)).isoformat()
-
-
-def clock_text(at: datetime) -> str:
-    """Return the same to the microsecond and without a zone: always 26 characters.
+    """Return a point in time in ISO 8601, UTC; one without zone is taken for UTC.
 
     A call has a dozen moments within a few seconds, and `isoformat` takes ten times as long.
     """
     if at.tzinfo is not UTC:
         at = in_utc(at)
-    since = at - _EPOCH
+    second, text = _second[0]
+    since = at - second
     microseconds = since.microseconds
-    days, seconds, text = _written[0]
-    if since.seconds != seconds or since.days != days:
+    if since.seconds or since.days:
         text = at.isoformat(timespec="seconds")[:19]
-        _written[0] = (since.days, since.seconds, text)  # as one, for whichever thread reads it
-    return f"{text}.{_THREE[microseconds // 1000]}{_THREE[microseconds % 1000]}"
+        _second[0] = (at.replace(microsecond=0), text)  # as one, for whichever thread reads it
+    if not microseconds:
+        return f"{text}+00:00"
+    return f"{text}.{_THREE[microseconds // 1000]}{_THREE[microseconds % 1000]}+00:00"
 
 
 def in_utc(at: datetime) -> datetime:
@@ -161,10 +158,9 @@ def _flat(values: Mapping[str, object]) -> str:
     """Return a mapping as JSON, quickly where it has texts and whole numbers only, as most have."""
     parts = []
     for key, value in values.items():
-        kind = type(value)
-        if kind is str:
+        if isinstance(value, str):
             parts.append(f"{_quoted(key)}:{_quoted(value)}")
-        elif kind is int:
+        elif type(value) is int:
             parts.append(f"{_quoted(key)}:{value}")
         else:
             return _dump(dict(values))

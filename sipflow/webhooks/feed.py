@@ -80,7 +80,10 @@ class Feed:
 
     def wants(self, record: CallRecord) -> bool:
         """Whether anybody is to be told of a finished call."""
-        return bool(self._events_url(record) or self._post_call_url(record))
+        hooks = self._hooks(record.agent)
+        if hooks.events_webhook_url or hooks.external_webhook_url or self._settings.events_url:
+            return True
+        return bool(record.extra and self._post_call_url(record))
 
     async def add(self, deliveries: Deliveries, connection: "AsyncConnection", records: Iterable[CallRecord]) -> None:
         """Put what finished calls have to tell into the outbox, in the transaction that writes their records."""
@@ -112,6 +115,8 @@ class Feed:
 
     def offer(self, record: CallRecord, happening: Happening) -> None:
         """Take a line of a call's history, as it is noted (`calls.history.Ear`)."""
+        if not (self._settings.events_url or self._hooks(record.agent).events_webhook_url):
+            return
         if self._closed or len(self._waiting) >= _MOST_WAITING:
             return
         try:
@@ -125,8 +130,6 @@ class Feed:
 
     def _live(self, record: CallRecord, happening: Happening) -> list[Delivery]:
         """Make the delivery of an event, and of those before it where the call began before we listened."""
-        if not self._events_url(record):
-            return []
         first = record.id not in self._beyond
         number = self._number(record, happening)
         if happening.name == "ended":

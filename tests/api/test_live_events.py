@@ -88,12 +88,21 @@ def test_a_reader_from_before_a_restart_is_told_that_nobody_knows_what_it_missed
     assert names(events.reader(after=stranger).take()) == [None, "started"]
 
 
+def test_a_reader_that_breaks_off_once_it_knows_that_it_missed_something_misses_no_more() -> None:
+    events, history = edge()
+    history.note(call("a"), "started")
+    lost = events.reader(after="00000000-7").take()[0]
+
+    assert isinstance(lost, Lost)
+    assert names(events.reader(after=lost.id).take()) == ["started"]
+
+
 def test_an_id_of_the_future_is_taken_for_now() -> None:
     events, history = edge()
     reader = events.reader()
     history.note(call("a"), "started")
     (line,) = reader.take()
-    later = events.reader(after=line.id.replace("-0", "-77"))
+    later = events.reader(after=f"{line.id}77")
     history.note(call("a"), "ringing")
 
     assert names(later.take()) == ["ringing"]

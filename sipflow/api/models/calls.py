@@ -27,6 +27,8 @@ def _x_headers(headers: dict[str, str]) -> dict[str, str]:
 
 def _pairs(value: Any) -> Any:
     """Take `{name: value}` for `[{key, value}]`: one endpoint of the reference has the one, another the other."""
+    if value is None:
+        return []
     if isinstance(value, Mapping):
         return [{"key": key, "value": each} for key, each in value.items()]
     return value
@@ -50,11 +52,14 @@ class Variable(Ask):
     value: _Value
 
 
+_MAPPING = {"type": "object", "additionalProperties": {"type": "string"}}
+
+
 class _ByName:
-    """Says in the OpenAPI document that a mapping of names to values does as well."""
+    """Says in the OpenAPI document that a mapping of names to values does as well, and null for none."""
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        return {"anyOf": [handler(schema), {"type": "object", "additionalProperties": {"type": "string"}}]}
+        return {"anyOf": [handler(schema), _MAPPING, {"type": "null"}]}
 
 
 _Variables = Annotated[list[Variable], BeforeValidator(_pairs), Field(max_length=_MOST_VARIABLES), _ByName()]

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import ConfigDict, Field, JsonValue
+from pydantic import ConfigDict, Field, JsonValue, model_validator
 
 from sipflow.api.envelope import Answer, Ask, Pagination
 from sipflow.api.models.values import JsonObject, Line, Phone, Secret
@@ -20,6 +20,7 @@ Expires = Annotated[
     ),
 ]
 _DOMAIN = "SIP domain: where calls go. One of these names is enough: `termination_uri`, `sip_term_uri`, `sip_domain`."
+_DOMAINS = ("termination_uri", "sip_term_uri", "sip_domain")
 PASSWORD: dict[str, JsonValue] = {"format": "password", "writeOnly": True}
 
 
@@ -54,10 +55,18 @@ class _Trunk(Ask):
     )
     limits: "Limits | None" = Field(None, description="Ours: in the place of all limits of the number.")
 
+    @model_validator(mode="after")
+    def _says_one_domain(self) -> Self:
+        """Two names of one field must not say two things."""
+        given = {name: value for name in _DOMAINS if (value := getattr(self, name))}
+        if len(set(given.values())) > 1:
+            raise ValueError(f"{' and '.join(given)}: these are names of one field, and say different things")
+        return self
+
     @property
     def domain(self) -> str | None:
         """The SIP domain under whichever name it came; "" where it is to be none."""
-        given = [each for each in (self.termination_uri, self.sip_term_uri, self.sip_domain) if each is not None]
+        given = [each for name in _DOMAINS if (each := getattr(self, name)) is not None]
         return next((each for each in given if each), "" if given else None)
 
 
@@ -98,6 +107,10 @@ class ChangeNumber(_Trunk):
     """What is to be another one; the rest stays."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"friendly_name": "Night desk"}]})
+
+    phone_number: Phone | None = Field(
+        None, description="May be said, and is the number as it is: a number cannot become another one."
+    )
 
 
 class Imported(Answer):

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, StringConstraints
 _DEEPEST = 20
 _MOST_VALUES = 5000
 _LONGEST_WORDS = 20_000
+URL, NAME = r"^(https?://[!-~]+)?$", r"^[A-Za-z0-9+._-]+$"
 
 
 def _printable(text: str) -> str:
@@ -53,6 +54,6 @@ Secret = Annotated[str, StringConstraints(max_length=200), AfterValidator(_print
 Words = Annotated[str, AfterValidator(_writable)]
 Json = Annotated[Any, AfterValidator(storable)]
 JsonObject = Annotated[dict[str, Any], AfterValidator(storable)]
-Url = Annotated[str, StringConstraints(max_length=2000, pattern=r"^(https?://[!-~]+)?$")]
-Name = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9+._-]+$")]
+Url = Annotated[str, StringConstraints(max_length=2000, pattern=URL)]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=NAME)]
 Id = Annotated[str, StringConstraints(min_length=1, max_length=80, pattern=r"^[ -~]+$")]

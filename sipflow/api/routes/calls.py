@@ -18,7 +18,7 @@ from sipflow.api.models.call_records import CallList, OneCall, item, shown
 from sipflow.api.models.calls import HangUp, PlaceCall, Placed, PlaySound, SendDigits
 from sipflow.api.once import Outcome
 from sipflow.calls.order import CallOrder
-from sipflow.errors import ApiError
+from sipflow.errors import ApiError, LocalProtocolError
 from sipflow.store.calls import CallFilter
 
 router = APIRouter(prefix="/v2/calls", tags=["Calls"])
@@ -40,6 +40,7 @@ _READS = [requires("calls:read")]
 _NOT_LIVE = documented(404, 409)
 _DAY = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})")
 _MOMENT = re.compile(r"[0-9]{1,14}")
+_FIELD = re.compile(r"^to: ")  # as orders call the field that is `phone` here
 _DATE = "Milliseconds since 1970, or a day in UTC as YYYY-MM-DD"
 Status = Literal[
     "pending", "ringing", "in-progress", "completed", "no-answer", "busy", "failed", "canceled", "user-canceled",
@@ -91,22 +92,24 @@ async def order(desk: CallDesk, caller: Caller, wanted: PlaceCall, key: str) -> 
 
 async def _place(desk: CallDesk, wanted: PlaceCall, token_id: str, call_id: str) -> Mapping[str, object]:
     originator = need(desk.originator, "the placing of calls")
-    record = originator.order(
-        CallOrder(
-            to=wanted.phone,
-            agent=wanted.model_id,
-            from_number=wanted.from_phone_number or "",
-            name=wanted.name,
-            variables=wanted.variables,
-            headers=wanted.headers,
-            ring_s=wanted.ring_timeout_seconds,
-            privacy=wanted.privacy,
-            queue_s=wanted.queue_seconds,
-            extra=wanted.passed,
-            id=call_id,
-            token=token_id,
-        )
+    order = CallOrder(
+        to=wanted.phone,
+        agent=wanted.model_id,
+        from_number=wanted.from_phone_number or "",
+        name=wanted.name,
+        variables=wanted.variables,
+        headers=wanted.headers,
+        ring_s=wanted.ring_timeout_seconds,
+        privacy=wanted.privacy,
+        queue_s=wanted.queue_seconds,
+        extra=wanted.passed,
+        id=call_id,
+        token=token_id,
     )
+    try:
+        record = originator.order(order)
+    except LocalProtocolError as error:
+        raise ApiError(400, _FIELD.sub("phone: ", str(error))) from None
     waits = any(each.name == "queued" for each in record.history)
     return _placed(round(wanted.queue_seconds) if waits else 0, record.id)
 
@@ -181,7 +184,8 @@ def _moment(name: str, text: str, *, whole_day: bool) -> datetime:
             moment, step = datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=int(text)), timedelta(milliseconds=1)
         else:
             raise ValueError(text)
-        return moment + step if whole_day else moment
+        last = datetime.max.replace(tzinfo=UTC)  # after which there is no day
+        return moment + step if whole_day and moment < last - step else moment
     except (ValueError, OverflowError):
         raise ApiError(400, f"{name}: write milliseconds since 1970, or a day as YYYY-MM-DD") from None
 

@@ -23,6 +23,7 @@ from sipflow.api.models.numbers import (
     NumberList,
     Registration,
 )
+from sipflow.errors import ApiError
 from sipflow.store.entries import NumberEntry
 from sipflow.store.number_homes import Home
 from sipflow.trunks.fields import PROVIDERS, TrunkFields
@@ -89,6 +90,9 @@ async def get_phone_number(context: InContext, phone_number_slug: Slug, workspac
 @router.patch("/v2/numbers/{phone_number_slug}", dependencies=_WRITES, responses=documented(404, 409))
 async def update_phone_number(context: InContext, phone_number_slug: Slug, wanted: ChangeNumber) -> Done:
     """Change a number and its trunk; a trunk that is another one now is registered anew."""
+    said = wanted.phone_number
+    if said is not None and said != context.directory.number(phone_number_slug).number:
+        raise ApiError(400, "phone_number: a number cannot become another one; import that, and delete this")
     await context.directory.change_number(
         phone_number_slug,
         trunk_changes(wanted) or None,

@@ -18,7 +18,7 @@ from sipflow.api.envelope import Done
 from sipflow.api.errors import documented
 from sipflow.api.recording_links import PATH
 from sipflow.api.routes.calls import CallId, base_of, desk_of
-from sipflow.errors import Conflict, NotFound
+from sipflow.errors import ApiError, Conflict, NotFound
 from sipflow.store.recording_rows import forget_recording
 
 router = APIRouter(tags=["Recordings"])
@@ -90,29 +90,50 @@ router.head(LINK_PATH, include_in_schema=False)(open_recording)
 
 
 def _served(path: Path, request: Request) -> Response:
-    asked = request.headers.get("range")
-    if asked is not None and not _is_range(asked):
-        request.scope["headers"] = [pair for pair in request.scope["headers"] if pair[0] != b"range"]
     headers = {"cache-control": "private, max-age=3600"}
     try:
         found = os.stat(path)
     except OSError:
         raise NotFound("the file of this recording is gone") from None
-    return FileResponse(
+    response = FileResponse(
         path, headers=headers, media_type=MEDIA_TYPES.get(path.suffix), filename=path.name,
         content_disposition_type="inline", stat_result=found,
     )  # fmt: skip
+    etag = response.headers["etag"]
+    if _has_it(request.headers.get("if-none-match", ""), etag):
+        return Response(status_code=304, headers=headers | {"etag": etag})
+    asked = _ranges(request.headers.get("range", ""))
+    ranges = [each for each in asked if _has_some(each, found.st_size)]
+    if asked and not ranges:
+        if "if-range" in request.headers:
+            return response  # which looks whether that holds
+        where = {"Content-Range": f"bytes */{found.st_size}"}
+        raise ApiError(416, f"Range: the recording has {found.st_size} octets", headers=where)
+    others = [pair for pair in request.scope["headers"] if pair[0] != b"range"]
+    followed = [(b"range", f"bytes={','.join(each[0] for each in ranges)}".encode())] if ranges else []
+    request.scope["headers"] = others + followed
+    return response
 
 
-def _is_range(asked: str) -> bool:
-    """Whether a header Range can be followed; one that cannot is as good as none (RFC 9110 §14.1.1, §14.2)."""
+def _has_it(known: str, etag: str) -> bool:
+    """Whether the client has this already (RFC 9110 §13.1.2: compared weakly)."""
+    return known.strip() == "*" or etag in [each.strip().removeprefix("W/") for each in known.split(",")]
+
+
+def _ranges(asked: str) -> list[re.Match[str]]:
+    """Return the ranges of a header; one that cannot be followed is as good as none (RFC 9110 §14.1.1, §14.2)."""
     unit, _, ranges = asked.partition("=")
     if unit != "bytes" or len(ranges) > _LONGEST_RANGES:
-        return False
+        return []
     found = [_RANGE.fullmatch(each.strip(" \t")) for each in ranges.split(",")]
-    if None in found or not any(each[0] for each in found if each):
-        return False
-    return all(int(each[1]) <= int(each[2]) for each in found if each and each[1] and each[2])
+    if None in found or any(int(each[1]) > int(each[2]) for each in found if each and each[1] and each[2]):
+        return []
+    return [each for each in found if each and each[0]]
+
+
+def _has_some(asked: re.Match[str], size: int) -> bool:
+    """Whether a range has an octet of the file (RFC 9110 §14.1.2)."""
+    return int(asked[1]) < size if asked[1] else int(asked[0]) < 0 < size
 
 
 async def _file_of(desk: CallDesk, call_id: str) -> Path:

@@ -32,6 +32,10 @@ def test_custom_variables_may_be_pairs_or_an_object_and_become_texts(variables: 
     }
 
 
+def test_null_is_no_custom_variable() -> None:
+    assert PlaceCall.model_validate({**CALL, "custom_variables": None}).variables == {}
+
+
 def test_what_passes_through_is_what_was_said() -> None:
     said: dict[str, Any] = {"lead_email": "ada@example.com", "prompt": "Be kind.", "labels": ["a"], "greeting": ""}
 

@@ -89,7 +89,7 @@ async def test_a_call_is_placed_and_its_agent_told_what_the_client_said(edge: Ca
     ("change", "status", "sentence"),
     [
         ({"model_id": "nobody"}, 404, "there is no agent 'nobody'"),
-        ({"phone": "no number"}, 400, "to: 'no number' is no number to call; write E.164, as in +12065550100"),
+        ({"phone": "no number"}, 400, "phone: 'no number' is no number to call; write E.164, as in +12065550100"),
         ({"phone": None}, 400, "phone: input should be a valid string"),
         ({"name": None}, 400, "name: input should be a valid string"),
         ({"from_phone_number": SECOND}, 409, f"{SECOND} is none of the numbers of agent desk"),
@@ -99,8 +99,9 @@ async def test_a_call_is_placed_and_its_agent_told_what_the_client_said(edge: Ca
         (
             {"custom_variables": [{"key": "", "value": "x"}]},
             400,
-            "custom_variables.0.key: value should have at least 1",
+            "custom_variables.0.key: it must not be empty",
         ),
+        ({"external_webhook_url": "ftp://x"}, 400, "external_webhook_url: write a URL, as in https://example.com/hook"),
     ],
 )
 async def test_an_order_that_cannot_be_carried_out_is_refused_in_words(
@@ -251,6 +252,7 @@ async def test_every_filter_lets_the_right_calls_through(edge: CallStage) -> Non
         "from": {"from_date": str(ms)},
         "to": {"to_date": str(ms)},
         "today": {"from_date": today, "to_date": today},
+        "until the last day": {"from_date": today, "to_date": "9999-12-31"},
         "long ago": {"to_date": "2020-01-01"},
         "long": {"duration_min": 3600},
         "short": {"duration_max": 0},
@@ -272,6 +274,7 @@ async def test_every_filter_lets_the_right_calls_through(edge: CallStage) -> Non
         "from": [inbound, other],
         "to": [busy],
         "today": [inbound, other, busy],
+        "until the last day": [inbound, other, busy],
         "long ago": [],
         "long": [],
         "short": [busy],

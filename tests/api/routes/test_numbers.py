@@ -171,6 +171,24 @@ async def test_the_sip_domain_has_three_names(api: Stage, alias: str) -> None:
     assert (before, (await shown(api))["sip_term_uri"]) == ("sip.example.net", "sip2.example.net")
 
 
+async def test_names_of_one_field_must_not_say_two_things(api: Stage) -> None:
+    both = {"termination_uri": "pbx.example.com", "sip_term_uri": "pbx.example.org"}
+    sentence = "termination_uri and sip_term_uri: these are names of one field, and say different things"
+
+    assert await api.refused("POST", "/v2/custom-numbers", status=400, json=IMPORT | both) == sentence
+    await imported(api, sip_domain=IMPORT["termination_uri"])
+    assert await api.refused("PATCH", f"/v2/numbers/{SLUG}", status=400, json=both) == sentence
+    assert (await shown(api))["sip_term_uri"] == IMPORT["termination_uri"]
+
+
+async def test_a_number_does_not_become_another_one(api: Stage) -> None:
+    await imported(api)
+    await api.patch(f"/v2/numbers/{SLUG}", await shown(api))
+    said = await api.refused("PATCH", f"/v2/numbers/{SLUG}", status=400, json={"phone_number": "+12065550199"})
+
+    assert said == "phone_number: a number cannot become another one; import that, and delete this"
+
+
 @pytest.mark.parametrize("provider", [None, "custom", "twilio", "telnyx", "vonage", "ring_central"])
 async def test_these_providers_need_a_termination_uri(api: Stage, provider: str | None) -> None:
     body = {"workspace_id": "main", "phone_number": NUMBER, "provider_name": provider}

@@ -101,9 +101,26 @@ async def test_parts_of_a_recording_can_be_had(edge: CallStage, anybody: httpx.A
     assert several.headers["content-type"].startswith("multipart/byteranges; boundary=")
     assert b"RIFF" in several.content
     assert (beyond.status_code, beyond.headers["content-range"]) == (416, f"bytes */{size}")
+    assert beyond.json()["detail"]["description"] == f"Range: the recording has {size} octets"
+    assert [(await part(asked)).status_code for asked in ("bytes=-0", f"bytes={size}-, -0", f"bytes={size}-, -1")] == [
+        416, 416, 206,
+    ]  # fmt: skip
+    assert (await part(f"bytes={size}-", **{"If-Range": '"another"'})).content == whole.content
     assert [(each.status_code, each.content) for each in nonsense] == [(200, whole.content)] * 6
     assert (await part("bytes=0-3", **{"If-Range": etag})).content == b"RIFF"
     assert (await part("bytes=0-3", **{"If-Range": '"another"'})).content == whole.content
+
+
+async def test_a_recording_that_a_client_has_is_not_sent_again(edge: CallStage, anybody: httpx.AsyncClient) -> None:
+    where = await link(edge, await recorded(edge))
+    etag = (await anybody.get(where)).headers["etag"]
+
+    async def asked(known: str) -> tuple[int, bool, str]:
+        answer = await anybody.get(where, headers={"If-None-Match": known, "Range": "bytes=0-3"})
+        return answer.status_code, bool(answer.content), answer.headers["etag"]
+
+    assert [await asked(known) for known in (etag, f'"x", W/{etag}', "*")] == [(304, False, etag)] * 3
+    assert await asked('"x"') == (206, True, etag)
 
 
 async def test_head_tells_size_and_time_and_sends_nothing(edge: CallStage, anybody: httpx.AsyncClient) -> None:
