@@ -2,6 +2,8 @@
 
 import importlib
 import inspect
+import sys
+import traceback
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from types import ModuleType
@@ -117,15 +119,30 @@ def _import(agent: str, module_name: str, function_name: str) -> Handler:
     try:
         module = importlib.import_module(module_name)
     except (Exception, SystemExit) as error:  # a user's module may raise, or exit, while it is imported
-        raise AgentError(f"agent {agent}: cannot import {module_name}: {type(error).__name__}: {error}") from error
+        why = f"{type(error).__name__}: {error}{_remedy(error, module_name)}"
+        raise AgentError(f"agent {agent}: cannot import {module_name}: {why}") from error
     handler = getattr(module, function_name, None)
     if not inspect.iscoroutinefunction(handler):
         what = "has no" if handler is None else "must be `async def`:"
-        raise AgentError(f"agent {agent}: module {module_name} {what} {function_name}")
+        found = getattr(module, "__file__", None)  # another than the user means, where names are the same
+        raise AgentError(f"agent {agent}: module {module_name} {what} {function_name}{f' ({found})' if found else ''}")
     if not _takes_a_call(handler):
         raise AgentError(f"agent {agent}: {module_name}:{function_name} must take one argument, the call")
     checked: Handler = handler
     return checked
+
+
+def _remedy(error: BaseException, module_name: str) -> str:
+    """Say where a module is expected to be, or which line of the user's code failed."""
+    if isinstance(error, ModuleNotFoundError) and error.name == module_name.partition(".")[0]:
+        return f"; put {error.name}.py beside the configuration"
+    if isinstance(error, SyntaxError):
+        return ""  # names its line itself
+    lines = [each for each in traceback.extract_tb(error.__traceback__) if not each.filename.startswith("<frozen")][1:]
+    place = f" ({lines[-1].filename}, line {lines[-1].lineno})" if lines else ""
+    if isinstance(error, ModuleNotFoundError):
+        return f"{place}; install what has it for {sys.executable}"
+    return place
 
 
 def _takes_a_call(handler: Callable[..., object]) -> bool:

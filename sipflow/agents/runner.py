@@ -95,7 +95,7 @@ class Runner:
         except BaseException as error:  # an agent may raise, exit, or panic in Rust; it ends its own call and no other
             if _ended_alone(error):
                 return
-            call.log.exception("the agent raised", agent=call.record.agent)
+            call.log.exception("the agent raised", agent=call.record.agent, why=f"{type(error).__name__}: {error}")
             await call.outlast_transfer()  # a person who has the call needs no agent
             call.end_for(Word.AGENT_FAILED, f"the agent raised {type(error).__name__}", status=500)
         finally:
@@ -127,7 +127,8 @@ class Runner:
         except BaseException as error:  # as in `_run`; but here there is somebody who goes on
             if _ended_alone(error):
                 raise
-            call.log.exception("the agent raised", agent=to.agent, then=following.agent)
+            why = f"{type(error).__name__}: {error}"
+            call.log.exception("the agent raised", agent=to.agent, then=following.agent, why=why)
             return following if call.ending is None else None
         if isinstance(after, HandOver):
             return after if after.then else HandOver(after.agent, after.why, to.then)

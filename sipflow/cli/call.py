@@ -30,6 +30,7 @@ _TONE_DBFS = -12.0
 _KEPT_S = 30  # seconds of what is heard, for measuring the tone
 _PIECE_BYTES = RATE_HZ // 10 * 2  # 100 ms; in less, frequencies that lie close cannot be told apart
 _FEWEST_PIECES = 4
+_HEARD_WITHIN_S = 0.5  # in less, silence is nobody's NAT
 
 
 @dataclass(slots=True)
@@ -86,7 +87,7 @@ def summary(report: CallReport) -> list[str]:
         )
         if report.tone_dbfs is not None:
             lines.append(f"our tone came back at {report.tone_dbfs:.1f} dBFS")
-        if not media.packets_received:
+        if not media.packets_received and report.talk_s >= _HEARD_WITHIN_S:
             lines.append("nothing was heard: check NAT, firewall and media.advertise at the far end")
     return lines
 

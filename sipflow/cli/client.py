@@ -1,8 +1,10 @@
 """Talks to the API of the running daemon: finds it, finds the token that opens it, says in words what is wrong."""
 
 import os
+import re
 import ssl
 from collections.abc import Mapping
+from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -20,6 +22,7 @@ NOT_FOUND, USAGE, UNAVAILABLE, FORBIDDEN, CONFIG = 1, 2, 69, 77, 78  # the last 
 _TIMEOUT_S = 20.0
 _PAGE = 1000
 _ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  (where "every address" is reached from this machine)
+_ERRNO = re.compile(r"^\[Errno -?[0-9]+\] ")
 _STATUSES = {400: USAGE, 401: FORBIDDEN, 403: FORBIDDEN, 404: NOT_FOUND, 409: NOT_FOUND}
 
 
@@ -46,6 +49,8 @@ class Client:
             ClientError: the URL, the token or the certificate cannot be used.
         """
         self.url = url.rstrip("/")
+        if not self.url.startswith(("http://", "https://")):
+            raise ClientError(f"{URL_VARIABLE} cannot be used: {url!r} begins with neither http:// nor https://", USAGE)
         self._certificate = certificate
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         try:
@@ -139,7 +144,9 @@ class Client:
             ) from None
         if answer.is_success:
             return answer
-        raise ClientError(_sentence(answer), _STATUSES.get(answer.status_code, UNAVAILABLE))
+        advice = f"; {TOKEN_VARIABLE} or `api.tokens` has it, `sipflow token create` makes one"
+        wrong_token = advice if answer.status_code == HTTPStatus.UNAUTHORIZED else ""
+        raise ClientError(_sentence(answer) + wrong_token, _STATUSES.get(answer.status_code, UNAVAILABLE))
 
 
 def _trusting(certificate: str) -> ssl.SSLContext:
@@ -155,12 +162,14 @@ def _trusting(certificate: str) -> ssl.SSLContext:
 
 
 def _why(error: Exception, url: str, certificate: str) -> str:
-    text = str(error).rstrip(".") or type(error).__name__
+    text = _ERRNO.sub("", str(error)).rstrip(".") or type(error).__name__
     _, refused, why = text.partition("certificate verify failed: ")
     if refused:
-        why = why.partition(" (_ssl")[0]
+        why = why.partition(" (_ssl")[0].rstrip(".")
         if certificate:
             return f"it shows no good certificate, or another than {certificate}: {why}; restart it if that file is new"
+        if "mismatch" in why:
+            return f"its certificate is for another name: {why}; write a name that is in it into {URL_VARIABLE}"
         return f"its certificate is not trusted: {why}; SSL_CERT_FILE names a file with its authority"
     if "SSL" in text or isinstance(error, httpx.RemoteProtocolError | httpx.ReadError):
         return f"{text}; is it {'http' if url.startswith('https') else 'https'} instead, or somebody else's port?"
@@ -174,7 +183,8 @@ def _configured(config: Path, environ: Mapping[str, str], url: str, token: str) 
     except ConfigError as error:
         if url:  # somewhere else; only the token is missing
             return url, token, ""
-        raise ClientError(f"{error}\nor set {URL_VARIABLE} and {TOKEN_VARIABLE}", CONFIG) from None
+        advice = f"this command asks the running daemon: name its configuration with --config, or set {URL_VARIABLE}"
+        raise ClientError(f"{error}\n{advice} and {TOKEN_VARIABLE}", CONFIG) from None
     if settings is None:
         if url:
             return url, token, ""

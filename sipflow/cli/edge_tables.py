@@ -53,7 +53,7 @@ def print_status(client: Client, *, json: bool) -> int:
     if found["trunks"]:
         _print_states(found["trunks"])
     _say(
-        f"{found['numbers']} numbers, {found['agents']} agents; {found['sip_messages']} SIP messages, "
+        f"numbers: {found['numbers']}, agents: {found['agents']}; {found['sip_messages']} SIP messages, "
         f"{found['sip_retransmissions']} repeated; audio at most {found['pacer_p99_ms']} ms late (99 of 100 packets); "
         f"{found['faults']} faults"
     )

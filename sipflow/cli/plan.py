@@ -173,6 +173,8 @@ def _target(options: CallOptions) -> SipUri:
     if isinstance(uri, TelUri) and options.proxy:
         proxy = parse_outbound_proxy(options.proxy)
         return SipUri("sip", uri.number, None, proxy.host, params=(("user", "phone"),))
+    if isinstance(uri, SipUri) and not uri.user and uri.host.lstrip("+").isdecimal():
+        raise LocalProtocolError(f"{options.uri!r} is a number and no host: write sip:{uri.host}@host")
     if not isinstance(uri, SipUri):
         raise LocalProtocolError(f"{options.uri!r} cannot be called from here: write sip:user@host, or give --proxy")
     return uri

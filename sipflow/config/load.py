@@ -214,7 +214,10 @@ class _Reader:
 
     def _store(self) -> StoreSettings:
         section = self._root.child("store")
-        return (store_settings(section, environ=self._environ) if section else None) or StoreSettings()
+        store = (store_settings(section, environ=self._environ) if section else None) or StoreSettings()
+        if section is not None and not store.enabled and "api" in self._root.keys:
+            section.report("false leaves nothing that `api:` could show: take one of the two out", "enabled")
+        return store
 
     def _webhooks(self) -> WebhookSettings:
         section = self._root.child("webhooks")

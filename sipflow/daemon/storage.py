@@ -92,7 +92,7 @@ class Storage:
             if self._settings.url:
                 raise
             self.trouble = str(error)
-            log.error("there is no store: nothing is kept, and the API can change nothing", why=str(error))
+            log.error("there is no store: nothing is kept, and the API stays closed", why=str(error))
             return None
 
     @property

@@ -80,30 +80,35 @@ def test_built_in_handlers_are_found_by_name(tmp_path: Path) -> None:
         ("", f"handler '' is none of {NAMES}, nor module:function"),
         (":good", f"handler ':good' is none of {NAMES}, nor module:function"),
         (f"{MODULE}:", f"handler '{MODULE}:' is none of {NAMES}, nor module:function"),
-        (f"{MODULE}:missing", f"module {MODULE} has no missing"),
-        (f"{MODULE}:plain", f"module {MODULE} must be `async def`: plain"),
-        (f"{MODULE}:text", f"module {MODULE} must be `async def`: text"),
-        (f"{MODULE}:os", f"module {MODULE} must be `async def`: os"),
-        (f"{MODULE}:Desk", f"module {MODULE} must be `async def`: Desk"),
+        (f"{MODULE}:missing", f"module {MODULE} has no missing (FOLDER/{MODULE}.py)"),
+        (f"{MODULE}:plain", f"module {MODULE} must be `async def`: plain (FOLDER/{MODULE}.py)"),
+        (f"{MODULE}:text", f"module {MODULE} must be `async def`: text (FOLDER/{MODULE}.py)"),
+        (f"{MODULE}:os", f"module {MODULE} must be `async def`: os (FOLDER/{MODULE}.py)"),
+        (f"{MODULE}:Desk", f"module {MODULE} must be `async def`: Desk (FOLDER/{MODULE}.py)"),
         (f"{MODULE}:nothing", f"{MODULE}:nothing must take one argument, the call"),
         (f"{MODULE}:two", f"{MODULE}:two must take one argument, the call"),
-        (f"{MODULE}_raises:x", f"cannot import {MODULE}_raises: ZeroDivisionError: division by zero"),
-        (f"{MODULE}_exits:x", f"cannot import {MODULE}_exits: SystemExit: 3"),
+        (
+            f"{MODULE}_raises:x",
+            f"cannot import {MODULE}_raises: ZeroDivisionError: division by zero (FOLDER/{MODULE}_raises.py, line 1)",
+        ),
+        (f"{MODULE}_exits:x", f"cannot import {MODULE}_exits: SystemExit: 3 (FOLDER/{MODULE}_exits.py, line 1)"),
         (
             f"{MODULE}_needs:x",
-            f"cannot import {MODULE}_needs: ModuleNotFoundError: No module named 'no_such_module_anywhere'",
+            f"cannot import {MODULE}_needs: ModuleNotFoundError: No module named 'no_such_module_anywhere' "
+            f"(FOLDER/{MODULE}_needs.py, line 1); install what has it for {sys.executable}",
         ),
         (
             "no_such_module_anywhere:x",
-            "cannot import no_such_module_anywhere: ModuleNotFoundError: No module named 'no_such_module_anywhere'",
+            "cannot import no_such_module_anywhere: ModuleNotFoundError: No module named 'no_such_module_anywhere'; "
+            "put no_such_module_anywhere.py beside the configuration",
         ),
     ],
 )
-def test_what_cannot_run_is_told_in_a_sentence(handler: str, why: str) -> None:
+def test_what_cannot_run_is_told_in_a_sentence(tmp_path: Path, handler: str, why: str) -> None:
     with pytest.raises(AgentError) as error:
         load(spec(handler))
 
-    assert str(error.value) == f"agent desk: {why}"
+    assert str(error.value).replace(str(tmp_path), "FOLDER") == f"agent desk: {why}"
 
 
 def test_module_that_python_cannot_read_is_told_in_a_sentence() -> None:

@@ -284,4 +284,5 @@ async def test_a_fault_beside_the_end_of_the_call_is_told() -> None:
             await phone.hangup()
             await stage.quiet()
 
-    assert [line["event"] for line in said if line["event"] == "the agent raised"] == ["the agent raised"]
+    (raised,) = [line["why"] for line in said if line["event"] == "the agent raised"]
+    assert raised.startswith("ExceptionGroup: unhandled errors in a TaskGroup")

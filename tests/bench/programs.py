@@ -7,9 +7,12 @@ import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+
+from tests.interop.programs import end_with_parent
 
 ROOT = Path(__file__).resolve().parents[2]
 _CORES = sorted(os.sched_getaffinity(0))
@@ -34,6 +37,11 @@ def find(program: str, *, beside: Path | None = None) -> str:
     if path is None:
         raise MissingProgram(f"{program} is not installed")
     return path
+
+
+def _prepare(core: int) -> None:
+    os.sched_setaffinity(0, {core})
+    end_with_parent()  # a bench that is killed would leave calls behind that go on for ever
 
 
 class Program:
@@ -78,7 +86,7 @@ class Program:
                 cwd=cwd,
                 env={**os.environ, **(env or {})},
                 start_new_session=True,
-                preexec_fn=lambda: os.sched_setaffinity(0, {core}),
+                preexec_fn=partial(_prepare, core),
             )
 
     def ask(self, line: str) -> str:

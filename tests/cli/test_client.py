@@ -54,6 +54,7 @@ def far() -> Iterator[Far]:
         "/good": (200, '{"status": "ok", "response": {"a": 1}}'),
         "/none": (404, refusal("there is no call 'x'")),
         "/mine": (403, refusal("this token may not do that")),
+        "/whose": (401, refusal("this token is unknown")),
         "/away": (503, refusal("the store cannot be used")),
         "/odd": (200, "<html>"),
         "/proxy": (502, "<html>Bad Gateway"),
@@ -133,7 +134,7 @@ def secured(tmp_path: Path) -> Iterator[tuple[Far, Certificates]]:
 
 
 def test_the_certificate_of_the_configuration_is_trusted_whatever_name_is_in_it_and_no_other(
-    tmp_path: Path, secured: tuple[Far, Certificates]
+    tmp_path: Path, secured: tuple[Far, Certificates], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     far, made = secured
     port = far.server_address[1]
@@ -150,6 +151,9 @@ def test_the_certificate_of_the_configuration_is_trusted_whatever_name_is_in_it_
         asked(made.server)
     with pytest.raises(ClientError, match=r"its certificate is not trusted: .*; SSL_CERT_FILE names a file"):
         asked(made.other_host, SIPFLOW_URL=f"https://127.0.0.1:{port}")
+    monkeypatch.setenv("SSL_CERT_FILE", str(made.ca))
+    with pytest.raises(ClientError, match=r"for another name: .*mismatch.*; write a name that is in it into SIPFLOW_U"):
+        asked(made.other_host, SIPFLOW_URL=f"https://127.0.0.1:{port}")
     with pytest.raises(ClientError, match="is it https instead"):
         asked(made.other_host, SIPFLOW_URL=f"http://127.0.0.1:{port}")
 
@@ -160,6 +164,7 @@ def test_a_configuration_without_an_api_or_none_at_all_is_said(tmp_path: Path) -
     assert "opens no API" in str(without)
     assert "SIPFLOW_URL and SIPFLOW_TOKEN" in str(without)
     assert "cannot be read" in str(nowhere)
+    assert "name its configuration with --config, or set SIPFLOW_URL and SIPFLOW_TOKEN" in str(nowhere)
     assert (without.status, nowhere.status) == (CONFIG, CONFIG)
 
 
@@ -168,6 +173,11 @@ def test_a_configuration_without_an_api_or_none_at_all_is_said(tmp_path: Path) -
     [
         ("/none", NOT_FOUND, "there is no call 'x'"),
         ("/mine", FORBIDDEN, "this token may not do that"),
+        (
+            "/whose",
+            FORBIDDEN,
+            "this token is unknown; SIPFLOW_TOKEN or `api.tokens` has it, `sipflow token create` makes",
+        ),
         ("/away", UNAVAILABLE, "the store cannot be used"),
         ("/odd", UNAVAILABLE, "does not answer as sipflow does"),
         ("/proxy", UNAVAILABLE, "answered 502"),
@@ -185,7 +195,8 @@ def test_a_daemon_that_does_not_run_is_said_with_what_to_look_at() -> None:
         client.get("/good")
 
     assert refused.value.status == UNAVAILABLE
-    assert str(refused.value).endswith("does the daemon run, and has it an `api:` section?")
+    why = "Connection refused; does the daemon run, and has it an `api:` section?"
+    assert str(refused.value) == f"http://127.0.0.1:1 cannot be reached: {why}"
 
 
 def test_a_url_or_token_that_is_none_is_said() -> None:
@@ -193,5 +204,7 @@ def test_a_url_or_token_that_is_none_is_said() -> None:
         Client("http://[::1", TOKEN)
     with pytest.raises(ClientError) as unsendable:
         Client("http://127.0.0.1:1", "tokén")
+    with pytest.raises(ClientError, match=r"'127\.0\.0\.1:8080' begins with neither http:// nor https://") as bare:
+        Client("127.0.0.1:8080", TOKEN)
 
-    assert (refused.value.status, unsendable.value.status) == (USAGE, USAGE)
+    assert (refused.value.status, unsendable.value.status, bare.value.status) == (USAGE, USAGE, USAGE)

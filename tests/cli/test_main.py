@@ -164,8 +164,9 @@ def test_every_agent_that_cannot_be_loaded_is_told_with_its_line(sipflow: Sipflo
     assert (result.exit_code, result.stdout) == (EXIT_CONFIG, "")
     assert result.stderr.removeprefix("sipflow: ").replace(str(file), "FILE").splitlines() == [
         "FILE:4: agents.gone.handler: cannot import no_such_module_anywhere: "
-        "ModuleNotFoundError: No module named 'no_such_module_anywhere'",
-        "FILE:6: agents.plain.handler: module json must be `async def`: loads",
+        "ModuleNotFoundError: No module named 'no_such_module_anywhere'; "
+        "put no_such_module_anywhere.py beside the configuration",
+        f"FILE:6: agents.plain.handler: module json must be `async def`: loads ({json.__file__})",
     ]
 
 

@@ -92,6 +92,7 @@ def test_headers_are_kept_in_order() -> None:
         ({"uri": "sip:a b@c"}, "'sip:a b@c' is no address to call"),
         ({"uri": "tel:+12065550100"}, "'tel:+12065550100' cannot be called from here: write sip:user@host, or give"),
         ({"uri": "mailto:a@b"}, "'mailto:a@b' cannot be called from here"),
+        ({"uri": "12065550100"}, "'12065550100' is a number and no host: write sip:12065550100@host"),
         ({"caller": "a b"}, "--from 'a b': "),
         ({"proxy": "a b"}, "'a b' cannot be used: "),
         ({"headers": ("X-Order",)}, "--header 'X-Order' is not 'Name: value'"),

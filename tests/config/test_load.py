@@ -178,6 +178,12 @@ def test_two_inbound_agents_on_one_number_are_refused_with_both_lines(second: st
     ) == [f"a.yaml:3: {why}"]
 
 
+def test_an_api_without_a_store_is_refused_and_not_left_closed() -> None:
+    assert refusal("api: {}\nstore: {enabled: false}\nagents: {echo: {handler: echo}}\n") == [
+        "a.yaml:2: store.enabled: false leaves nothing that `api:` could show: take one of the two out"
+    ]
+
+
 def test_an_own_trunk_cannot_take_the_name_of_another() -> None:
     assert refusal("trunks:\n  '200': {accept_from: 10.0.0.1}\nnumbers:\n  200: {sip_domain: a.example}\n") == [
         "a.yaml:4: numbers.200: declares a trunk of its own, and there is a trunk of this name already"

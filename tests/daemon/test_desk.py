@@ -19,7 +19,7 @@ async def test_the_switchboard_tells_the_desk_and_asks_it(sqlite_settings: Setti
         desk = edge.desk
         together = (edge.near.switchboard.announced is desk.announced, desk.sounds, desk.links._life_s)
         with_one = await edge.answered()
-        told = [line.name for line in desk.events._lines if line is not None]
+        told = [line.happening.name for line in desk.events._lines if line is not None]
 
     assert together == (True, "sounds", 86_400.0)
     assert told == ["started", "ringing", "answered"]

@@ -1,5 +1,6 @@
 """Reading a configuration and everything it names."""
 
+import json
 import sys
 from pathlib import Path
 
@@ -50,8 +51,8 @@ def test_every_agent_that_cannot_run_is_told_with_its_line(file: Path) -> None:
 
     assert (error.value.line, error.value.key) == (2, "agents.a.handler")
     assert str(error.value).splitlines() == [
-        f"{file}:2: agents.a.handler: module json must be `async def`: loads",
-        f"{file}:4: agents.b.handler: module json has no nothing",
+        f"{file}:2: agents.a.handler: module json must be `async def`: loads ({json.__file__})",
+        f"{file}:4: agents.b.handler: module json has no nothing ({json.__file__})",
     ]
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.house.site_hooks import hook
 from tests.house.tree import ROOT
 
 SETTINGS = ROOT / "docs" / "site" / "mkdocs.yml"
@@ -91,7 +92,36 @@ def test_no_page_of_the_site_links_to_a_file_that_is_not_there(site: Path) -> No
     assert missing == []
 
 
-def test_drawings_are_drawings_and_not_code(site: Path) -> None:
-    drawn = (site / "concepts.html").read_text(encoding="utf-8").count('<pre class="mermaid">')
+def test_drawings_are_drawn_when_the_site_is_built(site: Path) -> None:
+    page = (site / "concepts.html").read_text(encoding="utf-8")
 
-    assert drawn == (ROOT / "docs" / "concepts.md").read_text(encoding="utf-8").count("```mermaid")
+    assert page.count('<svg role="img"') == (ROOT / "docs" / "concepts.md").read_text("utf-8").count("```mermaid") > 0
+    assert "mermaid" not in page
+
+
+def test_what_cannot_be_drawn_is_an_error_with_its_line() -> None:
+    drawings = hook("drawings")
+    for source in ("pie", "flowchart LR\nA --> B\nA ==> B", "sequenceDiagram\nparticipant A as a\nloop x"):
+        with pytest.raises(ValueError, match=r"pie|A ==> B|loop x"):
+            drawings.draw(source)
+    with pytest.raises(ValueError, match="B is no participant"):
+        drawings.draw("sequenceDiagram\nparticipant A as a\nA->>B: hello")
+
+
+def test_a_text_of_a_drawing_is_text() -> None:
+    drawn = hook("drawings").draw('flowchart LR\nA["<script>"] -- "a & b" --> B')
+
+    assert ("&lt;script&gt;" in drawn, "a &amp; b" in drawn, "<script" in drawn) == (True, True, False)
+
+
+def test_no_page_loads_anything_from_elsewhere(site: Path) -> None:
+    loaded = re.compile(r"""(?:\ssrc=|<link[^>]*\shref=|url\(|@import )["']?((?:https?:)?//[^"')\s]+)""")
+    asked = re.compile(r"https?://[^\"'`]*(?:unpkg|cdn|jsdelivr|googleapis|gstatic)[^\"'`]*")
+    found = set()
+    for file in site.rglob("*"):
+        if file.suffix in (".html", ".css", ".js"):
+            text = file.read_text(encoding="utf-8")
+            found |= {(file.name, each) for each in asked.findall(text) if file.suffix == ".js"}
+            found |= {(file.name, each) for each in loaded.findall(text) if file.suffix != ".js"}
+
+    assert found == set()

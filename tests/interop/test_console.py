@@ -22,6 +22,10 @@ SHOTS = ROOT / "build" / "console"
 NARROW = 360
 PAGES = ("live", "history", "trunks", "numbers", "agents", "ask", "log")
 PATIENCE_MS = 10_000
+WITHOUT_LOUDSPEAKER = """
+    AudioContext.prototype.resume = () => new Promise(() => {});
+    Object.defineProperty(AudioContext.prototype, "state", { get: () => "suspended" });
+"""
 
 expect.set_options(timeout=PATIENCE_MS)
 
@@ -220,6 +224,24 @@ def test_a_live_call_appears_by_itself_is_heard_and_is_ended(stage: Stage, page:
     expect(page.get_by_text("listening started")).to_be_visible()
 
     assert (report.exit_status, report.status, wide) == (0, 200, NARROW)
+
+
+def test_a_browser_without_a_loudspeaker_says_so_and_shows_the_levels_all_the_same(stage: Stage) -> None:
+    context = stage.signed_in()
+    context.add_init_script(WITHOUT_LOUDSPEAKER)
+    page = context.new_page()
+    page.goto(stage.url + "#/live")
+    with Caller(stage.folder / "deaf.log", stage.daemon.uri(), "--seconds", "60", "--tone", "700") as caller:
+        row = page.get_by_role("row").filter(has_text="in progress")
+        row.get_by_role("button", name="Listen").click()
+        bar = page.get_by_role("region", name="Listening to a call")
+        expect(bar).to_contain_text("This browser plays no sound")
+        level = bar.get_by_role("meter", name="Level of the far end")
+        wait_until(lambda: number_of(level, "aria-valuenow") > -30, "the level of the far end")
+        stage.ask("POST", f"/v2/calls/{row.get_attribute('data-call')}/hangup", json={})
+        caller.finish()
+    expect(bar).to_contain_text("The call is over")
+    context.close()
 
 
 def test_the_history_is_searched_and_a_call_tells_all_that_is_known_of_it(stage: Stage, page: Page) -> None:

@@ -221,20 +221,25 @@ async def test_row_18_credentials_that_were_heard_on_the_wire_are_no_good_again(
             peer.send(sip(body=SDP))
             asked = await peer.response()
 
-            def proof(who: Account) -> str:
+            def proof(who: Account, to: Response = asked) -> str:
                 client = DigestClient([who], cnonce=lambda: "c")
-                headers = client.authorize(asked, method="INVITE", uri=f"sip:{NUMBER}@127.0.0.1", body=SDP)
+                headers = client.authorize(to, method="INVITE", uri=f"sip:{NUMBER}@127.0.0.1", body=SDP)
                 return headers[0][1]
 
             good = proof(account)
-            found = [await peer.ask(sip(body=SDP, Authorization=proof(other)))]
+            guessed = Account("desk", "open barley")
+            found = [await peer.ask(sip(body=SDP, Authorization=proof(who))) for who in (other, guessed)]
             found += [await peer.ask(sip(body=SDP, Authorization=good)) for _ in range(3)]
             tampered = re.sub(r'nonce="[^"]{4}', 'nonce="AAAA', good)
             found.append(await peer.ask(sip(body=SDP, Authorization=tampered)))
+            peer.send(sip(body=SDP, Authorization=proof(account, challenge())))  # right, but for a nonce of his own
+            last = await peer.response()
+            found.append(last.status)
         for call in list(stage.callee.switchboard.calls.values()):
             call.end("the test is over")
 
-    assert (asked.status, found) == (401, [401, 200, 401, 401, 401])
+    assert (asked.status, found) == (401, [401, 401, 200, 401, 401, 401, 401])
+    assert "stale" not in str(last.headers.all("WWW-Authenticate"))  # it never was one of ours
 
 
 def test_row_19_the_strongest_challenge_on_top_is_answered_and_md5_can_be_refused() -> None:
@@ -296,7 +301,9 @@ async def test_row_21_nobody_dials_out_at_our_expense() -> None:
         board.tolls = Tolls(
             TollSettings(), board.doorkeeper.router, clock=lambda: board.now, day=lambda: board.limits.day
         )
-        for number in ("+19005551234", "+88213300655", "+37190000000", "00 882 13300655", "*21*+88213300655#"):
+        dear = ("+19005551234", "+88213300655", "+37190000000", "00 882 13300655", "*21*+88213300655#")
+        abroad = ("+442071838750", "0044 20 7183 8750")  # cheap, but not the trunk's own country
+        for number in (*dear, *abroad):
             with pytest.raises(LocalProtocolError, match=r"may not be called by trunk a: it is|is no number to call"):
                 out.order(number)
 

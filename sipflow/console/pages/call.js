@@ -177,7 +177,7 @@ function drawEvents({ events }) {
 }
 
 function detailsOf(details) {
-  return Object.entries(details).map(([name, value]) => `${name}: ${typeof value === "object" ? JSON.stringify(value) : value}`).join(", ");
+  return Object.entries(details).map(([name, value]) => `${name}: ${shownAs(name, value)}`).join(", ");
 }
 
 function downloads(path) {
@@ -186,4 +186,9 @@ function downloads(path) {
     el("div", { class: "row" }, to("/evidence", "Evidence bundle (zip)", ""), to("/pcap", "Capture (pcap)", ""), to("/trace?format=text", "Ladder (text)", "ladder.txt")),
     el("p", { class: "muted" }, "The bundle has ladder, messages, capture, record, events, statistics and, if your token is for recordings, the recording. ", link("#/history", "Back to the history")),
   ];
+}
+
+function shownAs(name, value) {
+  if (name === "digit" && value === null) return "hidden";
+  return typeof value === "object" ? JSON.stringify(value) : value;
 }

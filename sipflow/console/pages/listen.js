@@ -4,6 +4,9 @@ import { fetched } from "./api.js";
 import { el, fill, said } from "./dom.js";
 
 const [HEADER, AHEAD_S, FURTHEST_S] = [44, 0.25, 1.5];
+const RESUME_MS = 1500; // without a loudspeaker, or while it may play nothing, a browser never resumes
+const HEARD = "You hear both voices. The call's history says that you listened.";
+const UNHEARD = "This browser plays no sound: it finds no loudspeaker, or may not use it. The levels go on, and the call's history says that you listened.";
 let now = null;
 
 export function stopListening() {
@@ -49,9 +52,11 @@ export async function listenTo(call) {
   }, 100);
   stopping.signal.addEventListener("abort", () => clearInterval(watching));
   try {
-    await context.resume();
+    await Promise.race([context.resume(), new Promise((done) => setTimeout(done, RESUME_MS))]);
     const answer = await fetched(`/v2/calls/${encodeURIComponent(call.call_id)}/listen?channels=2`, { signal: stopping.signal });
-    fill(told, "You hear both voices. The call's history says that you listened.");
+    const tell = () => fill(told, context.state === "running" ? HEARD : UNHEARD);
+    context.addEventListener("statechange", () => now?.stop === stop && tell());
+    tell();
     await play(answer.body.getReader(), context, volume, meters);
     fill(told, "The call is over.");
   } catch (error) {
@@ -90,6 +95,7 @@ async function play(reader, context, out, meters) {
     waiting = waiting.slice(frames * 4);
     meters.forEach((each, side) => each.show(Math.sqrt(loud[side] / frames)));
     if (context.state === "closed") return;
+    if (context.state !== "running") continue; // its time stands still: what it is given would wait for ever
     const late = next < context.currentTime;
     if (late || next > context.currentTime + FURTHEST_S) next = context.currentTime + AHEAD_S;
     const source = new AudioBufferSourceNode(context, { buffer });
