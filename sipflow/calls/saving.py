@@ -29,6 +29,7 @@ class Saving:
             self._store.save(record)
             return
         self.waiting[record.id] = record
+        self._store.started(record)  # noted anew, with its ending: who kills us meanwhile loses the last word only
         timer = asyncio.get_running_loop().call_later(_LAST_WORD_S, self._keep, record.id)
 
         def over() -> None:

@@ -114,7 +114,10 @@ class RecordWriter:
     # What calls do
 
     def started(self, record: CallRecord) -> None:
-        """Note that a call has begun; once more, with what is known by then, replaces what was noted."""
+        """Note that a call has begun; once more, with what is known by then, replaces what was noted.
+
+        One that is noted with its ending is kept so, if its end is never saved.
+        """
         try:
             line = self._live[record.id] = begun_line(record)
         except Exception:  # whatever is wrong with a record must not end the call
@@ -305,9 +308,11 @@ class RecordWriter:
 
 
 def _stopped(record: CallRecord, at: datetime) -> CallRecord:
-    """Return the record of a call that a killed process left, with an end."""
-    at = max(at, record.started_at)
-    record.ended_at = at
-    record.ending = Ending.of("system", 503, _STOPPED, word=Word.OVERLOADED)
-    record.history = (*record.history, Happening(at, "ended", {"by": "system", "status": 503, "why": _STOPPED}))
+    """Return the record of a call that a killed process left, with an end: its own, where that was noted."""
+    if record.ending is None:
+        record.ended_at = max(at, record.started_at)
+        record.ending = Ending.of("system", 503, _STOPPED, word=Word.OVERLOADED)
+    ending = record.ending
+    ended = {"by": ending.by, "status": ending.status, "why": ending.why}
+    record.history = (*record.history, Happening(record.ended_at or at, "ended", ended))
     return record

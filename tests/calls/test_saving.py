@@ -20,9 +20,10 @@ class Snapshots:
     def __init__(self) -> None:
         self.kept: dict[str, list[str]] = {}
         self.times = 0
+        self.noted: list[tuple[str, bool]] = []
 
     def started(self, record: CallRecord) -> None:
-        """Let it go."""
+        self.noted.append((record.id, record.ending is not None))
 
     def save(self, record: CallRecord) -> None:
         self.kept[record.id] = story(record)
@@ -76,6 +77,7 @@ async def test_a_transfer_of_which_nothing_is_heard_any_more_holds_no_record_bac
             await call.hangup()
             await ours.ended()
             assert (ours.id in saving.waiting, ours.id in store.kept) == (True, False)
+            assert (ours.id, True) in store.noted  # who kills us now loses the last word of the transfer only
             if over:
                 saving.keep_all()
             async with asyncio.timeout(WAIT_S):

@@ -122,6 +122,17 @@ async def test_what_a_killed_process_had_saved_is_written_once_by_the_next(datab
         assert octets(journal) == 0
 
 
+async def test_a_call_that_was_noted_with_its_ending_keeps_that(database: Database, journal: Path) -> None:
+    await killed(journal, [], begun=[BEGUN, replace(OVER, id=BEGUN.id)])
+
+    async with writing(database, journal) as writer:
+        await writer.flush()
+
+    _, (found,) = await CallRecords(database).page()
+    assert (found.ending, found.ended_at) == (OVER.ending, OVER.ended_at)
+    assert [event.name for event in await CallRecords(database).events(BEGUN.id)] == ["ended"]
+
+
 async def test_a_call_that_was_up_when_the_process_was_killed_has_failed(database: Database, journal: Path) -> None:
     await killed(journal, [over(2)], begun=[BEGUN, replace(BEGUN, id="call-2")])
 
