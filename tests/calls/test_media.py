@@ -17,6 +17,7 @@ from sipflow.sdp.agreement import Encryption
 from sipflow.sdp.offer_answer import PCMA, PCMU, Capabilities
 from sipflow.sip.plan import RequestPlan
 from tests.calls.stage import staged
+from tests.media.stage import free_ports
 
 OURS = "127.0.0.1"
 BOTH = Capabilities(codecs=(PCMU, PCMA))
@@ -24,7 +25,8 @@ BOTH = Capabilities(codecs=(PCMU, PCMA))
 
 @pytest.fixture
 async def desk() -> AsyncIterator[MediaDesk]:
-    made = MediaDesk(Settings(port_low=42000, port_high=42020, bind_host=OURS, drain_s=0.0))
+    port = free_ports(20)
+    made = MediaDesk(Settings(port_low=port, port_high=port + 20, bind_host=OURS, drain_s=0.0))
     yield made
     await made.close()
 

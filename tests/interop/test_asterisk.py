@@ -191,7 +191,7 @@ def test_early_media_crosses_and_a_redirection_by_asterisk_is_followed_and_heard
 def test_transfers_by_asterisk_come_to_what_is_told_of_them(
     pbx: Asterisk, daemon: Daemon, telephone: Daemon, tmp_path: Path
 ) -> None:
-    reports = calls_in(tmp_path, pbx, (BLIND, ATTENDED, HAND_BACK))
+    reports = calls_in(tmp_path, pbx, (BLIND, ATTENDED, HAND_BACK), "--seconds", "6")  # most of it with the person
     told, completed, back = over(daemon, BLIND), over(daemon, ATTENDED), daemon.wait_said("^handed back")[-1]
 
     assert [(each.status, each.tone_dbfs) for each in reports] == [ECHOED] * 3
@@ -232,11 +232,11 @@ def test_digits_cross_both_ways_as_events_and_as_info(number: str, account: str,
 def test_a_hold_that_asterisk_passes_on_is_known_to_the_agent(pbx: Asterisk, daemon: Daemon, tmp_path: Path) -> None:
     with Phone(tmp_path, account="outside", proof=("outside", PASSWORD)) as phone:
         phone.dial(f"sip:{DIRECT}@127.0.0.1:{pbx.port}")
+        phone.wait_heard(25)
         phone.command("hold")
         held = daemon.wait_said("^on hold")[-1]
         phone.command("resume")
         resumed = daemon.wait_said("^resumed")[-1]
-        phone.wait_heard(25)
         phone.quit()
 
     assert (held["call"], resumed["call"]) == (over(daemon, DIRECT, "^call over")["call"],) * 2
