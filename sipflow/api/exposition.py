@@ -146,6 +146,12 @@ class EdgeCollector(Collector):
         yield _counter("sipflow_sip_retransmissions", "SIP messages that were a repetition.", ("direction",), repeated)
         yield _counter("sipflow_sip_dropped", "Datagrams and connections turned away unread.", (),
                        {(): measures.endpoint.dropped})  # fmt: skip
+        brake = measures.endpoint.brake
+        if brake is not None:
+            yield _gauge("sipflow_overloaded", "1 while calls that wait too long are refused.", (),
+                         {(): int(brake.on(now=measures.now()))})  # fmt: skip
+            yield _counter("sipflow_overload_refusals", "INVITEs told 503 or left unread for having waited too long.",
+                           ("what",), {("refused",): brake.refused, ("unread",): brake.unread})  # fmt: skip
         strangers = measures.switchboard.strangers
         if strangers is not None:
             seen = {("refused",): strangers.refused, ("flood",): strangers.flooded, ("scanner",): strangers.scanners}

@@ -25,7 +25,15 @@ class Check:
 
 def checks(measures: Measures) -> list[Check]:
     """Look at everything that a call needs."""
-    return [_sip(measures), _ports(measures), _limits(measures), _trunks(measures), _store(measures), _loop(measures)]
+    return [
+        _sip(measures),
+        _ports(measures),
+        _limits(measures),
+        _trunks(measures),
+        _store(measures),
+        _loop(measures),
+        _load(measures),
+    ]
 
 
 def _sip(measures: Measures) -> Check:
@@ -80,3 +88,11 @@ def _loop(measures: Measures) -> Check:
     if measures.pulse.typical_now_s < _STUCK_S:
         return Check("loop", True, sentence)
     return Check("loop", False, f"something holds the event loop up again and again: {sentence}")
+
+
+def _load(measures: Measures) -> Check:
+    brake = measures.endpoint.brake
+    if brake is None or not brake.on(now=measures.now()):
+        return Check("load", True, "calls are read as they come")
+    sentence = f"more calls come in than can be handled: what comes waits for {brake.worst_s:.1f} s (sip.overload)"
+    return Check("load", False, sentence)

@@ -14,12 +14,14 @@ from sipflow.config.sentences import Model
 from sipflow.errors import LocalProtocolError
 from sipflow.net.settings import DnsSettings, ListenAddress, Settings, StreamSettings, TlsSettings
 from sipflow.sip.addressing import DEFAULT_PORTS
+from sipflow.sip.brake import OverloadSettings
 from sipflow.trunks.proxy import parse_advertise
 
 _DEFAULTS = Settings()
 _DnsModel = model_of(DnsSettings)
 _StrangersModel = model_of(StrangerSettings)
 _StreamsModel = model_of(StreamSettings)
+_OverloadModel = model_of(OverloadSettings)
 _TLS_FILES = ("certificate", "key", "ca", "client_certificate", "client_key")
 _TLS_SECRETS = ("key_passphrase", "client_key_passphrase")
 
@@ -84,6 +86,7 @@ class SipModel(Model):
         udp_buffer_bytes: size of the UDP sockets' buffers that the system is asked for.
         dns: which servers are asked for names, and how long their answers are kept.
         streams: limits of TCP and TLS connections.
+        overload: when new calls are refused because what comes has to wait.
     """
 
     listen: Texts = tuple(map(str, _DEFAULTS.listen))
@@ -97,6 +100,7 @@ class SipModel(Model):
     udp_buffer_bytes: Annotated[int, Field(ge=4096, le=1 << 30)] = _DEFAULTS.udp_buffer_bytes
     dns: Annotated[_DnsModel, short_for("servers")] = _DnsModel()  # type: ignore[valid-type]
     streams: Annotated[_StreamsModel, short_for("connect_s")] = _StreamsModel()  # type: ignore[valid-type]
+    overload: Annotated[_OverloadModel, short_for("wait_s")] = _OverloadModel()  # type: ignore[valid-type]
 
 
 def sip_settings(section: Section, model: SipModel) -> Settings | None:
@@ -107,15 +111,23 @@ def sip_settings(section: Section, model: SipModel) -> Settings | None:
     tls = section.attempt(partial(TlsSettings, **_tls(section, model.tls)), at=("tls",))
     dns = section.attempt(partial(DnsSettings, **given(model.dns)), at=("dns",))
     streams = section.attempt(partial(StreamSettings, **given(model.streams)), at=("streams",))
-    if len(section.problems) > before or tls is None or dns is None or streams is None:
+    overload = section.attempt(partial(_overload, model))
+    if len(section.problems) > before or tls is None or dns is None or streams is None or overload is None:
         return None
     known = model.model_fields_set & {each.name for each in fields(Settings)} - {"listen"}
     same = {name: getattr(model, name) for name in known}
     same |= {"advertise": advertise.pop("default", ""), "advertise_by_transport": advertise}
-    same |= {"tls": tls, "dns": dns, "streams": streams}
+    same |= {"tls": tls, "dns": dns, "streams": streams, "overload": overload}
     if listen:
         same["listen"] = listen
     return section.attempt(partial(Settings, **same))
+
+
+def _overload(model: SipModel) -> OverloadSettings:
+    try:
+        return OverloadSettings(**given(model.overload))
+    except LocalProtocolError as error:
+        raise LocalProtocolError(f"overload.{error}") from None
 
 
 def stranger_settings(section: Section, model: SipModel) -> StrangerSettings | None:

@@ -20,6 +20,7 @@ from sipflow.net.resolver import Resolver
 from sipflow.net.settings import Settings as NetSettings
 from sipflow.net.tracers import Tracers
 from sipflow.sip.addressing import Addressing
+from sipflow.sip.brake import Brake
 from sipflow.sip.hop import Hop
 from sipflow.sip.ids import Ids
 from sipflow.sip.stack import Settings as SipSettings
@@ -86,6 +87,7 @@ def build(
     tasks = Tasks()
     doorkeeper = Doorkeeper(router, calls, secret=os.urandom(32), clock=loop.time)
     strangers = Strangers(calls.strangers, router, clock=loop.time, silent=calls.unknown_source == "silent")
+    brake = Brake(net.overload)
     ua = UserAgent(
         SipSettings(
             user_agent=calls.user_agent,
@@ -96,7 +98,7 @@ def build(
         ),
         Ids(os.urandom),
         gate=doorkeeper,
-        guard=strangers.guard,
+        guard=lambda request, hop: strangers.guard(request, hop) or brake.judge(request),
     )
     endpoint = Endpoint(
         ua,
@@ -106,6 +108,7 @@ def build(
         on_flow_lost=on_flow_lost,
         tracer=tracers,
         admit=strangers.admit,
+        brake=brake,
     )
     desk = MediaDesk(media)
     switchboard = Switchboard(

@@ -39,6 +39,11 @@ class Pulse:
             self._timer = None
 
     @property
+    def last_s(self) -> float:
+        """How late the last beat was, in seconds."""
+        return self._lately[-1] if self._lately else 0.0
+
+    @property
     def worst_lately_s(self) -> float:
         """The latest beat of the last minute, in seconds."""
         return max(self._lately, default=0.0)

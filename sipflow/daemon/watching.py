@@ -11,7 +11,9 @@ from sipflow.calls.record import CallRecord
 from sipflow.calls.tally import CallTally
 from sipflow.daemon.build import Edge
 from sipflow.daemon.pulse import Pulse
+from sipflow.media.desk import MediaDesk
 from sipflow.net.tracers import Settings, Tracers
+from sipflow.sip.brake import Brake
 from sipflow.store.directory import Directory
 
 if TYPE_CHECKING:
@@ -46,6 +48,8 @@ class Watching:
         self.quality: QualityTracks
         self.started_at = datetime.now(UTC)
         self._settings = settings
+        self._brake: Brake | None = None
+        self._media: MediaDesk
 
     def open(self, edge: Edge, on_saved: list[Callable[[CallRecord], None]]) -> None:
         """Look on as calls come and go."""
@@ -54,8 +58,15 @@ class Watching:
         board.history.tell(self.captures)
         on_saved.append(self.tally.over)
         self.quality = QualityTracks(board.calls)
-        self.pulse.also = self.quality.beat
+        self._brake, self._media = edge.endpoint.brake, edge.desk
+        self.pulse.also = self._beat
         self.pulse.start()
+
+    def _beat(self) -> None:
+        if self._brake is not None:
+            self._brake.lag_s = self.pulse.last_s
+        self._media.tidy()
+        self.quality.beat()
 
     def close(self) -> None:
         """Look no more."""

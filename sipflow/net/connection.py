@@ -7,10 +7,13 @@ from typing import Protocol, cast
 
 from sipflow.net.keepalive import PING, PONG
 from sipflow.net.settings import Settings
+from sipflow.net.sockets import octets_to_read
+from sipflow.sip.brake import Brake
 from sipflow.sip.hop import Hop
 from sipflow.sip.parser import KeepAlive, Parsed, StreamParser
 from sipflow.sip.transaction.outputs import Transmit
 
+_LARGE_BYTES = 4096  # a read of less was all there was: messages that wait are read together
 _BATCH = 32  # messages of one connection in a row; then everybody else has a turn
 
 
@@ -48,7 +51,14 @@ class Connection(asyncio.Protocol):
     """
 
     def __init__(
-        self, owner: Owner, hop: Hop, settings: Settings, *, accepted: bool, clock: Callable[[], float]
+        self,
+        owner: Owner,
+        hop: Hop,
+        settings: Settings,
+        *,
+        accepted: bool,
+        clock: Callable[[], float],
+        brake: Brake | None = None,
     ) -> None:
         self.hop = hop
         self.accepted = accepted
@@ -59,6 +69,9 @@ class Connection(asyncio.Protocol):
         self._limits = settings.streams
         self._keepalive_s = settings.keepalive_s
         self._clock = clock
+        self._brake = brake
+        self._large_read = False
+        self._busy_since: float | None = None  # since when there has always been something to read
         self._parser = StreamParser(settings.messages)
         self._transport: asyncio.Transport | None = None
         self._waiting: list[Transmit] = []
@@ -117,21 +130,36 @@ class Connection(asyncio.Protocol):
             self._partial_since = None
         elif messages or self._partial_since is None:
             self._partial_since = self._heard_at
+        self._large_read = len(data) >= _LARGE_BYTES
+        if self._busy_since is None:
+            self._busy_since = self._heard_at
         self._unread.extend(messages)
         self._handle_some()
 
     def _handle_some(self) -> None:
-        unread = self._unread
+        unread, brake = self._unread, self._brake
+        if brake is not None and unread and self._busy_since is not None:
+            now = self._clock()
+            brake.stream_busy(now - self._busy_since, now=now)
+        for _ in range(min(len(unread), _BATCH)):
+            if self._left:
+                break
+            self._handle(unread.popleft())
+        if brake is not None:
+            brake.dry()
         if self._left:
             unread.clear()
-        for _ in range(min(len(unread), _BATCH)):
-            self._handle(unread.popleft())
-            if self._left:
-                unread.clear()
-                return
-        if unread:
+        elif unread:
             self._pause()
-        elif self._parser.broken:
+        else:
+            self._have_read()
+
+    def _have_read(self) -> None:
+        """Go on to what has come meanwhile, or end."""
+        stream = self._transport if self._large_read and self._brake is not None else None
+        if stream is None or not octets_to_read(stream):
+            self._busy_since = None
+        if self._parser.broken:
             self.close("what it sent is not SIP, or larger than a message may be")
         elif self._transport is not None and not self._transport.is_reading():
             self._transport.resume_reading()

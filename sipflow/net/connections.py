@@ -19,6 +19,7 @@ from sipflow.net.settings import ListenAddress, Settings
 from sipflow.net.sockets import prepare_stream
 from sipflow.net.tcp import dial
 from sipflow.net.tls import TlsContexts, explain
+from sipflow.sip.brake import Brake
 from sipflow.sip.hop import Hop
 from sipflow.sip.parser import Parsed
 from sipflow.sip.transaction.outputs import Transmit
@@ -69,6 +70,7 @@ class Connections:
         keepalives: KeepAlives,
         rarely: Rarely,
         clock: Callable[[], float],
+        brake: Brake | None = None,
     ) -> None:
         self.refused = 0
         self._settings = settings
@@ -79,6 +81,7 @@ class Connections:
         self._keepalives = keepalives
         self._rarely = rarely
         self._clock = clock
+        self._brake = brake
         self._numbers = count(1)
         self._by_number: dict[int, Connection] = {}
         self._by_peer: dict[Peer, Connection] = {}
@@ -110,7 +113,7 @@ class Connections:
             return
         ours = sock.getsockname()[0]
         hop = Hop(listener.transport, host, port, ours, listener.port, next(self._numbers))
-        connection = Connection(self, hop, self._settings, accepted=True, clock=self._clock)
+        connection = Connection(self, hop, self._settings, accepted=True, clock=self._clock, brake=self._brake)
         self._accepted += 1
         self._by_source.setdefault(host, {})[connection] = None
         self._silent[connection] = None
@@ -184,7 +187,7 @@ class Connections:
 
     def _open(self, hop: Hop) -> Connection:
         own = hop._replace(connection=next(self._numbers))
-        connection = Connection(self, own, self._settings, accepted=False, clock=self._clock)
+        connection = Connection(self, own, self._settings, accepted=False, clock=self._clock, brake=self._brake)
         if self._closed:
             connection.leave("we are shutting down")
             return connection

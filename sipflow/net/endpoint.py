@@ -5,11 +5,14 @@ import socket
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from operator import attrgetter
 from typing import Protocol
 
 import structlog
 
 from sipflow.errors import TransportError
+from sipflow.net.braked import Braked
 from sipflow.net.connections import Connections, StreamEvents
 from sipflow.net.keepalive import PING, KeepAlives
 from sipflow.net.listeners import Listeners
@@ -21,6 +24,7 @@ from sipflow.net.settings import ListenAddress, Settings
 from sipflow.net.timer import DeadlineTimer
 from sipflow.net.tls import ContextChooser, TlsContexts
 from sipflow.net.trace import Tracer, log_tracer
+from sipflow.sip.brake import Brake
 from sipflow.sip.hop import Hop
 from sipflow.sip.message import Request, Response
 from sipflow.sip.outputs import Resolve
@@ -81,10 +85,12 @@ class Endpoint:
         on_flow_lost: told when a path that `keep_alive` asked for is gone, and why: its connection ended, or a ping
             found nobody there. Whoever registered over it should do so again at once (RFC 5626 §4.5).
         admit: asked about the source address of every datagram and every new connection; False drops it unread.
+        brake: told how long what is read has waited; None where nobody minds.
 
     Attributes:
         tasks: owner of everything that waits: connecting, shaking hands, looking up.
         dropped: datagrams and connections that `admit` turned away.
+        brake: as it was handed in.
     """
 
     def __init__(
@@ -98,6 +104,7 @@ class Endpoint:
         tls_context: ContextChooser | None = None,
         on_flow_lost: Callable[[Hop, str], None] | None = None,
         admit: Callable[[str], bool] | None = None,
+        brake: Brake | None = None,
     ) -> None:
         self.tasks = Tasks()
         self.dropped = 0
@@ -108,6 +115,8 @@ class Endpoint:
         self._tracer = tracer
         self._on_flow_lost = on_flow_lost
         self._admit = admit
+        self.brake = brake
+        self._braked = Braked()
         self._rarely = Rarely(time.monotonic)
         self._local = LocalAddresses(time.monotonic)
         self._contexts = TlsContexts(settings.tls, tls_context)
@@ -121,6 +130,7 @@ class Endpoint:
             keepalives=self._keepalives,
             rarely=self._rarely,
             clock=time.monotonic,
+            brake=brake,
         )
         self._listeners = Listeners(
             settings,
@@ -130,6 +140,7 @@ class Endpoint:
             on_unreachable=self._unreachable,
             on_accepted=self._accepted,
             on_exhausted=self._exhausted,
+            brake=brake,
         )
         self._failures: OrderedDict[tuple[str, str, int], str] = OrderedDict()
         self._queue: deque[object] = deque()
@@ -151,7 +162,8 @@ class Endpoint:
         loop = asyncio.get_running_loop()
         self._now = loop.time
         self._tracer = self._tracer or log_tracer()
-        self._timer = DeadlineTimer(loop, lambda: self._core.deadline, lambda: self._core.soonest, self._due)
+        soonest = partial(attrgetter("soonest"), self._core)
+        self._timer = DeadlineTimer(loop, lambda: self._core.deadline, soonest, self._due)
         self._listeners.open()
         self._tick()
         self._timer.arm()
@@ -258,6 +270,8 @@ class Endpoint:
         try:
             if self._admit is not None and not self._admitted(hop.host):
                 return
+            if self.brake is not None and self.brake.leaves(data):
+                return
             if self._tracer is not None:
                 self._tracer.received(data, hop)
             parsed = parse_datagram(data, self._limits)
@@ -320,6 +334,8 @@ class Endpoint:
             udp = self._listeners.udp(hop)
             if udp is not None:
                 udp.send(PING, hop.host, hop.port)
+        if self.brake is not None:
+            self._braked.look(self.brake, now=now)
         if now >= self._routes_at:
             self._routes_at = now + _ROUTES_S
             self._listeners.forget_routes()

@@ -8,6 +8,7 @@ from sipflow.net.settings import ListenAddress, Settings
 from sipflow.net.tcp import Accepted, Acceptor
 from sipflow.net.tls import TlsContexts
 from sipflow.net.udp import UdpSocket
+from sipflow.sip.brake import Brake
 from sipflow.sip.hop import Hop
 
 _HOPS = 4096  # remembered; a flood of answers to forged sources must not fill the memory
@@ -22,6 +23,7 @@ class Listeners:
         contexts: must have a certificate that can be used before a TLS listener opens.
         on_datagram, on_unreachable: see `UdpSocket`.
         on_accepted, on_exhausted: see `Acceptor`.
+        brake: see `UdpSocket`.
     """
 
     def __init__(
@@ -34,6 +36,7 @@ class Listeners:
         on_unreachable: Callable[[Hop, str], None],
         on_accepted: Accepted,
         on_exhausted: Callable[[OSError], None],
+        brake: Brake | None = None,
     ) -> None:
         self._settings = settings
         self._local = local
@@ -42,6 +45,7 @@ class Listeners:
         self._on_unreachable = on_unreachable
         self._on_accepted = on_accepted
         self._on_exhausted = on_exhausted
+        self._brake = brake
         self._open: list[UdpSocket | Acceptor] = []
         self._udp: dict[ListenAddress, UdpSocket] = {}
         self._udp_by_near: dict[tuple[str, int], UdpSocket] = {}  # what hops carry -> the socket, once looked up
@@ -113,6 +117,7 @@ class Listeners:
                 on_datagram=self._on_datagram,
                 on_unreachable=self._on_unreachable,
                 source_of=self._local.source_of,
+                brake=self._brake,
             )
             udp.open(buffer_bytes=self._settings.udp_buffer_bytes, dscp=self._settings.dscp)
             self._open.append(udp)

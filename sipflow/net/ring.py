@@ -10,12 +10,11 @@ from typing import NamedTuple
 from sipflow.sip.hop import Hop
 
 _CALL_ID = re.compile(rb"(?im)^(?:call-id|i)[ \t]*:[ \t]*([!-~]{1,256})")
-_USUAL = b"\nCall-ID: "
-_USUAL_BYTES = len(_USUAL)
-_LONGEST_KEY = 256
+_usual = re.compile(rb"\nCall-ID: ([!-~]{1,256})\r").search
 _ENTRY_BYTES = 200  # what one message costs beside its octets
 _HEAD = Struct("<d?II")  # when, whether sent, which hop, length
 _HEAD_BYTES, _pack, _unpack = _HEAD.size, _HEAD.pack, _HEAD.unpack_from
+_BESIDE_BYTES = _ENTRY_BYTES - _HEAD_BYTES
 _TOGETHER = 32  # messages that are sorted at once, and not while a call is waiting for its answer
 
 
@@ -46,19 +45,22 @@ class _Kept:
         hop: of the first message.
         others: those of later messages that are not the same.
         owner: id of the call.
-        size: octets that all this counts for.
         count: of messages.
     """
 
-    __slots__ = ("block", "count", "hop", "others", "owner", "size")
+    __slots__ = ("block", "count", "hop", "others", "owner")
 
     def __init__(self) -> None:
         self.block = bytearray()
         self.hop: Hop | None = None
         self.others: list[Hop] | None = None
         self.owner = ""
-        self.size = 0
         self.count = 0
+
+    @property
+    def size(self) -> int:
+        """Octets that all this counts for."""
+        return len(self.block) + self.count * _BESIDE_BYTES
 
     def number_of(self, hop: Hop) -> int:
         """Give the number that stands for a hop in the block."""
@@ -247,7 +249,7 @@ class TraceRing:
     def _sort(self) -> None:
         """Put what came in its place, in the order in which it came."""
         unsorted, self._unsorted = self._unsorted, []
-        calls, strays, sizes, rooms = self._calls, self._strays, self._sizes, self._rooms
+        calls, most = self._calls, self._most
         for at, sent, hop, data, owner in unsorted:
             if hop is None:
                 if sent:
@@ -255,37 +257,43 @@ class TraceRing:
                 else:
                     self._claim(data, owner)
                 continue
-            start = data.find(_USUAL) + _USUAL_BYTES  # as `key_of`, without the call
-            end = data.find(b"\r", start)
-            key = data[start:end].strip() if _USUAL_BYTES <= start < end <= start + _LONGEST_KEY else key_of(data)
-            which = 1
+            match = _usual(data)
+            key = match[1] if match is not None else key_of(data)
             kept = calls.get(key)
             if kept is None:
-                which = 0
-                kept = strays.get(key)
-                if kept is None:
-                    kept = strays[key] = _Kept()
+                self._sort_stray(key, at, sent, hop, data)
+                continue
             length = len(data)
-            number = 0 if hop is kept.hop or hop == kept.hop else kept.number_of(hop)
-            kept.block += _pack(at, sent, number, length) + data
+            kept.block += _pack(at, sent, 0 if hop == kept.hop else kept.number_of(hop), length) + data
             kept.count += 1
-            kept.size += length + _ENTRY_BYTES
-            sizes[which] += length + _ENTRY_BYTES
-            if kept.count > self._most:
-                self._shorten(kept, which)
-            if sizes[which] > rooms[which]:
-                self._make_room(which)
+            self._sizes[1] += length + _ENTRY_BYTES
+            if kept.count > most:
+                self._shorten(kept, 1)
+        self._make_room(1)
+
+    def _sort_stray(self, key: bytes, at: float, sent: bool, hop: Hop, data: bytes) -> None:
+        """Put a message in its place that belongs to no call, as yet."""
+        kept = self._strays.get(key)
+        if kept is None:
+            kept = self._strays[key] = _Kept()
+        length = len(data)
+        kept.block += _pack(at, sent, 0 if hop == kept.hop else kept.number_of(hop), length) + data
+        kept.count += 1
+        self._sizes[0] += length + _ENTRY_BYTES
+        if kept.count > self._most:
+            self._shorten(kept, 0)
+        self._make_room(0)
 
     def _shorten(self, kept: _Kept, which: int) -> None:
-        size = kept.drop_third() + _ENTRY_BYTES
-        kept.size -= size
-        self._sizes[which] -= size
+        self._sizes[which] -= kept.drop_third() + _ENTRY_BYTES
         self._forgotten += 1
 
     def _make_room(self, which: int) -> None:
         """Forget whole calls, those that began first, until there is room."""
-        table = self._calls if which else self._strays
         room = self._rooms[which]
+        if self._sizes[which] <= room:
+            return
+        table = self._calls if which else self._strays
         while self._sizes[which] > room and len(table) > 1:
             key, kept = table.popitem(last=False)
             self._disown(key, kept)
@@ -300,12 +308,7 @@ def call_id_of(data: bytes) -> str:
 
 def key_of(data: bytes) -> bytes:
     """Do the same and give the octets."""
-    start = data.find(_USUAL) + _USUAL_BYTES
-    if start >= _USUAL_BYTES:
-        end = data.find(b"\r", start)
-        if 0 < end - start <= _LONGEST_KEY:
-            return data[start:end].strip()
-    found = _CALL_ID.search(data[:8192])
+    found = _usual(data) or _CALL_ID.search(data[:8192])
     return found[1] if found is not None else b""
 
 

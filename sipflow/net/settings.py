@@ -10,6 +10,7 @@ from typing import Self
 from sipflow.errors import LocalProtocolError
 from sipflow.net.literal import family_of
 from sipflow.sip.addressing import DEFAULT_PORTS, split_host_port
+from sipflow.sip.brake import OverloadSettings
 from sipflow.sip.parser import Limits
 
 _LISTEN = re.compile(r"(udp|tcp|tls):(?:\[([^\[\]]+)\]|([^\[\]:]+))(?::([0-9]{1,5}))?", re.ASCII)
@@ -201,6 +202,7 @@ class Settings:
         udp_buffer_bytes: socket buffers asked for; 4 MiB holds some 2,000 requests that come while we are busy.
         dscp: DiffServ code point of our packets, 0 to 63 (24, CS3, is usual for signalling); None leaves it alone.
         messages: what a message may measure.
+        overload: when new calls are refused because what comes has to wait.
     """
 
     listen: tuple[ListenAddress, ...] = _LOOPBACK
@@ -213,6 +215,7 @@ class Settings:
     udp_buffer_bytes: int = 4 * 1_048_576
     dscp: int | None = None
     messages: Limits = field(default_factory=Limits)
+    overload: OverloadSettings = field(default_factory=OverloadSettings)
 
     def __post_init__(self) -> None:
         for text in (self.advertise, *self.advertise_by_transport.values()):

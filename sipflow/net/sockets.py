@@ -1,13 +1,19 @@
 """What every socket of ours is told before use, and what a failure means in words."""
 
 import errno
+import fcntl
 import socket
+import struct
 import sys
+import termios
+from asyncio import Transport
+from math import inf
 
 from sipflow.errors import TransportError
 from sipflow.net.settings import ListenAddress
 
 _FORCED = {socket.SO_RCVBUF: 33, socket.SO_SNDBUF: 32}  # SO_RCVBUFFORCE, SO_SNDBUFFORCE of socket(7)
+_SIOCGSTAMPNS, _TIMESPEC = 0x8907, struct.Struct("@qq")  # socket(7): when the last datagram came
 _USER_TIMEOUT_MS = 20_000
 _KEEPALIVE_S = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}
 
@@ -45,6 +51,37 @@ def ask_for_buffers(sock: socket.socket, size_bytes: int) -> None:
             sock.setsockopt(socket.SOL_SOCKET, forced, size_bytes)
         except OSError:
             sock.setsockopt(socket.SOL_SOCKET, option, size_bytes)
+
+
+def note_arrivals(sock: socket.socket) -> bool:
+    """Have the system note when each datagram came; whether it can."""
+    if sys.platform != "linux":
+        return False
+    try:
+        fcntl.ioctl(sock, _SIOCGSTAMPNS, bytes(_TIMESPEC.size))
+    except FileNotFoundError:  # nothing has been read yet; it is noted from now on
+        return True
+    except OSError:
+        return False
+    return True
+
+
+def arrival_of(sock: socket.socket) -> float:
+    """Give when the datagram came that was read last: seconds of `time.time`. Only after `note_arrivals`."""
+    try:
+        seconds, nanoseconds = _TIMESPEC.unpack(fcntl.ioctl(sock, _SIOCGSTAMPNS, bytes(_TIMESPEC.size)))
+    except OSError:
+        return inf  # a wait of no time
+    return float(seconds + nanoseconds / 1e9)
+
+
+def octets_to_read(stream: Transport) -> int:
+    """Give how much has come on a stream that nobody has read yet; 0 where that cannot be told."""
+    sock = stream.get_extra_info("socket")
+    try:
+        return int.from_bytes(fcntl.ioctl(sock.fileno(), termios.FIONREAD, bytes(4)), sys.byteorder)
+    except (AttributeError, OSError, ValueError):  # it is closed
+        return 0
 
 
 def share_port(sock: socket.socket) -> None:

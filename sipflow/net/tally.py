@@ -1,7 +1,9 @@
 """How many SIP messages there were, of which kind, and how many of them were said twice."""
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable
+from operator import itemgetter
 
 from sipflow.sip.hop import Hop
 
@@ -14,7 +16,7 @@ _OTHER = "other"
 _KINDS: dict[bytes, str] = {method.encode(): method for method in _METHODS}
 _REMEMBERED = 20_000  # messages; over twice as many a retransmission is known again, half a minute of a busy edge
 _REPEATED_S = 32.0  # RFC 3261 §17: 64*T1, after which nothing is repeated any more
-_BEGINNING = 9  # octets: up to the first digit of a status
+_beginning = itemgetter(slice(11))  # octets: a status and what is before it; more than the longest method and a space
 _MOST_CELLS = 500
 _TOGETHER = 32  # messages that are counted at once
 SENT, RECEIVED = "sent", "received"
@@ -42,24 +44,22 @@ class _Way:
         if now >= self.forget_at:  # what an edge with few calls heard long ago is not kept until there is more
             self.before = self.now if now < self.forget_at + _REPEATED_S else set()
             self.now, self.forget_at = set(), now + _REPEATED_S
-        cells = self.cells
-        for data in uncounted:
-            cell = cells.get(data[:_BEGINNING])
+        for beginning, number in Counter(map(_beginning, uncounted)).items():
+            cell = self.cells.get(beginning)
             if cell is None:
-                cell = self._cell(data)
-            cell[0] += 1
-            known_as = hash(data)
-            if known_as in self.now or known_as in self.before:
-                self.repeated += 1
-                continue
-            self.now.add(known_as)
-            if len(self.now) >= _REMEMBERED:
-                self.before, self.now = self.now, set()
+                cell = self._cell(beginning)
+            cell[0] += number
+        known_as = set(map(hash, uncounted))
+        new = known_as - self.now - self.before
+        self.repeated += len(uncounted) - len(new)
+        self.now |= new
+        if len(self.now) >= _REMEMBERED:
+            self.before, self.now = self.now, set()
 
-    def _cell(self, data: bytes) -> list[int]:
-        cell = self.kinds.setdefault(kind_of(data), [0])
+    def _cell(self, beginning: bytes) -> list[int]:
+        cell = self.kinds.setdefault(kind_of(beginning), [0])
         if len(self.cells) < _MOST_CELLS:
-            self.cells[data[:_BEGINNING]] = cell
+            self.cells[beginning] = cell
         return cell
 
 

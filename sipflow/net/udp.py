@@ -7,6 +7,7 @@ import select
 import socket
 import struct
 import sys
+import time
 from collections import deque
 from collections.abc import Callable
 from typing import Protocol
@@ -15,10 +16,12 @@ from sipflow.errors import TransportError
 from sipflow.net.addressed import SPACE_BYTES, Addressed, Ancillary, watch
 from sipflow.net.literal import WILDCARDS
 from sipflow.net.settings import ListenAddress
-from sipflow.net.sockets import ask_for_buffers, bind, set_traffic_class
+from sipflow.net.sockets import arrival_of, ask_for_buffers, bind, note_arrivals, set_traffic_class
+from sipflow.sip.brake import Brake
 from sipflow.sip.hop import Hop
 
 _BATCH = 64  # datagrams per wake-up; then timers and streams have their turn
+_LOOKED_AT = 16  # every so many of them one is asked how long it has waited
 _LARGEST_BYTES = 65535
 _HOPS = 4096  # remembered peers; a flood from forged sources must not fill the memory
 _BACKLOG = 1024  # datagrams that wait for a full send buffer; later ones are lost, as UDP may, and sent again by timers
@@ -56,6 +59,7 @@ class UdpSocket:
         on_datagram: gets every datagram and where it came from; must not raise.
         on_unreachable: gets a destination that the network says cannot be reached (RFC 3261 §18.4), and why.
         source_of: says which address of ours a peer sees, for a socket on all addresses.
+        brake: told how long datagrams have waited, where several do; None where nobody minds.
 
     Attributes:
         address: where it listens, with the real port once open.
@@ -69,12 +73,14 @@ class UdpSocket:
         on_datagram: Callable[[bytes, Hop], None],
         on_unreachable: Callable[[Hop, str], None],
         source_of: Callable[[str], str],
+        brake: Brake | None = None,
     ) -> None:
         self.address = address
         self.dropped = 0
         self._on_datagram = on_datagram
         self._on_unreachable = on_unreachable
         self._source_of = source_of
+        self._brake = brake
         self._hops: dict[tuple[object, ...], Hop] = {}
         self._addressed: Addressed | None = None
         self._backlog: deque[tuple[bytes, tuple[str, int]]] = deque()
@@ -98,6 +104,8 @@ class UdpSocket:
                 sock.setsockopt(*_RECVERR[address.family], 1)
             bind(sock, address)
             self._addressed = watch(sock, address.host, self._source_of)
+            if self._brake is not None and not note_arrivals(sock):
+                self._brake = None
         except TransportError:
             sock.close()
             raise
@@ -151,19 +159,28 @@ class UdpSocket:
 
     def _readable(self) -> None:
         receive = self._socket.recvfrom if self._addressed is None else self._receive_noting
-        hops, deliver = self._hops, self._on_datagram
-        for _ in range(_BATCH):
+        hops, deliver, brake = self._hops, self._on_datagram, self._brake
+        held: tuple[bytes, tuple[object, ...]] | None = None  # read, and handled when it is known whether more waits
+        for turn in range(_BATCH):
             try:
-                data, source = receive(_LARGEST_BYTES)
+                taken = receive(_LARGEST_BYTES)
             except BlockingIOError:
-                return
+                break
             except OSError:
                 if self._loop is None:
                     return  # a datagram made somebody close us
                 self._read_errors()
                 continue
-            if data:
-                deliver(data, hops.get(source) or self._hop(source))
+            if held is not None:
+                if brake is not None and turn % _LOOKED_AT == 1:
+                    brake.waited(max(0.0, time.time() - arrival_of(self._socket)), now=time.monotonic())
+                if held[0]:
+                    deliver(held[0], hops.get(held[1]) or self._hop(held[1]))
+            held = taken
+        if held is not None and held[0] and self._loop is not None:
+            deliver(held[0], hops.get(held[1]) or self._hop(held[1]))
+        if brake is not None:
+            brake.dry()
 
     def _receive_noting(self, size: int) -> tuple[bytes, tuple[object, ...]]:
         data, ancillary, _, source = self._socket.recvmsg(size, SPACE_BYTES)

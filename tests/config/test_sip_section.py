@@ -5,6 +5,7 @@ import pytest
 from sipflow.calls.stranger_settings import StrangerSettings
 from sipflow.config.sip_section import SipModel, sip_settings, stranger_settings
 from sipflow.net.settings import DnsSettings, ListenAddress, Settings, StreamSettings, TlsSettings
+from sipflow.sip.brake import OverloadSettings
 from tests.config.sections import section_of, told
 
 
@@ -132,3 +133,12 @@ def test_what_is_wrong_with_strangers_is_told_where_it_stands() -> None:
         None,
         [(1, "strangers.most_users", "must be at least 1, not 0")],
     )
+
+
+def test_what_overload_means_is_as_the_file_says() -> None:
+    settings, problems = read("overload: {wait_s: 0.3, grace_s: 2}")
+    wrong = read("overload:\n  wait_s: 50\n")
+
+    assert settings is not None
+    assert (settings.overload, problems) == (OverloadSettings(wait_s=0.3, grace_s=2.0), [])
+    assert wrong == (None, [(2, "overload.wait_s", "50 is not in 0.02..30")])

@@ -1,6 +1,7 @@
 """Putting the rooms together."""
 
 import asyncio
+import socket
 from datetime import UTC, datetime
 
 import pytest
@@ -82,3 +83,35 @@ async def test_two_edges_have_nonces_and_ids_of_their_own() -> None:
 
 def test_without_a_store_records_go_nowhere() -> None:
     NoRecords().save(CallRecord("1", "a", "inbound", "", "", "", "", "", datetime.now(UTC)))
+
+
+async def test_new_calls_are_refused_by_the_brake_that_the_sockets_tell() -> None:
+    ours = edge()
+    await ours.open()
+    brake = ours.endpoint.brake
+    assert brake is not None
+    try:
+        for beat in range(9):
+            brake.waited(0.3, now=beat / 8)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as caller:
+            caller.setblocking(False)
+            caller.bind(("127.0.0.1", 0))
+            uri = f"sip:1@127.0.0.1:{caller.getsockname()[1]}"
+            headers = (
+                f"Via: SIP/2.0/UDP 127.0.0.1:{caller.getsockname()[1]};branch=z9hG4bK-1",
+                f"From: <{uri}>;tag=1",
+                f"To: <{uri}>",
+                "Call-ID: 1",
+                "CSeq: 1 INVITE",
+                f"Contact: <{uri}>",
+                "Max-Forwards: 70",
+                "Content-Length: 0",
+            )
+            invite = "\r\n".join((f"INVITE {uri} SIP/2.0", *headers, "", "")).encode()
+            caller.sendto(invite, ("127.0.0.1", ours.endpoint.ports["udp"]))
+            answer = await asyncio.wait_for(asyncio.get_running_loop().sock_recv(caller, 65535), 10)
+    finally:
+        await ours.close()
+
+    assert answer.startswith(b"SIP/2.0 503 ")
+    assert (brake.refused, ours.ua.counts) == (1, {"transactions": 0, "dialogs": 0})

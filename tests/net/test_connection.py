@@ -1,4 +1,5 @@
 import asyncio
+import socket
 from typing import cast
 
 import pytest
@@ -6,6 +7,7 @@ import pytest
 from sipflow.net.connection import Connection
 from sipflow.net.keepalive import PING, PONG
 from sipflow.net.settings import ListenAddress, Settings, StreamSettings
+from sipflow.sip.brake import Brake, OverloadSettings
 from sipflow.sip.hop import Hop
 from sipflow.sip.parser import Parsed
 from sipflow.sip.transaction.outputs import Transmit
@@ -23,6 +25,10 @@ class Wire:
         self.buffered = 0
         self.reading = True
         self.ends: list[str] = []
+        self.socket: socket.socket | None = None
+
+    def get_extra_info(self, name: str) -> socket.socket | None:
+        return self.socket if name == "socket" else None
 
     def write(self, data: bytes) -> None:
         self.written.append(data)
@@ -77,10 +83,13 @@ class Bench:
 
     def __init__(self, *, accepted: bool = True, connected: bool = True) -> None:
         self.now = 100.0
+        self.brake = Brake(OverloadSettings(wait_s=0.05))
         self.table = Table()
         self.wire = Wire()
         settings = Settings(listen=LISTEN, streams=StreamSettings(write_buffer_bytes=1000))
-        self.connection = Connection(self.table, PEER, settings, accepted=accepted, clock=lambda: self.now)
+        self.connection = Connection(
+            self.table, PEER, settings, accepted=accepted, clock=lambda: self.now, brake=self.brake
+        )
         if connected:
             self.connect()
 
@@ -261,3 +270,23 @@ def test_a_connection_given_up_before_it_opened_closes_when_it_does() -> None:
     bench.connect()
 
     assert (bench.wire.ends, bench.connection.is_open) == (["abort"], False)
+
+
+def test_the_brake_learns_for_how_long_there_has_always_been_something_to_read() -> None:
+    bench, (ours, theirs) = Bench(), socket.socketpair()
+    bench.wire.socket = ours
+    large = request(padding=4096)
+    waits = []
+    with ours, theirs:
+        theirs.send(b"more")
+        for bench.now in (100.0, 101.0, 102.0):
+            bench.brake.worst_s = 0.0
+            bench.connection.data_received(large)
+            waits.append((bench.brake.worst_s, bench.brake.wait_s))
+        ours.recv(4)
+        for bench.now in (103.0, 104.0):
+            bench.brake.worst_s = 0.0
+            bench.connection.data_received(large)
+            waits.append((bench.brake.worst_s, bench.brake.wait_s))
+
+    assert waits == [(0.0, 0.0), (1.0, 0.0), (2.0, 0.0), (3.0, 0.0), (0.0, 0.0)]

@@ -1,12 +1,15 @@
 import asyncio
 import errno
 import socket
+import sys
+import time
 
 import pytest
 
 from sipflow.errors import TransportError
 from sipflow.net.settings import ListenAddress
 from sipflow.net.udp import UdpSocket
+from sipflow.sip.brake import Brake, OverloadSettings
 from sipflow.sip.hop import Hop
 from tests.net.fakes import PATIENCE_S
 from tests.net.loops import on_both_loops
@@ -15,7 +18,7 @@ from tests.net.loops import on_both_loops
 class Port:
     """A UDP socket of ours, and what it told."""
 
-    def __init__(self, address: str = "udp:127.0.0.1:0") -> None:
+    def __init__(self, address: str = "udp:127.0.0.1:0", brake: Brake | None = None) -> None:
         self.heard: list[tuple[bytes, Hop]] = []
         self.unreachable: list[tuple[Hop, str]] = []
         self._news = asyncio.Event()
@@ -24,6 +27,7 @@ class Port:
             on_datagram=self._datagram,
             on_unreachable=self._unreachable,
             source_of=lambda host: "127.0.0.1" if host == "127.0.0.1" else "",
+            brake=brake,
         )
         self.udp.open(buffer_bytes=1_048_576, dscp=24)
 
@@ -158,3 +162,23 @@ async def test_a_taken_port_is_refused_and_the_socket_given_back() -> None:
 
         with pytest.raises(TransportError, match=f"^cannot listen on {address}: another program"):
             Port(address)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the system does not say when a datagram came")
+@pytest.mark.parametrize("address", ["udp:127.0.0.1:0", "udp:0.0.0.0:0"])
+async def test_the_brake_is_told_how_long_datagrams_have_waited_where_there_are_several(address: str) -> None:
+    brake = Brake(OverloadSettings(wait_s=0.02))
+    one, other = Port(), Port(address, brake)
+
+    for number in range(3):
+        one.udp.send(b"%d" % number, "127.0.0.1", other.udp.address.port)
+    time.sleep(0.05)  # noqa: ASYNC251  (the loop stands still)
+    await other.news()
+    while len(other.heard) < 3:
+        await other.news()
+
+    assert [data for data, _ in other.heard] == [b"0", b"1", b"2"]
+    assert 0.05 <= brake.worst_s < 120
+    assert brake.wait_s == 0.0
+    one.udp.close()
+    other.udp.close()
