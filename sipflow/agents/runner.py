@@ -1,7 +1,7 @@
 """Runs one coroutine per call, and sees to it that whatever it does ends its own call and no other."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Awaitable, Iterable
 from itertools import takewhile
 
 import structlog
@@ -93,7 +93,7 @@ class Runner:
         except (asyncio.CancelledError, GeneratorExit):
             raise
         except BaseException as error:  # an agent may raise, exit, or panic in Rust; it ends its own call and no other
-            if _ended_alone(error):
+            if ended_alone(error):
                 return
             call.log.exception("the agent raised", agent=call.record.agent, why=f"{type(error).__name__}: {error}")
             await call.outlast_transfer()  # a person who has the call needs no agent
@@ -125,7 +125,7 @@ class Runner:
         except (CallEnded, asyncio.CancelledError, GeneratorExit):
             raise
         except BaseException as error:  # as in `_run`; but here there is somebody who goes on
-            if _ended_alone(error):
+            if ended_alone(error):
                 raise
             why = f"{type(error).__name__}: {error}"
             call.log.exception("the agent raised", agent=to.agent, then=following.agent, why=why)
@@ -134,10 +134,13 @@ class Runner:
             return after if after.then else HandOver(after.agent, after.why, to.then)
         return following if call.ending is None and not call.answered else None
 
-    async def _conducted(self, call: Call, spec: AgentSpec, handler: Handler) -> HandOver | None:
-        """Run a handler under its agent's conduct; most have none, and cost nothing."""
+    def _conducted(self, call: Call, spec: AgentSpec, handler: Handler) -> Awaitable[HandOver | None]:
+        """Run a handler under its agent's conduct; most have none, and cost nothing, not even a coroutine."""
         if not spec.conduct and (self._recorder is None or not self._recorder.settings.automatic):
-            return await handler(call)
+            return handler(call)
+        return self._under_conduct(call, spec, handler)
+
+    async def _under_conduct(self, call: Call, spec: AgentSpec, handler: Handler) -> HandOver | None:
         conducting = Conducting(call, spec.conduct, recorder=self._recorder, tasks=self._tasks)
         try:
             await conducting.begin()
@@ -146,7 +149,7 @@ class Runner:
             conducting.close()
 
 
-def _ended_alone(error: BaseException) -> bool:
+def ended_alone(error: BaseException) -> bool:
     """Whether tasks of an agent's TaskGroup heard that the call is over, and nothing else went wrong."""
     return isinstance(error, BaseExceptionGroup) and error.split(CallEnded)[1] is None
 

@@ -1,6 +1,7 @@
 """Fills in for packets that did not come: goes on with the last pitch periods, and fades (after ITU-T G.711 app. I)."""
 
 from collections import deque
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,7 @@ _WIDER_MS = (20, 40)  # from here on two periods are repeated, and then three: o
 _MERGE_MS = 3  # fade into the first good frame: so long,
 _MERGE_MORE = 0.02  # and this much of what was missing,
 _MERGE_LONGEST_MS = 10  # at most
+_NOTHING: Samples = np.zeros(0, np.float32)
 
 
 class Concealer:
@@ -40,7 +42,7 @@ class Concealer:
         self._rate = sample_rate_hz
         self._history: deque[bytes] = deque(maxlen=_HISTORY_FRAMES)
         self._keep = self._history.append
-        self._extension: Samples | None = None  # what goes on after the last good frame
+        self._extension: _Extension | None = None  # what goes on after the last good frame
         self._at = 0  # how much of it was used
         self.concealed = 0
 
@@ -54,7 +56,7 @@ class Concealer:
     def conceal(self, samples: int) -> bytes:
         """Make up the next `samples` samples, of which there may be any number."""
         if self._extension is None:
-            self._extension = _extend(self._recent(), self._rate)
+            self._extension = _Extension(self._recent(), self._rate)
             self._at = 0
         made = self._next(samples)
         self._at += samples
@@ -79,8 +81,7 @@ class Concealer:
         """Give the next samples of the extension, and silence after it."""
         if self._extension is None:
             return np.zeros(samples, np.float32)
-        made = self._extension[self._at : self._at + samples]
-        return made if made.size == samples else np.concatenate((made, np.zeros(samples - made.size, np.float32)))
+        return self._extension.piece(self._at, self._at + samples)
 
     def _merge(self, pcm: bytes) -> bytes:
         """Fade from the extension into a good frame."""
@@ -93,36 +94,90 @@ class Concealer:
         return _bytes(made + (came - made) * _rise(samples)) + pcm[2 * samples :]
 
 
-def _bytes(samples: Samples) -> bytes:
-    return np.clip(np.rint(samples), -32768, 32767).astype("<i2").tobytes()
+class _Extension:
+    """Goes on with what was heard, until that has faded away.
 
+    It is made no further than it is asked for, as most losses are short: when a network stands still for a moment, all
+    calls conceal at once.
+    """
 
-def _rise(samples: int) -> Samples:
-    """Rise from just above 0 to just below 1."""
-    return np.arange(1, samples + 1, dtype=np.float32) / np.float32(samples + 1)
+    __slots__ = ("_heard", "_made", "_overlap", "_periods", "_pitch", "_rate")
 
+    def __init__(self, heard: Samples, rate: int) -> None:
+        self._heard, self._rate = heard, rate
+        self._made = _NOTHING  # not faded yet
+        self._periods = len(_WIDER_MS) + 1  # repeated so far; as many as there may be: it is finished
+        if heard.any():
+            self._pitch = _pitch(heard, rate)
+            self._overlap = max(self._pitch // 4, 1)
+            self._begin()
 
-def _extend(heard: Samples, rate: int) -> Samples:
-    """Go on with what was heard, until it has faded away."""
-    if not heard.any():
-        return np.zeros(0, np.float32)
-    pitch = _pitch(heard, rate)
-    silent = rate * _SILENT_MS // 1000
-    overlap = max(pitch // 4, 1)
-    places = np.arange(silent)
-    made = _loop(heard, pitch, 1, overlap)[places % pitch]
-    made[:overlap] += (heard[-1] - heard[-pitch - 1]) * (1 - _rise(overlap))  # what was heard ends elsewhere
-    for periods, start_ms in enumerate(_WIDER_MS, start=2):
-        start = rate * start_ms // 1000
-        wider = _loop(heard, pitch, periods, overlap)
-        more = wider[(places[start:] - start + start % pitch) % wider.size]
+    def piece(self, start: int, end: int) -> Samples:
+        """Give some of it, both counted in samples from its beginning, with silence after its end."""
+        while self._periods <= len(_WIDER_MS) and end > self._rate * _WIDER_MS[self._periods - 1] // 1000:
+            self._widen()
+        made = self._made[start:end]
+        made = made * _fade(self._rate)[start : start + made.size]
+        return (
+            made if made.size == end - start else np.concatenate((made, np.zeros(end - start - made.size, np.float32)))
+        )
+
+    def _begin(self) -> None:
+        """Repeat one period for as long as that may be, and into what follows."""
+        heard, pitch, overlap = self._heard, self._pitch, self._overlap
+        made = self._repeated(1, 0)
+        made[:overlap] += (heard[-1] - heard[-pitch - 1]) * (1 - _rise(overlap))  # what was heard ends elsewhere
+        self._made, self._periods = made, 1
+
+    def _widen(self) -> None:
+        """Repeat one period more from here on."""
+        made, overlap, self._periods = self._made, self._overlap, self._periods + 1
+        start = self._rate * _WIDER_MS[self._periods - 2] // 1000
+        more = self._repeated(self._periods, start)
         more[:overlap] = made[start : start + overlap] + (more[:overlap] - made[start : start + overlap]) * _rise(
             overlap
         )
-        made[start:] = more
-    full = rate * _FULL_MS // 1000
-    made[full:] *= np.linspace(1, 0, silent - full, dtype=np.float32)
-    return made
+        self._made = np.concatenate((made[:start], more))
+
+    def _repeated(self, periods: int, start: int) -> Samples:
+        """Repeat the last periods from a place on, until one more is to be repeated, or until silence."""
+        ends_ms = (*_WIDER_MS, _SILENT_MS)[periods - 1]
+        merging = self._overlap if ends_ms != _SILENT_MS else 0
+        places = _places(self._rate * ends_ms // 1000 + merging - start)
+        if periods > 1:
+            places = places + start % self._pitch
+        return _loop(self._heard, self._pitch, periods, self._overlap).take(places, mode="wrap")
+
+
+def _bytes(samples: Samples) -> bytes:
+    whole = np.rint(samples)
+    np.minimum(whole, 32767, out=whole)
+    np.maximum(whole, -32768, out=whole)
+    return whole.astype("<i2").tobytes()
+
+
+@lru_cache(maxsize=512)  # of every overlap that a pitch can have, at some rates
+def _rise(samples: int) -> Samples:
+    """Rise from just above 0 to just below 1."""
+    rise = np.arange(1, samples + 1, dtype=np.float32) / np.float32(samples + 1)
+    rise.flags.writeable = False
+    return rise
+
+
+@lru_cache(maxsize=512)
+def _places(samples: int) -> npt.NDArray[np.intp]:
+    places = np.arange(samples)
+    places.flags.writeable = False
+    return places
+
+
+@lru_cache(maxsize=8)  # rates
+def _fade(rate: int) -> Samples:
+    """Say how loud what is made up is, at each of its samples."""
+    full, silent = rate * _FULL_MS // 1000, rate * _SILENT_MS // 1000
+    loudness = np.concatenate((np.ones(full, np.float32), np.linspace(1, 0, silent - full, dtype=np.float32)))
+    loudness.flags.writeable = False
+    return loudness
 
 
 def _loop(heard: Samples, pitch: int, periods: int, overlap: int) -> Samples:
@@ -151,6 +206,7 @@ def _best_lag(heard: Samples, shortest: int, longest: int, compared: int) -> int
     end = heard[-compared:]
     earlier = heard[-compared - longest : heard.size - shortest]
     likeness = np.correlate(earlier, end, "valid")  # from the longest lag to the shortest
-    energy = np.cumsum(np.concatenate((np.zeros(1, np.float32), earlier * earlier)), dtype=np.float64)
+    energy = np.zeros(earlier.size + 1)
+    np.add.accumulate(earlier * earlier, dtype=np.float64, out=energy[1:])
     loudness = np.sqrt(np.maximum(energy[compared:] - energy[:-compared], 1.0))
-    return longest - int(np.argmax(likeness / loudness))
+    return longest - int((likeness / loudness).argmax())

@@ -61,7 +61,7 @@ _AT_START = (  # what a reload leaves alone
     "sip", "media", "calls", "recordings", "log", "api", "store", "webhooks", "trace",
 )  # fmt: skip
 _AGAIN_S = 5.0
-_COLLECTED_AFTER = (2_000, 10, 20)  # new objects; collections of the young; of the middle-aged before one of all
+_COLLECTED_AFTER = (2_000, 4, 50)  # new objects; collections of the young; of the middle-aged before one of all
 
 
 def run_daemon(file: Path) -> None:
@@ -260,9 +260,9 @@ class Daemon:
             services = Services(self, database)
             try:
                 await services.open()
-            except SipflowError as error:
+            except (SipflowError, OSError) as error:
                 await services.close()
-                if not isinstance(error, StoreError):
+                if not isinstance(error, (StoreError, OSError)):  # no file can be opened, not even what is to be loaded
                     self._fatal = error
                     self._stop_asked.set()
                     return

@@ -78,6 +78,12 @@ class MediaDesk:
             )
         return pool
 
+    def tidy(self) -> None:
+        """Let go of ports that nobody needs; to be called now and then, for while no call comes nobody else does."""
+        now = monotonic()
+        for pool in self._pools.values():
+            pool.tidy(now=now)
+
     def counts(self) -> list[PortCounts]:
         """Ports lent, draining and free, for each address family in use."""
         now = monotonic()

@@ -79,12 +79,14 @@ class Association:
 
     Attributes:
         remote: where what it has to say is sent.
+        heard: whether anything has come for it.
         timer: of whoever lets it go on.
         closed: it is not to go on.
     """
 
     def __init__(self, terms: DtlsTerms, context: SSL.Context, remote: Address) -> None:
         self.remote = remote
+        self.heard = False
         self.timer: asyncio.TimerHandle | None = None
         self.closed = False
         self._terms = terms
@@ -106,6 +108,7 @@ class Association:
 
     def take(self, datagram: bytes, source: Address) -> None:
         self.remote = source
+        self.heard = True
         self._connection.bio_write(datagram)
 
     def advance(self) -> SrtpKeys | str | None:

@@ -30,7 +30,7 @@ class FineTimer:
         running: whether it does.
     """
 
-    def __init__(self, period_s: float, call: Callable[[], None]) -> None:
+    def __init__(self, period_s: float, call: Callable[[], object]) -> None:
         """Do nothing yet.
 
         Args:

@@ -1,13 +1,19 @@
 """Whom a stream believes and where it sends: symmetric RTP (RFC 4961) with a guard against strangers. Pure."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 Address = tuple[str, int]
 Whence = tuple[str, int] | tuple[str, int, int, int]
 """Where a datagram came from, as a socket says it: over IPv6 flow and scope follow host and port."""
+Late = Mapping[tuple[Address, int], int]
+"""Streams that are not of this call, by source and SSRC, with the newest sequence number that was seen."""
+_NOBODY: Late = MappingProxyType({})
 
 _CANDIDATES = 8  # sources tried at the same time; one more pushes the oldest out
 _STEP = 5  # a candidate may lose up to four packets in a row
+_HALF = 0x8000  # of all sequence numbers: what is nearer ahead goes on where a stream stood
 _MAX_DROPOUT = 3000  # RFC 3550 A.1: a stream that moved goes on at most a minute (at 20 ms) after where it stopped
 
 
@@ -29,6 +35,8 @@ class Latch:
       them; the address in SDP, if that is another, so many whatever comes between: a stranger who was there first does
       not keep it out. Everybody else is a stray, unless the proven source has been silent
       for `silent_s` and the packets carry on its SSRC and sequence numbers: then the peer moved.
+    - What was sent to our port before this call, and goes on, belongs to somebody else's; unless it comes from the
+      address in SDP, it is a stray.
     - A new address in SDP (a re-INVITE) starts this over; the old stream is heard, for `silent_s` at most, until
       the new one is proven.
 
@@ -41,6 +49,7 @@ class Latch:
     __slots__ = (
         "_candidates",
         "_heard_at",
+        "_late",
         "_needed",
         "_previous",
         "_previous_until",
@@ -55,8 +64,9 @@ class Latch:
         "target",
     )
 
-    def __init__(self, sdp: Address | None, *, packets: int = 3, silent_s: float = 2.0) -> None:
+    def __init__(self, sdp: Address | None, *, packets: int = 3, silent_s: float = 2.0, late: Late = _NOBODY) -> None:
         """Believe nobody yet but `sdp`, the peer's address as its SDP says; None while that names none."""
+        self._late = late
         self._sdp = sdp
         self._needed = packets
         self._silent_s = silent_s
@@ -141,6 +151,10 @@ class Latch:
     def _follow(self, source: Address, ssrc: int, sequence: int, now: float) -> bool:
         """Count a packet for its source; true when that proved it."""
         candidate = self._candidates.get((source, ssrc))
+        if self._late and source != self._sdp:
+            newest = self._late.get((source, ssrc))
+            if newest is not None and (sequence - newest) & 0xFFFF < _HALF:
+                return False
         if candidate is None:
             if len(self._candidates) >= _CANDIDATES:
                 del self._candidates[next(iter(self._candidates))]

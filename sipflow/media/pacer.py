@@ -18,7 +18,8 @@ class Pacer:
 
     Times are `time.monotonic()`, which is also asyncio's; uvloop's own clock stands still within a loop iteration.
 
-    Each tick first reads what has come for anybody (`Poller`), then plays out, then sends.
+    Each tick sends, then reads what has come for anybody (`Poller`), then plays out: what is to be sent waits already,
+    and no packet leaves later for what others are told. After a stall it sends last.
 
     Attributes:
         poller: whose packets come first.
@@ -88,17 +89,27 @@ class Pacer:
 
     def run_due(self, now: float) -> None:
         """Tick every stream whose time has come by `now`, monotonic seconds. The timer may find nothing left to do."""
+        sending = self._sending.due(now=now)
+        stalled = any(due.ticks > 1 for due in sending)
+        if not stalled:
+            self._send(sending)
+        hearing = self._hearing.due(now=now)
         if self.poller.polled:
-            self.poller.poll()
-        for due in self._hearing.due(now=now):
+            self.poller.catch_up(max((due.skipped + due.ticks for due in hearing), default=1))
+        for due in hearing:
             self._tick_phase(due, self._hearing)
-        for due in self._sending.due(now=now):
+        if stalled:  # several packets each: what has just been played out may be among them
+            self._send(sending)
+        self.due_at = min(self._sending.deadline, self._hearing.deadline)
+
+    def _send(self, sending: list[Due]) -> None:
+        """Tick those who send, and note how late that was."""
+        for due in sending:
             self._tick_phase(due, self._sending)
             late_s = time.monotonic() - due.at
             for tick in range(due.ticks):
                 self.lateness.add(late_s - tick * due.period_s, len(due.members))
             self.skipped += due.skipped * len(due.members)
-        self.due_at = min(self._sending.deadline, self._hearing.deadline)
 
     def _arm(self) -> None:
         """Have the timer fire at the earlier deadline of the two schedules."""

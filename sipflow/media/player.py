@@ -2,7 +2,8 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator, Coroutine
+from typing import Any
 
 from sipflow.audio.frame import Frame
 from sipflow.audio.resample import resample
@@ -21,9 +22,9 @@ _LONG_MS = 500  # what is longer is converted in a thread, so that no other call
 _SOUNDS = SoundCache()
 
 
-async def play(
+def play(
     session: MediaSession, source: Source, *, sample_rate_hz: int = 8000, sounds: SoundCache = _SOUNDS
-) -> int:
+) -> Coroutine[Any, Any, int]:
     """Play a source after what is queued already, and wait until its last sample has been sent.
 
     Args:
@@ -46,17 +47,20 @@ async def play(
     Cancelling it, or an error in the iterator, drops at once what has not been sent of it, and closes an async
     generator. What others have queued is played.
     """
+    if isinstance(source, AsyncIterable):  # frames come 50 times a second, and each passes all that waits for them
+        return _play_stream(session, source, sample_rate_hz)
+    return _play_sound(session, source, sample_rate_hz, sounds)
+
+
+async def _play_sound(session: MediaSession, source: object, rate_hz: int, sounds: SoundCache) -> int:
     if isinstance(source, str | os.PathLike):
         rate_hz = session.queue.sample_rate_hz
         source = Frame(await sounds.load(source, rate_hz), rate_hz)
     elif isinstance(source, bytes | bytearray | memoryview):
-        source = Frame(bytes(source), sample_rate_hz)
-    if isinstance(source, Frame):
-        return await _play_whole(session, source)
-    if not isinstance(source, AsyncIterable):
+        source = Frame(bytes(source), rate_hz)
+    if not isinstance(source, Frame):
         raise MediaError(f"{type(source).__name__} cannot be played: give bytes, a Frame, a path or an async iterator")
-    async with session.turn:
-        return await _play_stream(session, source, sample_rate_hz)
+    return await _play_whole(session, source)
 
 
 async def _play_whole(session: MediaSession, sound: Frame) -> int:
@@ -78,22 +82,29 @@ async def _play_whole(session: MediaSession, sound: Frame) -> int:
 
 
 async def _play_stream(session: MediaSession, source: AsyncIterable[Frame | bytes], rate_hz: int) -> int:
-    feed = Feed(session.queue)
-    pieces: AsyncIterator[Frame | bytes] = aiter(source)
-    try:
-        if isinstance(source, FrameReader):
-            await _echo(source, feed)
-        else:
-            await _pour(session, pieces, feed, rate_hz)
-        await _sent(session, feed)
-    except BaseException:  # cancelled, or the source failed: silence at once
-        feed.drop()
-        raise
-    finally:
-        close = getattr(pieces, "aclose", None)
-        if close is not None:
-            await close()
-    return feed.close()
+    async with session.turn:
+        feed = Feed(session.queue)
+        pieces: AsyncIterator[Frame | bytes] = aiter(source)
+        try:
+            if isinstance(source, FrameReader):  # what is said is played as it is said: every call counts here
+                while True:
+                    while (said := source.take()) is not None:
+                        pcm, heard_hz = said
+                        feed.write(pcm, heard_hz, cushion_ms=max(len(pcm) * 1000 // heard_hz, CUSHION_MS))
+                    if source.ended:
+                        break
+                    await source.change()
+            else:
+                await _pour(session, pieces, feed, rate_hz)
+            await _sent(session, feed)
+        except BaseException:  # cancelled, or the source failed: silence at once
+            feed.drop()
+            raise
+        finally:
+            close = getattr(pieces, "aclose", None)
+            if close is not None:
+                await close()
+        return feed.close()
 
 
 async def _sent(session: MediaSession, feed: Feed) -> None:
@@ -103,14 +114,6 @@ async def _sent(session: MediaSession, feed: Feed) -> None:
         return
     feed.flush()
     await session.drained()
-
-
-async def _echo(source: FrameReader, feed: Feed) -> None:
-    """Play what is said as it is said. Every call counts here; after the end it is harmless, and frames end too."""
-    write = feed.write
-    async for frame in source:
-        pcm, rate_hz = frame.pcm, frame.sample_rate_hz
-        write(pcm, rate_hz, cushion_ms=max(len(pcm) * 1000 // rate_hz, CUSHION_MS))
 
 
 async def _pour(session: MediaSession, pieces: AsyncIterator[Frame | bytes], feed: Feed, rate_hz: int) -> None:

@@ -21,6 +21,7 @@ class _Loop(Protocol):
 
 WATCHED = 40  # sockets; more bring packets faster than the pacer ticks, so that its ticks are when to look
 _WATCHED_AGAIN = 20
+_MOST_AT_ONCE = 10  # packets of one socket, after a stall
 _EPOLL = hasattr(select, "epoll")  # Linux
 
 
@@ -92,18 +93,30 @@ class Poller:
         if not _EPOLL and self._loop is not None:
             self._loop.add_reader(file, partial(self._call, reader))
 
-    def poll(self) -> None:
-        """Have every reader called whose socket has a packet."""
+    def poll(self) -> int:
+        """Have every reader called whose socket has a packet; says how many sockets had one."""
         if self._epoll is None:
-            return
+            return 0
         readers = self._readers
-        for file, _ in self._epoll.poll(0):
+        ready = self._epoll.poll(0)
+        for file, _ in ready:
             reader = readers.get(file)
             if reader is not None:  # None: removed by a reader before it
                 try:
                     reader()
                 except Exception as error:  # noqa: BLE001  (one stream's fault must not silence the others)
                     self._report(error)
+        return len(ready)
+
+    def catch_up(self, packets: int) -> None:
+        """Poll, and again where each socket may have so many packets, for nobody has looked for so many packet times.
+
+        What still waits in a socket would be taken for lost by those who play out, and to conceal it costs more than to
+        read it: the later they were, the later they would become.
+        """
+        for _ in range(min(packets, _MOST_AT_ONCE)):
+            if not self.poll():
+                break
 
     def close(self) -> None:
         """Watch nothing any more. Streams that are added later begin anew."""

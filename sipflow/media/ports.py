@@ -4,18 +4,24 @@ import errno
 import random
 import select
 import socket
+import struct
 from collections import deque
 from collections.abc import Callable
 from math import inf
 from typing import NamedTuple
 
 from sipflow.errors import MediaError, PortsExhausted
+from sipflow.media.latch import Address
 
 RETRY_S = 30.0  # a port that another program holds is tried again after this
+_RETRY_AT_ONCE_S = 0.2  # where nothing else is left they are tried at once, but not with every call of a flood
+_SHARED_S = 600.0  # who found a port taken has a neighbour for so long, who needs what we do not
 _CHOICE = 32  # rested pairs there must be before one is lent again: who saw the port of one call cannot tell the next
 _UNUSED_S = 60.0  # what nobody needed for so long is closed; sooner, the next wave of calls would have to bind it again
 _CLOSED_AT_ONCE = 8  # pairs; closing thousands after a busy hour would hold up every call
 _READ_AWAY_LIMIT = 1024  # packets; a receive buffer of 208 KiB holds under 300 small ones, so more is a flood
+_HEAD = struct.Struct("!HHII")  # RFC 3550 §5.1: bits, sequence number, timestamp, SSRC
+_LATE = 64  # streams that are remembered; more of them are a flood
 _TAKEN = frozenset({errno.EADDRINUSE, errno.EACCES, errno.EPERM})
 _NO_FILES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
@@ -27,15 +33,17 @@ class PortPair:
         rtp, rtcp: the sockets; whoever borrows them stops reading before giving them back, and never closes them.
         port: the even port of `rtp`; `rtcp` has the next one (RFC 3550 §11).
         family: AF_INET or AF_INET6.
+        late: the streams that came while nobody had the pair, by source and SSRC, with a sequence number of each.
     """
 
-    __slots__ = ("_poll", "family", "port", "rtcp", "rtp")
+    __slots__ = ("_poll", "family", "late", "port", "rtcp", "rtp")
 
     def __init__(self, port: int, rtp: socket.socket, rtcp: socket.socket) -> None:
         self.port = port
         self.rtp = rtp
         self.rtcp = rtcp
         self.family = rtp.family
+        self.late: dict[tuple[Address, int], int] = {}
         self._poll = select.poll()
         self._poll.register(rtp, select.POLLIN)
         self._poll.register(rtcp, select.POLLIN)
@@ -55,12 +63,13 @@ class PortPair:
 
     def read_away(self) -> bool:
         """Discard what is queued on both sockets; False when packets come faster than they can be discarded."""
+        self.late = {}
         try:  # nearly always nothing is: one question for both costs 1 us, two reads that raise BlockingIOError 6
             if not self._poll.poll(0):
                 return True
         except OSError:
             pass  # poll(2) does not answer where the limit of open files has been set below two
-        return _emptied(self.rtp) and _emptied(self.rtcp)
+        return _emptied(self.rtp, self.late) and _emptied(self.rtcp, {})
 
 
 class PortCounts(NamedTuple):
@@ -84,7 +93,8 @@ class PortPool:
 
     Sockets are bound when first needed and then stay bound, so that no other program takes the port and stray packets
     end in a buffer that is emptied before the next call. Those that have rested are lent again, one of many, before
-    others are bound: that costs a tenth. Only what is unused beyond `idle_pairs` for a minute is closed again.
+    others are bound: that costs a tenth. Only what is unused beyond `idle_pairs` for a minute is closed again,
+    and all but a few at once where another program has ports of the range, too.
     """
 
     def __init__(
@@ -116,6 +126,8 @@ class PortPool:
         self._lent: dict[int, PortPair] = {}
         self._draining: deque[tuple[float, PortPair]] = deque()  # until when
         self._taken: deque[tuple[float, int]] = deque()  # tried again when
+        self._retry_at = -inf
+        self._shared_until = -inf
         self._closed = False
 
     @property
@@ -127,6 +139,11 @@ class PortPool:
         """Count the pairs; each of the range is in exactly one of the four."""
         self._settle(now)
         return PortCounts(len(self._lent), len(self._draining), self._free, len(self._taken))
+
+    def tidy(self, *, now: float) -> None:
+        """Free what has rested long enough, and close a few of what nobody needs."""
+        if not self._closed:
+            self._settle(now)
 
     def lend(self, *, now: float) -> PortPair:
         """Lend a pair that has rested, or was never used, with nothing queued on its sockets.
@@ -146,6 +163,9 @@ class PortPool:
                 self._lent[pair.port] = pair
                 return pair
             self._draining.append((now + self._drain_s, pair))  # somebody still floods it
+        if (pair := self._bind_taken(now)) is not None:
+            self._lent[pair.port] = pair
+            return pair
         raise PortsExhausted(self._why_none())
 
     def _next(self, now: float) -> PortPair | None:
@@ -204,12 +224,13 @@ class PortPool:
             self._unbound.append(self._taken.popleft()[1])
 
     def _close_unused(self, now: float) -> None:
-        surplus = len(self._rested) - self._idle_pairs
+        shared = now < self._shared_until
+        surplus = len(self._rested) - (min(self._idle_pairs, _CHOICE) if shared else self._idle_pairs)
         if surplus <= 0:
             self._many_since = inf
             return
         self._many_since = min(self._many_since, now)
-        if now - self._many_since >= _UNUSED_S:
+        if shared or now - self._many_since >= _UNUSED_S:
             for _ in range(min(surplus, _CLOSED_AT_ONCE)):
                 pair = self._take_rested(0)
                 pair.close()
@@ -223,6 +244,20 @@ class PortPool:
             if pair is not None:
                 return pair
             self._taken.append((now + RETRY_S, port))
+            self._shared_until = now + _SHARED_S
+        return None
+
+    def _bind_taken(self, now: float) -> PortPair | None:
+        """Bind a pair that another program held when it was tried last, and has let go of since."""
+        if now < self._retry_at:
+            return None
+        for _ in range(len(self._taken)):
+            _, port = self._taken.popleft()
+            pair = self._bind(port)
+            if pair is not None:
+                return pair
+            self._taken.append((now + RETRY_S, port))
+        self._retry_at = now + _RETRY_AT_ONCE_S
         return None
 
     def _bind(self, port: int) -> PortPair | None:
@@ -252,7 +287,7 @@ class PortPool:
         return (
             f"no RTP port is free in {self._low}-{self._high}: {len(self._lent)} of {self._total} pairs are lent, "
             f"{len(self._draining)} rest for {self._drain_s:g} s after use, {len(self._taken)} are held by other "
-            "programs; widen media.ports"
+            "programs; widen media.ports, and let no other program use the same range"
         )
 
 
@@ -278,11 +313,14 @@ def _open(host: str, port: int, dscp: int) -> socket.socket:
     return sock
 
 
-def _emptied(sock: socket.socket) -> bool:
-    """Discard the packets queued on a socket; False when they do not end."""
+def _emptied(sock: socket.socket, late: dict[tuple[Address, int], int]) -> bool:
+    """Discard the packets queued on a socket, noting whose they were; False when they do not end."""
     for _ in range(_READ_AWAY_LIMIT):
         try:
-            sock.recv(1)  # the rest of a datagram goes with it
+            head, source = sock.recvfrom(_HEAD.size)  # the rest of a datagram goes with it
+            if len(head) == _HEAD.size and len(late) < _LATE:
+                _, sequence, _, ssrc = _HEAD.unpack(head)
+                late[source[:2], ssrc] = sequence
         except BlockingIOError:
             return True
         except OSError:

@@ -140,21 +140,51 @@ class FrameReader:
             StopAsyncIteration: the session, or this reader, is closed and every frame was read.
             MediaError: another task waits on this reader already.
         """
-        queue = self._queue
-        rate = self._rate
+        while (frame := self._next()) is None:
+            if self._queue.ended:
+                raise StopAsyncIteration
+            await self._queue.change()
+        return frame
+
+    def _next(self) -> Frame | None:
+        """Give the next frame of those that came, None if they are not enough for one."""
+        queue, rate = self._queue, self._rate
         while True:
             if rate is not None and rate.ready:
                 return rate.take()
-            while not queue.items:
-                if queue.ended:
-                    raise StopAsyncIteration
-                await queue.change()
+            if not queue.items:
+                return None
             if queue.lost:
                 queue.caught_up()
             frame = queue.frame(queue.items.popleft())
             if rate is None or rate.passes(frame):
                 return frame
             rate.put(frame)
+
+    def take(self) -> tuple[bytes, int] | None:
+        """Take the samples of the next frame, and their rate in Hz, without waiting; None if nothing is there.
+
+        With `change` it is what iterating does, for less: no object is made for a frame.
+        """
+        queue = self._queue
+        if self._rate is not None or queue.lost or not queue.items:
+            frame = self._next()
+            return None if frame is None else (frame.pcm, frame.sample_rate_hz)
+        item = queue.items.popleft()
+        return (item.pcm, item.sample_rate_hz) if isinstance(item, Frame) else (item, queue.sample_rate_hz)
+
+    def change(self) -> asyncio.Future[None]:
+        """Give a future that is done when there is something to take, or `ended` has become true.
+
+        Raises:
+            MediaError: another task waits on this reader already.
+        """
+        return self._queue.change()
+
+    @property
+    def ended(self) -> bool:
+        """Whether no more will come than what waits to be taken."""
+        return self._queue.ended
 
     def at(self, sample_rate_hz: int) -> Self:
         """Give frames of this rate from now on, whatever the stream's is or becomes; resampled as one stream.

@@ -99,7 +99,7 @@ class MediaSession(Playing):
         )
         self._playout.on_pace = self._hear
         self._reporting = Reporting(pair.rtp, pair.rtcp, clock=clock)
-        self._latch = Latch(None, packets=settings.latch_packets, silent_s=settings.latch_silent_s)
+        self._latch = Latch(None, packets=settings.latch_packets, silent_s=settings.latch_silent_s, late=pair.late)
         self._inbound = self._receiver(on_digit)
         self._outbound = Outbound(
             pair.rtp, self._latch, self.queue, start=start or StreamStart.random(), send_silence=settings.send_silence

@@ -15,7 +15,7 @@ _HEADER = Struct("!HHII")  # RFC 3550 §5.1, the two first octets as one number
 _unpack, _pack = _HEADER.unpack_from, _HEADER.pack
 _PLAIN = 0x8000
 _DATAGRAM_BYTES = 2048  # as in `inbound`
-_KEPT = 64  # packets that are counted together; a power of two, so that a sequence number says where one stands
+_KEPT = 64  # packets counted together at most; a power of two, so that a sequence number says where one stands
 _WITHIN = _KEPT - 1
 
 
@@ -94,6 +94,7 @@ class Shortcut:
 
     __slots__ = (
         "_clock",
+        "_due",
         "_failed",
         "_from",
         "_head",
@@ -151,6 +152,8 @@ class Shortcut:
         self._transits = array("d", bytes(8 * _KEPT))
         self._octets = self._failed = self._unsent = self._timestamp = 0
         self._now = 0.0
+        # Streams may count alike, packet for packet; settled at the same moment, they would hold each other up.
+        self._due = stream.sequence + 1 + (onward.ssrc & _WITHIN) & 0xFFFF
         self._read_by = read_by
         heard.shortcut = said.shortcut = self
         read_by(self.read)
@@ -189,7 +192,7 @@ class Shortcut:
                 except OSError:  # no buffer space, unreachable: lost, and the next may pass
                     self._failed += 1
                     self._unsent += len(data) - HEADER_BYTES
-                if not self._next & _WITHIN:
+                if self._next == self._due:
                     self.settle()
                 return
         self.leave()
@@ -206,7 +209,7 @@ class Shortcut:
         transits = [kept[number & _WITHIN] for number in range(first, first + packets)]
         self._heard.passed(following, octets, transits, self._timestamp, self._now)
         self._said.sent(packets - self._failed, octets - self._unsent, self._failed, self._timestamp)
-        self._from = following
+        self._from, self._due = following, following + _KEPT & 0xFFFF
         self._octets = self._failed = self._unsent = 0
 
     def leave(self) -> None:

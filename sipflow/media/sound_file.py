@@ -21,6 +21,7 @@ _LOOKED_AT_BYTES = 1 << 20  # enough to tell what kind of WAV file it is; the wh
 _LOOKED_AT_HZ = 8000
 
 _NOTHING_ELSE = {"protocol_whitelist": "none"}  # no file or address that a file names is opened
+_READS_TAGS_ANYHOW = 19  # PyAV from this on takes tags as they are; before, one that is no UTF-8 is an error
 
 
 def read_sound(path: str, sample_rate_hz: int, *, sound_bytes: int = SOUND_BYTES, read_s: float = READ_S) -> bytes:
@@ -55,6 +56,10 @@ def check_sound(path: str) -> None:
                 read_wav(file.read(_LOOKED_AT_BYTES))
                 return
         _Decoding(path, _LOOKED_AT_HZ, SOUND_BYTES, monotonic() + READ_S).look()
+
+
+def _about_tags(version: str) -> dict[str, Any]:
+    return {"metadata_errors": "ignore"} if int(version.partition(".")[0]) < _READS_TAGS_ANYHOW else {}
 
 
 @contextmanager
@@ -121,7 +126,7 @@ class _Decoding:
             raise self._error("it is no WAV file, and PyAV, which reads others, is not installed") from None
         try:
             with Path(self._path).open("rb") as file:
-                opened = av.open(file, options=_NOTHING_ELSE, io_open=_refuse, metadata_errors="ignore")
+                opened = av.open(file, options=_NOTHING_ELSE, io_open=_refuse, **_about_tags(av.__version__))
                 with opened:
                     yield from self._decoded(av, opened)
         except (av.error.FFmpegError, EOFError) as error:

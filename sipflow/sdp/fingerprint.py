@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple, Self
 
 from sipflow.errors import RemoteProtocolError
@@ -54,11 +54,13 @@ class DtlsTerms:
         active: we begin it.
         fingerprints: of the certificates that the peer may show, at least one.
         tls_id: names the peer's association, "" where it names none; another one is another handshake (RFC 8842 §5).
+        offered: whether the peer's offer says so, to whom our answer is still on its way.
     """
 
     active: bool
     fingerprints: tuple[Fingerprint, ...]
     tls_id: str = ""
+    offered: bool = field(default=False, compare=False)
 
     def same_association(self, other: "DtlsTerms") -> bool:
         """Whether these terms keep the association that `other` made, whoever began it (RFC 8842 §4)."""

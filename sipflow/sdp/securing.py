@@ -176,13 +176,13 @@ def _dtls(
     if setup == HOLDCONN or (answer and setup == ACTPASS):
         whys.append(f"a=setup:{setup} begins no handshake (RFC 5763 §5)")
         return None
-    terms = DtlsTerms(setup == PASSIVE, fingerprints, read_tls_id(told.get("tls-id")))
+    terms = DtlsTerms(setup == PASSIVE, fingerprints, read_tls_id(told.get("tls-id")), not answer)
     if setup != ACTPASS:
         return terms
     before = agreed.dtls if agreed is not None else None
     if before is not None and before.same_association(terms):
         return DtlsTerms(before.active, fingerprints, terms.tls_id)  # RFC 8842 §5.3: as it is
-    return DtlsTerms(_begins(medium, description, local), fingerprints, terms.tls_id)
+    return DtlsTerms(_begins(medium, description, local), fingerprints, terms.tls_id, terms.offered)
 
 
 def _begins(medium: MediaDescription, description: SessionDescription, local: LocalMedia) -> bool:

@@ -128,7 +128,7 @@ async def test_the_caller_who_gives_up_ends_the_search_for_the_bot() -> None:
     call = FakeCall(options={"address": "127.0.0.1:1", "connect_timeout_s": 60}, speed=1.0)
     call.at(0.1, call.caller_hangs_up)
     async with asyncio.timeout(10):
-        ending = await run_agent(audiosocket, call)  # type: ignore[arg-type]
+        ending = await run_agent(audiosocket, call)
 
     assert (ending.by, ending.status) == ("remote", 487)
 
@@ -291,6 +291,6 @@ async def test_a_bot_that_never_reads_ends_the_call_and_costs_no_memory() -> Non
             options={"address": found.address, "sample_rate_hz": 192000, "drop_s": 0.5, "fallback_status": 500},
             speed=50.0, patience_s=600,
         )  # fmt: skip
-        ending = await asyncio.wait_for(run_agent(audiosocket, call), 50)  # type: ignore[arg-type]
+        ending = await asyncio.wait_for(run_agent(audiosocket, call), 50)
 
     assert ending.why == "the far end read nothing for 0.5 s"

@@ -9,11 +9,11 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.bench import peers, sipp
+from tests.bench import sipp
 from tests.bench.edge import Edge
-from tests.bench.programs import DRIVING, MissingProgram, Program, wait_for_port
+from tests.bench.programs import DRIVING, Program, wait_for_port
 from tests.bench.report import Line, at_most, exactly
-from tests.bench.signalling import Candidate, Load, measure
+from tests.bench.signalling import Candidate, Load, compared
 from tests.interop.free_ports import free_sip_port
 
 _AIM_MS = 1.8
@@ -67,26 +67,9 @@ def _endpoint(port: int) -> dict[str, object]:
 
 
 def _signalling(load: Load) -> Iterator[Line]:
-    with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
-        folder = Path(name)
-        ours = Candidate("sipflow", *stack.enter_context(two_legs(folder)))
-        others: list[Candidate] = []
-        for title, server, share in (
-            ("Sippy, B2BUA", peers.sippy, 0.25),
-            ("Kamailio, stateful relay with one worker", peers.kamailio, 1.0),
-        ):
-            try:
-                others.append(Candidate(title, *stack.enter_context(server(folder)), share))
-            except MissingProgram as error:
-                yield Line(title, "-", f"left out: {error}")
-        measure([ours, *others], folder, load)
-    yield at_most(f"sipflow: CPU per call of two legs at {load.rate} calls/s", ours.cost_ms, _AIM_MS, "ms")
-    yield Line("  in each turn", " ".join(f"{cost:.2f}" for cost in ours.costs_ms))
-    yield exactly("  failed calls", sum(turn.failed for turn in ours.went), 0)
-    yield exactly("  retransmissions", sum(turn.retransmissions for turn in ours.went), 0)
-    for other in others:
-        yield Line(f"{other.name}: at {load.rate * other.share:g} calls/s", f"{other.cost_ms:.2f} ms")
-        yield Line("  sipflow costs, compared with that", f"{ours.cost_ms / other.cost_ms:.2f}")
+    with tempfile.TemporaryDirectory() as name, two_legs(Path(name)) as ours:
+        what = f"sipflow: CPU per call of two legs at {load.rate} calls/s"
+        yield from compared(what, Candidate("sipflow", *ours), Path(name), load, aim_ms=_AIM_MS)
 
 
 def media(calls: int, seconds: float, *, settle_s: float = _SETTLE_S) -> Iterator[Line]:

@@ -1,7 +1,8 @@
 """The daemon as it is, in a process that also answers questions about itself on standard input.
 
-`figures` gives one line of JSON with everything that could leak and everything that is timed; `reset` begins a new
-measurement of lateness and gives the same line; `collect` collects garbage and counts all objects, too.
+`figures` gives one line of JSON with everything that could leak and everything that is timed; `collect` collects
+garbage and counts all objects, too. `pace` gives what is timed alone, which holds up no call, and `reset` does that and
+begins a new measurement of it.
 """
 
 import asyncio
@@ -22,7 +23,7 @@ from sipflow.trunks.outputs import RegistrationState
 
 def figures(daemon: Daemon) -> dict[str, float]:
     """Count everything of a running daemon."""
-    edge, lateness = daemon.edge, daemon.edge.desk.pacer.lateness
+    edge = daemon.edge
     statistics = [call.statistics for call in edge.switchboard.calls.values()]
     ports = edge.desk.counts()
     return {
@@ -35,16 +36,24 @@ def figures(daemon: Daemon) -> dict[str, float]:
         "registered": sum(state.state is RegistrationState.REGISTERED for state in daemon.registrations.states()),
         "unwritten": daemon.storage.writer.waiting if daemon.storage.writer is not None else 0,
         "faults": edge.endpoint.faults + edge.tasks.failures,
-        "ticks": lateness.count,
-        "within_5_ms": lateness.within(5.0),
-        "late_999_ms": lateness.percentile(99.9),
-        "late_worst_ms": lateness.worst_ms,
-        "skipped": edge.desk.pacer.skipped,
+        **pace(daemon),
         "received": sum(one.packets_received for one in statistics if one is not None),
         "lost": sum(one.lost for one in statistics if one is not None),
         "sent": sum(one.packets_sent for one in statistics if one is not None),
         "dry": sum(one.dry for one in statistics if one is not None),
         "skipped_ms": sum(one.skipped_ms for one in statistics if one is not None),
+    }
+
+
+def pace(daemon: Daemon) -> dict[str, float]:
+    """Say how punctual the packets were."""
+    pacer = daemon.edge.desk.pacer
+    return {
+        "ticks": pacer.lateness.count,
+        "within_5_ms": pacer.lateness.within(5.0),
+        "late_999_ms": pacer.lateness.percentile(99.9),
+        "late_worst_ms": pacer.lateness.worst_ms,
+        "skipped": pacer.skipped,
     }
 
 
@@ -64,7 +73,7 @@ def _answer(daemon: Daemon) -> None:
 
 
 def _reply(daemon: Daemon, question: str) -> dict[str, Any]:
-    counted = figures(daemon)
+    counted = pace(daemon) if question in ("pace", "reset") else figures(daemon)
     if question == "collect":
         gc.collect()
         counted["objects"] = len(gc.get_objects())  # without those that were frozen at the start

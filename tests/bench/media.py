@@ -3,7 +3,6 @@
 import json
 import sys
 import tempfile
-import time
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -12,6 +11,7 @@ from pathlib import Path
 from tests.bench.edge import Edge
 from tests.bench.programs import DRIVING, MEASURED, Program
 from tests.bench.report import Line, at_most, exactly
+from tests.bench.talk import talk
 
 _SETTLE_S = 2.0
 _PATIENCE_S = 3.0  # for packets that still wait in sockets where the machine has other things to do
@@ -78,25 +78,23 @@ def _warm_up(edge: Edge, talkers: Program) -> None:
 
 
 def _talk(edge: Edge, talkers: Program, seconds: float, *, must: bool) -> Generator[Line, None, float]:
-    before, cpu_s, begun = edge.figures("reset"), edge.program.cpu_s, time.monotonic()
-    heard = _ask(talkers, f"talk {seconds}")
-    took_s, cpu_s = time.monotonic() - begun, edge.program.cpu_s - cpu_s
-    after = edge.figures()
+    before = edge.figures()
+    went = talk(edge, talkers, seconds)
+    heard, pace = went.heard, went.pace
     wanted = before["received"] + heard["sent"]
     settled = edge.wait_until(lambda now: now["received"] >= wanted, timeout_s=_PATIENCE_S) or edge.figures()
     yield exactly("  packets to sipflow that were lost", wanted - settled["received"], 0)
     yield exactly("  packets from sipflow that were lost", heard["lost"], 0)
     yield Line("  frames that came back as they were said", f"{100 * heard['echoed'] / heard['sent']:.2f} %")
-    in_time = 100 * after["within_5_ms"]
+    in_time = 100 * pace["within_5_ms"]
     aim = ("at least 99.9 %", in_time >= 99.9) if must else ("", None)
     yield Line("  packets sent within 5 ms of their time", f"{in_time:.2f} %", *aim)
-    yield Line("  99.9 % of packets were at most so late", f"{after['late_999_ms']:.1f} ms")
-    yield Line("  the latest packet", f"{after['late_worst_ms']:.1f} ms")
-    yield exactly("  packets never sent", after["skipped"], 0)
-    per_frame_us = 1e6 * cpu_s / after["ticks"] if after["ticks"] else 0.0
-    yield Line("  CPU per call and frame, one in and one out", f"{per_frame_us:.1f} us")
-    yield Line("  share of one core", f"{100 * cpu_s / took_s:.0f} %")
-    return per_frame_us
+    yield Line("  99.9 % of packets were at most so late", f"{pace['late_999_ms']:.1f} ms")
+    yield Line("  the latest packet", f"{pace['late_worst_ms']:.1f} ms")
+    yield exactly("  packets never sent", pace["skipped"], 0)
+    yield Line("  CPU per call and frame, one in and one out", f"{went.per_frame_us:.1f} us")
+    yield Line("  share of one core", f"{went.share:.0f} %")
+    return went.per_frame_us
 
 
 def _peer(calls: int, seconds: float) -> Generator[Line, None, float]:

@@ -17,6 +17,7 @@ from tests.bench.edge import Edge
 from tests.bench.programs import DRIVING, MissingProgram, Program, find
 from tests.bench.quality import SENTENCES
 from tests.bench.report import Line, exactly
+from tests.bench.talk import talk
 from tests.bench.talkers import write_packets
 
 RATE_HZ, AGENT_HZ = 16000, 24000
@@ -73,16 +74,12 @@ def _echo(load: Load, packets: list[bytes], agent: str, title: str) -> Generator
                 up = _ask(talkers, f"call {load.calls}")["up"]
                 yield exactly(f"{load.calls} calls, agent at {title}: up", up, load.calls)
                 _ask(talkers, f"talk {_SETTLE_S}")
-                edge.figures("reset")
-                cpu_s, begun = edge.program.cpu_s, time.monotonic()
-                heard = _ask(talkers, f"talk {load.seconds}")
-                took_s, cpu_s = time.monotonic() - begun, edge.program.cpu_s - cpu_s
-                after = edge.figures()
+                went = talk(edge, talkers, load.seconds)
                 _ask(talkers, "hangup")
+    heard, per_frame_us = went.heard, went.per_frame_us
     yield Line("  packets that came back", f"{100 * heard['received'] / heard['sent']:.2f} %")
-    yield exactly("  packets never sent", after["skipped"], 0)
-    per_frame_us = 1e6 * cpu_s / after["ticks"] if after["ticks"] else 0.0
-    yield Line("  share of one core", f"{100 * cpu_s / took_s:.0f} %")
+    yield exactly("  packets never sent", went.pace["skipped"], 0)
+    yield Line("  share of one core", f"{went.share:.0f} %")
     yield Line("  calls that fill one core", f"{_FRAME_US / per_frame_us if per_frame_us else 0:.0f}")
     yield Line("  CPU per call and frame, one in and one out", f"{per_frame_us:.1f} us")
     return per_frame_us

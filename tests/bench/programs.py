@@ -95,10 +95,14 @@ class Program:
         Raises:
             RuntimeError: it has ended.
         """
+        self.say(line)
+        return self.read()
+
+    def say(self, line: str) -> None:
+        """Write a line to its standard input."""
         assert self._process.stdin is not None
         self._process.stdin.write(line + "\n")
         self._process.stdin.flush()
-        return self.read()
 
     def read(self) -> str:
         """Read a line of its standard output.

@@ -3,7 +3,6 @@
 import json
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 from tests.bench.edge import Edge
 from tests.bench.programs import DRIVING, Program
 from tests.bench.report import Line, at_most, exactly
+from tests.bench.talk import talk
 
 _SETTLE_S = 2.0
 
@@ -48,18 +48,14 @@ def _measure(edge: Edge, talkers: Program, load: Load) -> Iterator[Line]:
     yield exactly(f"calls up of {load.calls}", _ask(talkers, f"call {load.calls}")["up"], load.calls)
     _ask(talkers, f"talk {_SETTLE_S}")
     per_call = (edge.program.rss_bytes - idle_bytes) / load.calls
-    edge.figures("reset")
-    cpu_s, begun = edge.program.cpu_s, time.monotonic()
-    heard = _ask(talkers, f"talk {load.seconds}")
-    took_s, cpu_s = time.monotonic() - begun, edge.program.cpu_s - cpu_s
-    after = edge.figures()
+    went = talk(edge, talkers, load.seconds)
+    heard, pace = went.heard, went.pace
     yield exactly("packets from sipflow that were lost", heard["lost"], 0)
     yield Line("frames that came back from the bot", f"{100 * heard['echoed'] / heard['sent']:.2f} %")
-    yield Line("packets sent within 5 ms of their time", f"{100 * after['within_5_ms']:.2f} %")
-    yield exactly("packets never sent", after["skipped"], 0)
-    if after["ticks"]:
-        yield Line("CPU per call and frame, both ways", f"{1e6 * cpu_s / after['ticks']:.1f} us")
-    yield at_most("share of one core", 100 * cpu_s / took_s, 100, "%", digits=0)
+    yield Line("packets sent within 5 ms of their time", f"{100 * pace['within_5_ms']:.2f} %")
+    yield exactly("packets never sent", pace["skipped"], 0)
+    yield Line("CPU per call and frame, both ways", f"{went.per_frame_us:.1f} us")
+    yield at_most("share of one core", went.share, 100, "%", digits=0)
     yield Line("memory per live call", f"{per_call / 1024:.0f} KiB")
     _ask(talkers, "hangup")
 

@@ -142,6 +142,43 @@ async def test_our_lost_last_word_is_repeated_when_the_peer_asks_again() -> None
     close(ours, theirs)
 
 
+async def test_a_peer_that_forgets_what_was_begun_is_offered_another() -> None:
+    """As rtpengine does when our answer comes to it after our first datagram."""
+    ours, theirs = End(HERE), End(THERE)
+    network = Network(ours, theirs)
+    real, hellos = network.carry, list[bytes]()
+
+    def carry(sender: End, datagram: bytes, to: Address) -> None:
+        if sender is ours and datagram[13] == 1:  # RFC 5246 §7.4: client_hello
+            hellos.append(datagram)
+        if sender is theirs or sender.sent == [] or len(hellos) > 1:
+            real(sender, datagram, to)
+        elif theirs.handshake is not None:  # what goes on with the first one is not known any more
+            theirs.handshake.close()
+            network.start(theirs, THEIRS, DtlsTerms(False, (OURS.fingerprint,)), HERE)
+
+    network.carry = carry  # type: ignore[method-assign]
+    network.start(theirs, THEIRS, DtlsTerms(False, (OURS.fingerprint,)), HERE)
+    network.start(ours, OURS, DtlsTerms(True, (THEIRS.fingerprint,)), THERE)
+    await until(lambda: ours.keys and theirs.keys)
+
+    talk(ours, theirs)
+    assert (ours.failures, theirs.failures) == ([], [])
+    close(ours, theirs)
+
+
+async def test_we_begin_when_our_answer_has_had_time_to_arrive() -> None:
+    ours, theirs = End(HERE), End(THERE)
+    network = Network(ours, theirs)
+    network.start(theirs, THEIRS, DtlsTerms(False, (OURS.fingerprint,)), HERE)
+    network.start(ours, OURS, DtlsTerms(True, (THEIRS.fingerprint,), offered=True), THERE)
+    at_once = list(ours.sent)
+    await until(lambda: ours.keys and theirs.keys)
+
+    assert at_once == []
+    close(ours, theirs)
+
+
 @pytest.mark.parametrize("active", [True, False])
 async def test_a_certificate_that_the_description_does_not_name_is_refused(active: bool) -> None:
     ours, theirs = End(HERE), End(THERE)

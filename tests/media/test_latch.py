@@ -220,3 +220,20 @@ def test_the_number_of_packets_and_the_silence_can_be_set() -> None:
     assert play(latch, NAT, 1, 1) == [True]
     assert latch.accept(MOVED, 7, 2, now=0.4) is False
     assert latch.accept(MOVED, 7, 3, now=0.5) is True
+
+
+def test_a_stream_that_was_there_before_the_call_is_not_heard_in_it() -> None:
+    latch = Latch(SDP, late={(STRANGER, 7): 65530})
+
+    assert play(latch, STRANGER, 65531, 10) == [False] * 10
+    assert play(latch, NAT, 1, 4, ssrc=8) == [False, False, True, True]
+    assert (latch.target, latch.strays) == (NAT, 12)
+
+
+def test_somebody_with_a_stream_of_his_own_may_call_again_from_where_the_last_one_went_on() -> None:
+    other_ssrc, restarted, in_sdp = (Latch(SDP, late={(source, 7): 40000}) for source in (NAT, NAT, SDP))
+
+    assert play(other_ssrc, NAT, 40001, 3, ssrc=8)[-1]
+    assert play(restarted, NAT, 1000, 3)[-1] is False  # 26,536 ahead
+    assert play(restarted, NAT, 39000, 3)[-1]
+    assert play(in_sdp, SDP, 40001, 3) == [True] * 3

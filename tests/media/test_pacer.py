@@ -1,5 +1,6 @@
 import asyncio
 import math
+import select
 import socket
 import time
 from typing import Any
@@ -227,3 +228,56 @@ async def test_while_packets_are_passed_on_what_comes_is_read_between_ticks_too(
     pacer.poller.close()
     for each in sockets:
         each.close()
+
+
+@pytest.mark.skipif(not hasattr(select, "epoll"), reason="nobody polls without epoll")
+@pytest.mark.parametrize(("late_s", "order"), [(0.0, ["sent", "read"]), (0.021, ["read", "sent", "sent"])])
+async def test_what_is_due_leaves_before_what_has_come_is_read_but_for_a_stall(late_s: float, order: list[str]) -> None:
+    pacer = Pacer()
+    sockets = [bound_anywhere() for _ in range(WATCHED + 1)]
+    done: list[str] = []
+
+    class Sending(Stream):
+        def tick(self, at: float) -> None:
+            done.append("sent")
+
+    def read() -> None:
+        sockets[0].recv(100)
+        done.append("read")
+
+    for sock in sockets:
+        pacer.poller.add(sock, read)
+    pacer.add(Sending())
+    sockets[0].sendto(b"packet", sockets[0].getsockname())
+
+    pacer.run_due(pacer.due_at + late_s)
+
+    assert done == order
+    pacer.close()
+    for sock in sockets:
+        sock.close()
+
+
+@pytest.mark.skipif(not hasattr(select, "epoll"), reason="nobody polls without epoll")
+async def test_after_a_stall_what_waits_in_the_sockets_is_read_before_it_is_missed() -> None:
+    pacer = Pacer()
+    sockets = [bound_anywhere() for _ in range(WATCHED + 1)]
+    read: list[bytes] = []
+    read_before: list[int] = []
+
+    class Playing(Stream):
+        def tick(self, at: float) -> None:
+            read_before.append(len(read))
+
+    for sock in sockets:
+        pacer.poller.add(sock, lambda sock=sock: read.append(sock.recv(100)))  # type: ignore[misc]
+    pacer.hear(Playing())
+    for n in range(5):
+        sockets[0].sendto(bytes([n]), sockets[0].getsockname())
+
+    pacer.run_due(pacer.due_at + 0.041)
+
+    assert (read_before, read) == ([3, 3, 3], [b"\0", b"\1", b"\2"]), "one for each packet time, and no more"
+    pacer.close()
+    for sock in sockets:
+        sock.close()

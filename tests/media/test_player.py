@@ -221,6 +221,17 @@ async def test_what_the_peer_says_is_echoed_with_a_cushion_of_two_packets() -> N
         assert await playing >= 100
 
 
+async def test_what_a_reader_had_when_it_was_closed_is_played_too() -> None:
+    async with Stage() as stage:
+        reader = stage.session.frames()
+        stage.say(1, 2, 3)
+        waited = reader.waiting
+        reader.close()
+
+        playing = start(stage, reader)
+        assert await run(stage, playing) == 20 * waited > 0
+
+
 @pytest.mark.parametrize(
     ("pieces", "why"),
     [

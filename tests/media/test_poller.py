@@ -202,6 +202,23 @@ async def test_what_waited_while_the_loop_stood_still_is_read_at_the_next_polls(
         assert ears[0].heard == [b"%d" % n for n in range(50)]
 
 
+@epoll
+async def test_however_long_nobody_looked_a_flood_on_one_socket_holds_the_others_up_for_ten_packets(
+    ears: list[Ear],
+) -> None:
+    with closing(Poller()) as poller:
+        for ear in ears:
+            poller.add(ear.socket, ear.read)
+        for n in range(30):
+            ears[0].send(bytes([n]))
+        ears[1].send(b"only")
+
+        poller.catch_up(3)
+        assert (len(ears[0].heard), ears[1].heard) == (3, [b"only"])
+        poller.catch_up(500)
+        assert len(ears[0].heard) == 13
+
+
 def test_it_can_be_imported_where_there_is_no_epoll() -> None:
     code = "import select; vars(select).pop('epoll', None); import sipflow.media.desk"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,6 +1,7 @@
 import os
 import resource
 import socket
+import struct
 from collections.abc import Iterator
 
 import pytest
@@ -104,7 +105,8 @@ def test_a_pair_is_not_lent_again_while_there_are_few_to_choose_from_and_others_
 
 
 def test_rested_pairs_are_lent_again_before_others_are_bound_in_an_order_that_is_chosen() -> None:
-    pool = PortPool(24000, 24999, bind_host=HOST, drain_s=1.0, shuffle=keep_order, choose=lambda count: count - 2)
+    low = free_ports(80)
+    pool = PortPool(low, low + 79, bind_host=HOST, drain_s=1.0, shuffle=keep_order, choose=lambda count: count - 2)
     used = [pool.lend(now=0.0) for _ in range(34)]
     for pair in used:
         pool.give_back(pair, now=0.0)
@@ -143,6 +145,23 @@ def test_what_came_while_a_pair_rested_is_gone_when_it_is_lent_again(low: int) -
     close_all(pool, [again])
 
 
+def test_the_streams_that_came_while_a_pair_rested_are_told_to_who_has_it_next(low: int) -> None:
+    pool = PortPool(low, low + 1, bind_host=HOST, drain_s=1.0)
+    pool.give_back(pool.lend(now=0.0), now=0.0)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as before:
+        before.bind((HOST, 0))
+        for sequence in (65534, 65535, 0):
+            before.sendto(struct.pack("!HHII", 0x8000, sequence, 160, 7) + bytes(160), (HOST, low))
+        before.sendto(b"no RTP", (HOST, low))
+        source = before.getsockname()
+        again = pool.lend(now=1.0)
+    pool.give_back(again, now=1.0)
+
+    assert again.late == {(source, 7): 0}
+    assert pool.lend(now=2.0).late == {}
+    close_all(pool, [again])
+
+
 def test_a_port_of_another_program_is_skipped_and_tried_again_later(pool: PortPool, low: int) -> None:
     other = bound(low + 1)  # an odd port is enough to spoil its pair
 
@@ -152,11 +171,40 @@ def test_a_port_of_another_program_is_skipped_and_tried_again_later(pool: PortPo
     assert is_free(low)
 
     other.close()
-    with pytest.raises(PortsExhausted):
-        pool.lend(now=RETRY_S - 1)
+    assert pool.counts(now=RETRY_S - 1).free == 0
+    assert pool.counts(now=RETRY_S).free == 1
     pairs.append(pool.lend(now=RETRY_S))
     assert pairs[-1].port == low
     close_all(pool, pairs)
+
+
+def test_a_port_that_another_program_let_go_of_is_lent_at_once_where_no_other_is_left(pool: PortPool, low: int) -> None:
+    other = bound(low)
+    pairs = lend_all(pool, now=0.0)
+    other.close()
+
+    with pytest.raises(PortsExhausted):
+        pool.lend(now=0.1)  # it was tried just now
+    pairs.append(pool.lend(now=0.2))
+
+    assert [pair.port for pair in pairs] == [low + 2, low + 4, low + 6, low]
+    close_all(pool, pairs)
+
+
+def test_two_programs_with_one_range_leave_each_other_what_they_do_not_need() -> None:
+    low = free_ports(256)
+    ours, theirs = (PortPool(low, low + 255, bind_host=HOST, drain_s=10.0, shuffle=keep_order) for _ in range(2))
+    held = [theirs.lend(now=0.0) for _ in range(2)]  # the first that we find taken
+    for pair in [ours.lend(now=0.0) for _ in range(126)]:
+        ours.give_back(pair, now=0.0)
+    before = lend_all(theirs, now=1.0)
+    for beat in range(20):
+        ours.tidy(now=10.0 + beat)
+    after = lend_all(theirs, now=31.5)
+
+    assert (len(before), len(after)) == (0, 94)  # ours keeps 32 to choose from
+    ours.close()
+    close_all(theirs, held + after)
 
 
 def test_exhaustion_is_one_sentence_with_the_counts_and_the_setting(pool: PortPool, low: int) -> None:
@@ -168,7 +216,7 @@ def test_exhaustion_is_one_sentence_with_the_counts_and_the_setting(pool: PortPo
 
     assert str(refused.value) == (
         f"no RTP port is free in {low}-{low + 7}: 3 of 4 pairs are lent, 1 rest for 10 s after use, "
-        "0 are held by other programs; widen media.ports"
+        "0 are held by other programs; widen media.ports, and let no other program use the same range"
     )
     close_all(pool, pairs)
 
@@ -209,7 +257,8 @@ def test_without_files_for_another_pair_a_rested_one_is_lent(pool: PortPool) -> 
 
 
 def test_after_a_busy_time_pairs_are_closed_a_few_at_a_time() -> None:
-    pool = PortPool(24000, 24999, bind_host=HOST, drain_s=0.0, idle_pairs=0)
+    low = free_ports(64)
+    pool = PortPool(low, low + 63, bind_host=HOST, drain_s=0.0, idle_pairs=0)
     for pair in [pool.lend(now=0.0) for _ in range(20)]:
         pool.give_back(pair, now=0.0)
 

@@ -284,3 +284,29 @@ async def test_nothing_is_handed_on_after_the_end_and_nobody_else_can_read_befor
         queue.put(sound(2))
 
         assert taken == [sound(1)]
+
+
+@pytest.mark.parametrize("rate_hz", [0, 8000, 16000])
+async def test_what_is_taken_without_iterating_is_what_iterating_gives(rate_hz: int) -> None:
+    queues = [FrameQueue(8000, limit=5) for _ in range(2)]
+    taking, read = (FrameReader(queue, Detached()) for queue in queues)
+    lost: list[int] = []
+    taking.on_lost = lost.append
+    if rate_hz:
+        taking.at(rate_hz)
+        read.at(rate_hz)
+    waits = taking.change()
+    assert (taking.take(), taking.ended, waits.done()) == (None, False, False)
+    for queue in queues:
+        for n in range(7):
+            queue.put(sound(n))
+        queue.switch(16000)
+        queue.put(sound(8) * 2)
+        queue.end()
+
+    taken = []
+    while (said := taking.take()) is not None:
+        taken.append(said)
+
+    assert (taking.ended, waits.done(), lost) == (True, True, [1, 2])
+    assert taken == [(heard.pcm, heard.sample_rate_hz) for heard in await read_all(read)]

@@ -2,6 +2,7 @@ import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import asdict, replace
+from itertools import pairwise
 from typing import Any, Final
 
 import pytest
@@ -299,3 +300,21 @@ async def test_packets_that_the_system_does_not_take_are_counted_and_no_fault() 
         statistics = stage.session.statistics()
         assert (statistics.packets_sent, statistics.bytes_sent, statistics.send_errors) == (5, 5 * 160, 9)
         assert play.one.session.statistics().packets_received == 15
+
+
+async def test_streams_that_count_alike_are_not_all_settled_by_the_same_packet() -> None:
+    settled = []
+    for ssrc in (10, 11, 50):
+        async with playing() as play:
+            play.other.session._outbound.ssrc = ssrc
+            play.say(5)
+            source = play.one.session._inbound._source
+            counted = [source.received]
+            for _ in range(140):
+                play.say()
+                counted.append(source.received)
+            settled.append([n for n in range(1, 141) if counted[n] != counted[n - 1] and n > 1])
+
+    begun = [each[0] for each in settled]
+    assert {later - n for each in settled for n, later in pairwise(each)} == {64}
+    assert [n - begun[0] for n in begun] == [0, 1, 40]
