@@ -21,7 +21,7 @@ class Answering(Hearing):
 
     if TYPE_CHECKING:
 
-        def note(self, name: str, **details: object) -> None: ...
+        def note(self, name: str, /, **details: object) -> None: ...
 
     async def answered_by(
         self,

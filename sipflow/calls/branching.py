@@ -171,13 +171,15 @@ def end_like(call: "Call", ending: Ending, came: Headers | None = None) -> None:
     """End a call because another one, joined with it, has ended: with the same reason (RFC 3326).
 
     An answered call gets BYE, one of ours that rings CANCEL; a call in that is not answered is refused with the status
-    of the ending, or 480 where that was no refusal.
+    of the ending, or 480 where that was no refusal. Nothing is done about one that is over already.
 
     Args:
         call: to end.
         ending: of the other one. Addresses in its sentence stay here.
         came: headers of the message that ended the other one; what the trunk of `call` lets pass goes along.
     """
+    if call.ending is not None:
+        return
     why = without_places(ending.why)[:_LONGEST_WHY]
     lines = crossing(came, call.trunk) if came is not None else ()
     if not any(name.lower() == "reason" for name, _ in lines):

@@ -33,6 +33,7 @@ class Joint:
     """Two calls that hear each other, from the moment it is made until it is closed. It has no task of its own.
 
     Attributes:
+        legs: the two.
         over: done when one of the two has ended.
         left_alone: whether it ended since somebody who sent the other one on to a third has left, and no third came.
     """
@@ -42,25 +43,25 @@ class Joint:
         self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._carriers: tuple[Carrier, ...] = ()
         self._lanes: tuple[Lane, ...] = ()
-        self._legs = (one, other)
+        self.legs = (one, other)
         self._leaving: Call | None = None
         self.left_alone = False
         self._join()
 
     def _join(self) -> None:
-        one, other = self._legs
+        one, other = self.legs
         if one.ending is not None or other.ending is not None:
             self._ended()
             return
         tasks = one.tasks
-        for leg in self._legs:
+        for leg in self.legs:
             leg.joint = self
         self._lanes = (Lane(one, other), Lane(other, one)) if one.media is not None and other.media is not None else ()
         self._carriers = tuple(Carrier(lane, tasks, self._leg_ended) for lane in self._lanes)
 
     def partner(self, leg: Call) -> Call:
         """Give the other one of the two."""
-        one, other = self._legs
+        one, other = self.legs
         return other if leg is one else one
 
     def let_go(self, leg: Call) -> None:
@@ -82,7 +83,7 @@ class Joint:
         if self._leaving is leg:
             self._leaving = None
         self._part()
-        self._legs = (new, partner) if self._legs[0] is leg else (partner, new)
+        self.legs = (new, partner) if self.legs[0] is leg else (partner, new)
         self._join()
 
     def close(self) -> None:
@@ -92,8 +93,8 @@ class Joint:
 
     def parting(self) -> Parting:
         """Say which one ended first, and how; only once one has."""
-        one, other = self._legs
-        ended = [leg for leg in self._legs if leg.ending is not None]
+        one, other = self.legs
+        ended = [leg for leg in self.legs if leg.ending is not None]
         first = min(ended, key=lambda leg: leg.record.ended_at or leg.record.started_at)
         assert first.ending is not None
         return Parting(first, other if first is one else one, first.ending)
@@ -105,7 +106,7 @@ class Joint:
             carrier.close()
         for lane in lanes:
             lane.close()
-        for leg in self._legs:
+        for leg in self.legs:
             if leg.joint is self:
                 leg.joint = None
 

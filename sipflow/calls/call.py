@@ -135,7 +135,7 @@ class Call(Transferring, Answering, Texting, Holding, Keeping, Branching, ABC):
         """Every counter of the media stream, what `stats` is made of; None where there is no media."""
         return self.media.session.statistics() if self.media is not None else None
 
-    def note(self, name: str, **details: object) -> None:
+    def note(self, name: str, /, **details: object) -> None:
         """Add a line to the call's history; `details` hold JSON values and never a secret."""
         self._switchboard.history.note(self.record, name, **details)
 

@@ -112,7 +112,9 @@ class Carrier:
                     self._texts.put(event)
 
     def agreed_anew(self) -> None:
-        """Ask the other far end for the codec that this one has changed to."""
+        """Ask the other far end for the codec that this one has changed to, and hold it as this one does now."""
+        if self._holds and self._out_of_line:
+            self._changes.put(None)
         media = self._heard.media
         codec = media.codec if media is not None else None
         was, self._codec = self._codec, codec
@@ -163,19 +165,32 @@ class Carrier:
                 return
             if isinstance(self._said, OutboundCall):
                 await self._said.answer()  # who holds while the other rings still holds when it answers
-            if self._said.answered and self._heard.held != self._said.holding:
+            if self._said.answered and self._out_of_line:
                 await self._hold(self._heard.held)
         except (LocalProtocolError, MediaError) as error:
             self._heard.log.info("not carried to the other call", to=self._said.id, why=str(error))
         except (CallEnded, CallFailed):
             return
 
-    async def _hold(self, wanted: bool) -> None:
+    @property
+    def _out_of_line(self) -> bool:
+        """Whether the other far end is to be held or taken back, or held in another way: with music, or without."""
+        said = self._said.media
+        if self._heard.held != self._said.holding:
+            return True
+        alone = self._holds and self._heard.held and not self._heard.holding  # where both hold, nothing flows at all
+        return alone and said is not None and said.quiet is not self._quiet
+
+    @property
+    def _quiet(self) -> bool:
+        """Whether nothing is heard from the far end of this call."""
         media = self._heard.media
+        return media is not None and media.agreed is not None and not media.agreed.receives
+
+    async def _hold(self, wanted: bool) -> None:
         if wanted:
-            quiet = media is not None and media.agreed is not None and not media.agreed.receives
             self._holds = True  # from now on: who cancels this does not know what has become of it
-            await self._said.put_on_hold(quiet=quiet)
+            await self._said.put_on_hold(quiet=self._quiet)
         elif self._holds:
             await self._said.take_off_hold()
             self._holds = False

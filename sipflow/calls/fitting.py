@@ -16,7 +16,7 @@ from sipflow.trunks.trunk import Trunk
 _HEARD_AS_TONES = ("auto", "inband")  # as trunks say it in `dtmf`
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Ears:
     """Who is told what happens in the audio.
 

@@ -1,12 +1,13 @@
 """A REFER of a far end in the middle of a call: refused, left to the agent, or followed, as its trunk says."""
 
 import asyncio
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from sipflow.calls.ending import Word
 from sipflow.calls.failover import is_home
 from sipflow.calls.header_policy import without_places
-from sipflow.calls.referred import DECLINE, ReferAsked
+from sipflow.calls.referred import DECLINE, ReferAsked, note_refer
 from sipflow.calls.transfer.comfort import Comfort
 from sipflow.calls.variables import printable
 from sipflow.errors import CallEnded, CallFailed, LocalProtocolError, MediaError, TransportError
@@ -42,16 +43,17 @@ def refer_came(board: "Switchboard", event: ReferReceived) -> None:
     if why:
         _refuse(board, event, why, 403)
         return
-    if caller._sent_on:
+    if caller._sent_on is not None:
         _refuse(board, event, "another REFER of this call is being followed", _PENDING)
         return
-    caller._sent_on = True
+    following = caller._sent_on = _Following(board, caller, event)
     board.apply(event.referred.accept(now=board.now))
-    board.tasks.spawn(_Following(board, caller, event).run(), name=f"REFER in call {caller.id}")
+    board.tasks.spawn(following.run(), name=f"REFER in call {caller.id}")
 
 
 def _refuse(board: "Switchboard", event: ReferReceived, why: str, status: int = DECLINE) -> None:
     if event.referred.undecided:
+        note_refer(event, "refer_refused", status=status, why=why)
         board.apply(event.referred.refuse(status, why, now=board.now))
 
 
@@ -66,22 +68,34 @@ def _not_followed(refer_to: ReferTo, call: "Call") -> str:
 
 
 class _Following:
-    """Calls whom a REFER names, and joins them with whom its sender talked with."""
+    """Calls whom a REFER names, and joins them with whom its sender talked with.
+
+    Attributes:
+        said: whether what came of it stands in the records.
+        on_over: told once when it does.
+    """
 
     def __init__(self, board: "Switchboard", call: "Call", event: ReferReceived) -> None:
         self._board = board
         self._call = call
         self._event = event
         self._joint = call.joint
+        self._partner = self._joint.partner(call) if self._joint is not None else None
+        self.said = False
+        self.on_over: Callable[[], None] = _nobody
 
     async def run(self) -> None:
         """Call, report, join, and let the sender of the REFER go, which may leave before that (RFC 5589 §6.1)."""
         call, joint = self._call, self._joint
-        call.note("refer_received", target=printable(str(self._event.refer_to.uri)))
+        call.note("refer_received", target=self._target)
+        leg = None
         try:
             leg = await (self._reach() if joint is None else self._reach_for(joint.partner(call), joint))
         finally:
-            call._sent_on = False
+            if leg is None:
+                call._sent_on = None  # else whom it talked with has gone on: there is nobody to send on any more
+            self.said = True
+            self.on_over()
         if leg is not None:
             await self._let_go()
 
@@ -135,6 +149,15 @@ class _Following:
         return leg
 
     @property
+    def _target(self) -> str:
+        return printable(str(self._event.refer_to.uri))
+
+    @property
+    def patience_s(self) -> float:
+        """How long it may take until it is known what came of it."""
+        return self._ring_s
+
+    @property
     def _ring_s(self) -> float:
         trunk = self._call.trunk
         return trunk.outbound.ring_s if trunk is not None else _RING_S
@@ -164,7 +187,10 @@ class _Following:
             leg.end("whom it was placed for is joined with nobody any more")
 
     def _report(self, status: int, reason: str) -> None:
-        self._call.note("refer_followed" if status < 300 else "refer_failed", status=status, why=reason)
+        name = "refer_followed" if status < 300 else "refer_failed"
+        for each in (self._call, self._partner):
+            if each is self._call or (each is not None and each.ending is None):
+                each.note(name, target=self._target, status=status, why=reason)
         self._board.apply(self._event.referred.finish(status, reason, now=self._board.now))
 
     async def _let_go(self) -> None:
@@ -173,6 +199,10 @@ class _Following:
                 await self._call.ended()
         except TimeoutError:
             self._call.end("the far end was transferred, as it had asked")
+
+
+def _nobody() -> None:
+    """The call goes on: its record is not kept yet."""
 
 
 async def _keep_company(call: "Call", comfort: Comfort) -> None:

@@ -9,6 +9,8 @@ from typing import Protocol
 from sipflow.calls.record import CallRecord, Happening
 
 _LINES_KEPT = 200  # of one call: a caller who presses digits for an hour must not fill the store
+_MOST_KEPT = 1000
+_FAR_END = frozenset({"digit", "hold", "resumed", "refer_received", "refer_refused"})  # as often as it likes
 _LISTENER_LINES = 1000  # one who reads slower than that loses the oldest and is told
 
 
@@ -53,13 +55,14 @@ class History:
         self._wall = wall
         self._listeners: set[Ear] = set()
 
-    def note(self, record: CallRecord, name: str, **details: object) -> None:
+    def note(self, record: CallRecord, name: str, /, **details: object) -> None:
         """Add a line to a call's history; `details` hold JSON values and never a secret."""
         happening = Happening(self._wall() if self._wall is not None else record.now, name, details)
         history = record.history
         if not isinstance(history, list):
             history = record.history = list(history)
-        if len(history) < _LINES_KEPT or name == "ended":
+        most = _LINES_KEPT if name in _FAR_END else _MOST_KEPT  # what else there is to tell has room beside that
+        if len(history) < most or name == "ended":
             history.append(happening)
         for listener in self._listeners:
             listener.offer(record, happening)

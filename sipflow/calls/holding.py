@@ -23,6 +23,7 @@ class Holding(Leg):
     record: CallRecord
     _switchboard: "Switchboard"
     _reoffer: asyncio.Future[int] | None = None
+    _outstanding: asyncio.Future[int] | None = None  # of an offer that may yet be answered, whoever waits for it
 
     @cached_property
     def _one_reoffer(self) -> asyncio.Lock:
@@ -37,8 +38,8 @@ class Holding(Leg):
         """Put the far end on hold with a re-INVITE (RFC 3264 §8.4); returns when it has agreed.
 
         Nothing is heard of it any more; what is played still reaches it, such as music, unless `quiet`. Where it has
-        put us on hold as well, nothing flows at all. Twice is once. While an offer of the far end is under way this
-        waits, and where both offers cross (491) it is tried again by itself.
+        put us on hold as well, nothing flows at all. Twice is once, unless `quiet` is another. While an offer of the
+        far end is under way this waits, and where both offers cross (491) it is tried again by itself.
 
         Raises:
             MediaError: the far end refused; the call goes on as it was.
@@ -64,10 +65,12 @@ class Holding(Leg):
     async def _set_hold(self, wanted: bool, *, quiet: bool = False) -> None:
         with self._lifetime.scope():
             async with self._one_reoffer:
-                if self.holding is wanted:
+                await self._settled()
+                was = self.holding
+                if was is wanted and (not wanted or self._live_media.quiet is quiet):
                     return
                 status = await self._offer(lambda media: media.offer(hold=wanted, quiet=quiet))
-                if status < 300:
+                if status < 300 and was is not wanted:
                     self._switchboard.history.note(self.record, "hold" if wanted else "resumed", by="local")
         if status >= 300:
             what = "be put on hold" if wanted else "be taken off hold"
@@ -83,6 +86,7 @@ class Holding(Leg):
         """
         with self._lifetime.scope():
             async with self._one_reoffer:
+                await self._settled()
                 self._live_media.favour(codec)
                 status = await self._offer(lambda media: media.offer())
         if status >= 300:
@@ -97,7 +101,13 @@ class Holding(Leg):
             return write(media)
 
         self._switchboard.apply(self.usage.offer(make_body, now=self._switchboard.now))
-        return await answer
+        self._outstanding = answer
+        return await asyncio.shield(answer)
+
+    async def _settled(self) -> None:
+        """Wait for the end of an offer whose sender was cancelled: only then it is known what there is to change."""
+        if self._outstanding is not None and not self._outstanding.done():
+            await asyncio.wait((self._outstanding,))
 
     def reoffer_ended(self, status: int) -> None:
         """Take the outcome of the re-INVITE that is under way."""

@@ -20,7 +20,7 @@ class Keeping(Leg):
 
     if TYPE_CHECKING:
 
-        def note(self, name: str, **details: object) -> None: ...
+        def note(self, name: str, /, **details: object) -> None: ...
 
     async def record_to(
         self,

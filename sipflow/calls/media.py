@@ -87,6 +87,11 @@ class LegMedia:
         """Whether we have put the far end on hold: we want to hear nothing."""
         return not self._local.direction.receives
 
+    @property
+    def quiet(self) -> bool:
+        """Whether we have said that we want silence both ways."""
+        return self._local.direction is INACTIVE
+
     def accept(self, offer: bytes) -> bytes:
         """Answer an offer; nothing changes until `commit`.
 

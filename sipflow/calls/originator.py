@@ -15,7 +15,7 @@ from sipflow.calls.identity import Caller
 from sipflow.calls.order import CallOrder, Choice, Numbers, Place
 from sipflow.calls.outbound import OutboundCall
 from sipflow.calls.placing import Placing, Way, failover_of
-from sipflow.calls.record import CallRecord
+from sipflow.calls.record import CallRecord, record_id
 from sipflow.calls.switchboard import Switchboard
 from sipflow.errors import CallFailed, Conflict, LimitReached, LocalProtocolError, NotFound, SipflowError
 from sipflow.numbers.number import normalise
@@ -138,7 +138,7 @@ class Originator:
 
     def _new_record(self, order: CallOrder, callee: str) -> CallRecord:
         return CallRecord(
-            id=order.id or self._board.ua.ids.token(),
+            id=order.id or record_id(self._board.ua.ids.token()),
             sip_call_id="",
             direction="outbound",
             from_number=order.from_number,

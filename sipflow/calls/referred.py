@@ -14,6 +14,14 @@ DECLINE = 603
 _PATIENCE_S = 8.0  # how long an agent has to decide; a far end may take a longer silence for a no
 
 
+def note_refer(event: ReferReceived, name: str, **details: object) -> None:
+    """Add what became of a REFER to the history of its call, where it came in one."""
+    call = event.usage.app if event.usage is not None else None
+    note = getattr(call, "note", None)
+    if note is not None:
+        note(name, target=printable(str(event.refer_to.uri)), **details)
+
+
 class ReferAsked:
     """The far end asks that whom it talks with be connected to somebody else; the agent decides.
 
@@ -31,7 +39,9 @@ class ReferAsked:
         self.referred_by = printable(str(event.referred_by or ""))
         self.replaces = event.refer_to.replaces is not None
         self._board = board
+        self._event = event
         self._referred: Referred = event.referred
+        note_refer(event, "refer_received")
         self._timer = asyncio.get_running_loop().call_later(_PATIENCE_S, self._forgotten)
 
     def accept(self) -> None:
@@ -51,6 +61,7 @@ class ReferAsked:
         """
         self._timer.cancel()
         self._board.apply(self._referred.refuse(status, why, now=self._board.now))
+        note_refer(self._event, "refer_refused", status=status, why=why)
 
     def progress(self, status: int, reason: str = "") -> None:
         """Report that the other one rings (100 to 199).
@@ -67,7 +78,8 @@ class ReferAsked:
             LocalProtocolError: it is not accepted, or the status is no final one.
         """
         self._board.apply(self._referred.finish(status, reason, now=self._board.now))
+        note_refer(self._event, "refer_followed" if status < 300 else "refer_failed", status=status, why=reason)
 
     def _forgotten(self) -> None:
         if self._referred.undecided:
-            self._board.apply(self._referred.refuse(DECLINE, "nobody decided in time", now=self._board.now))
+            self.refuse(why="nobody decided in time")

@@ -78,6 +78,8 @@ class Returns:
         call: Call = old  # type: ignore[assignment]
         if not call.answered:
             return NoRoute(603, "the call that is to be replaced is not answered", name)
+        if call._sent_on is not None and call._sent_on.said:
+            return NoRoute(603, "the call that is to be replaced has been transferred", name)
         route = Route(trunk, Number(call.record.number), call.record.agent, (*match.why, f"in place of call {call.id}"))
         return Claim(route, lambda new: self._replace(call, new))
 

@@ -110,9 +110,15 @@ class Router:
                 yield Reading(place, user, self.numbers.lookup(user, region=trunk.region, trunk=trunk.name))
 
     def number_of_account(self, request: Request, trunk: Trunk) -> Number | None:
-        """The trunk's number where it has exactly one: a call to the registered account itself can mean no other."""
+        """The number that a call to the registered account itself means.
+
+        It is the account's own name, where that is a number of ours, as an extension is; or the trunk's only number.
+        """
         if not _names_account(request, trunk):
             return None
+        named = self.numbers.lookup(trunk.username, region=trunk.region, trunk=trunk.name).number
+        if named is not None:
+            return named
         mine = [number for number in self.numbers if number.trunk == trunk.name]
         return mine[0] if len(mine) == 1 else None
 

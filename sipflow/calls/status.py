@@ -47,6 +47,7 @@ _CODES = {  # of endings whose own status, that of a BYE, tells nothing
 }
 _FORBIDDEN = frozenset({401, 403, 407})
 _LONGEST_TEXT = 200
+DEFAULT_TIMEZONE = "Europe/Berlin"  # what the reference says where nobody says otherwise
 
 
 class Telephony(NamedTuple):
@@ -198,3 +199,9 @@ def _disconnect_reason(record: CallRecord, hangup: str | None) -> str | None:
 
 def _ms(start: datetime | None, end: datetime | None) -> int | None:
     return round((end - start).total_seconds() * 1000) if start is not None and end is not None else None
+
+
+def timezone_of(record: CallRecord) -> str:
+    """Name the time zone of a call: the person's, as ordered, else what its agent has set."""
+    extra = record.extra or {}
+    return str(extra.get("lead_timezone") or extra.get("timezone") or DEFAULT_TIMEZONE)

@@ -24,17 +24,16 @@ from sipflow.calls.media import LegMedia
 from sipflow.calls.mid_call import MidCall
 from sipflow.calls.outbound import OutboundCall
 from sipflow.calls.placing import Placing, Way, failover_of
-from sipflow.calls.record import CallRecord, RecordStore
+from sipflow.calls.record import CallRecord, RecordStore, record_id
 from sipflow.calls.refusals import log_refused
 from sipflow.calls.returns import Claim, Returns
 from sipflow.calls.routes import NoRoute, Route
-from sipflow.calls.saving import Saving
+from sipflow.calls.saving import Saving, Unsaid
 from sipflow.calls.settings import Settings
 from sipflow.calls.strangers import Strangers
 from sipflow.calls.tolls import Tolls
 from sipflow.calls.transfer.desk import TransferDesk
 from sipflow.calls.transfer.referring import Waiter
-from sipflow.calls.transfer.transfer import Transfer
 from sipflow.calls.variables import printable
 from sipflow.errors import (
     LimitReached,
@@ -201,7 +200,7 @@ class Switchboard:
         if self.draining:
             raise TransportError("sipflow is going down and places no more calls")
         record = CallRecord(
-            id=self.ua.ids.token(),
+            id=record_id(self.ua.ids.token()),
             sip_call_id=plan.call_id,
             direction="outbound",
             from_number=getattr(plan.from_.uri, "user", None) or "",
@@ -368,7 +367,7 @@ class Switchboard:
             return
         call: InboundCall | None = None
         try:
-            call_id = announced.id if announced is not None else self.ua.ids.token()
+            call_id = announced.id if announced is not None else record_id(self.ua.ids.token())
             record = arrival(request, call_id, route, tokens, announced)
             call = self._admit(usage, hop, route, record)
             call.numbers_behind = (*behind, route.number.number)
@@ -423,7 +422,7 @@ class Switchboard:
         Strangers get no record: they could fill the store.
         """
         request = usage.request
-        call_id = self.ua.ids.token() if route.trunk else ""
+        call_id = record_id(self.ua.ids.token()) if route.trunk else ""
         steps = story(self.doorkeeper, request, usage.hop, why)
         known = {"steps": steps, **({"call": call_id} if call_id else {})}
         log.warning("call refused", source=str(usage.hop), to=request.uri, status=status, why=why, **known)
@@ -534,15 +533,15 @@ class Switchboard:
         self.loops.over(call.id)
         call.usage.app = None  # what stays for half a minute to absorb repetitions must not keep the whole call
         record = call.record
-        self.over(record, ending, call.transferring)
+        self.over(record, ending, call.transferring, call._sent_on)
         out = ending.by != "local" and not call.answered and record.trunk and isinstance(call, OutboundCall)
         if out and self.on_call_failed is not None:
             self.on_call_failed(record.trunk, ending.status)
         if not self.calls and self._empty is not None and not self._empty.done():
             self._empty.set_result(None)
 
-    def over(self, record: CallRecord, ending: Ending, transfer: Transfer | None = None) -> None:
-        """Keep the record of a call that is over, with what became of its transfer."""
+    def over(self, record: CallRecord, ending: Ending, *unsaid: Unsaid | None) -> None:
+        """Keep the record of a call that is over, with what became of its transfers."""
         self.history.note(record, "ended", by=ending.by, status=ending.status, word=ending.word, why=ending.why)
         self.call_log.info(
             "call over",
@@ -555,7 +554,7 @@ class Switchboard:
         )
         if self.tolls is not None and record.direction == "outbound":
             self.tolls.spent(record.id, record.talk_s)
-        self.saving.save(record, transfer)
+        self.saving.save(record, *unsaid)
 
     def hand_over(self, record: CallRecord, agent: str) -> None:
         """Have another agent be the one that a call in counts for.

@@ -21,6 +21,7 @@ from sipflow.sip.uri import SipUri
 
 UDP_LIMIT_BYTES = 1300  # RFC 3261 §18.1.1: larger requests take a congestion-controlled transport
 _CHALLENGES = (401, 407)
+_BESIDE_LINES = 64  # at most: method, version, Content-Length, line ends; no method of ours is longer than ten letters
 _MAX_CHALLENGES = 4  # a proxy chain may ask once per realm, plus one stale nonce; more is a loop
 _ANYWHERE = Hop("udp", "0.0.0.0", 5060, "0.0.0.0", 5060)  # noqa: S104  (nothing is sent there, and nothing bound)
 OnProvisional = Callable[[Response, Hop, float], list[Output]]
@@ -149,6 +150,12 @@ class ClientRequest:
         if self.transaction is not None:
             self._context.layer.discard(self.transaction)
 
+    def hush(self) -> None:
+        """Send it nowhere again; an answer that comes after all still counts."""
+        self._given_up = True
+        if self.transaction is not None:
+            self._context.layer.hush(self.transaction)
+
     def again(self, *, now: float) -> list[Output]:
         """Send once more where it went last, with the next CSeq: what it says has changed (RFC 4028 §7.3).
 
@@ -264,7 +271,7 @@ class ClientRequest:
 
     def _upgraded(self, request: Request, hop: Hop, now: float) -> Hop:
         """Move a request too large for a datagram to TCP (§18.1.1). Its Contact stays: what follows is small again."""
-        if hop.reliable or len(bytes(request)) <= UDP_LIMIT_BYTES:
+        if hop.reliable or _is_small(request) or len(bytes(request)) <= UDP_LIMIT_BYTES:
             return hop
         stream = self._context.stream_variant(hop, now=now)
         if stream is None:
@@ -294,6 +301,13 @@ class ClientRequest:
         realm = self._digest.realm if self._digest is not None else ""
         outcome = Outcome(status, reason, response, self.hop, realm, self._cseq, self._challenges, local)
         return self._on_final(outcome, now)
+
+
+def _is_small(request: Request) -> bool:
+    """Whether a request is so short that it need not be written to know that it fits into a datagram."""
+    lines = request.headers._lines
+    characters = len(request.uri) + sum(map(len, lines)) + 2 * len(lines) + _BESIDE_LINES + len(request.body)
+    return characters <= UDP_LIMIT_BYTES and all(map(str.isascii, lines)) and request.uri.isascii()
 
 
 def hop_again(tried: Hop | None, answered: Hop) -> Hop:

@@ -121,7 +121,7 @@ async def test_an_unknown_or_expired_id_is_a_call_like_any_other(value: str) -> 
         await stage.quiet()
 
     record = stage.kept.records[0]
-    assert (len(record.id), record.agent) == (16, "agent")
+    assert (len(record.id), record.agent) == (24, "agent")
 
 
 async def test_until_announcements_are_read_a_call_that_was_announced_is_put_off() -> None:

@@ -121,6 +121,26 @@ async def test_hold_of_both_at_once_crosses_both_ways_and_ends_when_both_have_re
     assert after == (True, True)
 
 
+async def test_of_two_who_hold_each_other_the_one_that_resumes_hears_what_the_other_one_plays() -> None:
+    async with middle() as stages:
+        call = await stages.near.call()
+        async with call.playing(TONE):
+            await call.put_on_hold()
+            await until(lambda: stages.callee.held)
+            await stages.callee.put_on_hold()
+            await until(lambda: call.held)
+            await call.take_off_hold()
+            heard = await hears(call, CALLEE_HZ)
+            held = (call.held, await comes(stages.callee, seconds=0.2))
+            await stages.callee.take_off_hold()
+            await until(lambda: not call.held)
+            after = (await hears(call, CALLEE_HZ), await hears(stages.callee, CALLER_HZ))
+        await call.hangup()
+        await stages.quiet()
+
+    assert (heard, held, after) == (True, (True, 0), (True, True))
+
+
 async def test_hold_is_answered_here_where_the_trunk_says_so() -> None:
     async with middle(near=replace(LOCAL, carry=())) as stages:
         call = await stages.near.call()

@@ -10,15 +10,18 @@ import pytest
 from sipflow.audio.tones import sine
 from sipflow.calls.call import Call
 from sipflow.calls.inbound import InboundCall
+from sipflow.calls.saving import Saving
 from sipflow.calls.transfer.referring import refer
+from sipflow.errors import CallFailed
 from sipflow.sip.outputs import ReferOutcome
 from sipflow.sip.takeover import replaces_for
 from sipflow.trunks.outgoing import OutboundSettings
 from sipflow.trunks.referring import ReferSettings
 from tests.calls.middle import CALLEE_HZ, CALLER_HZ, DBFS, OUT, hears, middle, talks, until
-from tests.calls.outstage import rings_on
+from tests.calls.outstage import rings_on, story
 from tests.calls.stage import LOCAL, NUMBER, WAIT_S, Stage, answer_and_wait, staged
 from tests.calls.test_referred import ask, trunk
+from tests.calls.test_saving import Snapshots
 
 THIRD_HZ, WAITING_HZ = 1700, 300
 
@@ -54,6 +57,9 @@ async def test_followed_in_a_joined_call_the_others_talk_and_the_sender_is_let_g
             outcome = await ask(stages.near, call, carol.port)
             await until(lambda: bool(carol.agent.calls) and carol.agent.calls[0].answered)
             heard = (await hears(carol.agent.calls[0], CALLEE_HZ), await hears(stages.callee, THIRD_HZ))
+            again = await ask(stages.near, call, carol.port)
+            with pytest.raises(CallFailed, match="603"):
+                await stages.near.call(headers=(("Replaces", str(replaces_for(call.usage.established))),))
             await call.hangup()
             await asyncio.sleep(0.2)
             still = await hears(carol.agent.calls[0], CALLEE_HZ)
@@ -64,6 +70,7 @@ async def test_followed_in_a_joined_call_the_others_talk_and_the_sender_is_let_g
 
     assert (outcome.outcome, outcome.status) == (ReferOutcome.SUCCEEDED, 200)
     assert (heard, still) == ((True, True), True)
+    assert (again.status, len(carol.agent.calls)) == (491, 1)  # there is nobody any more whom it could send on
 
 
 async def test_followed_for_the_callee_of_a_joined_call_the_caller_talks_with_the_third() -> None:
@@ -100,6 +107,8 @@ async def test_a_sender_that_hangs_up_at_once_leaves_nobody_behind_rfc5589_6_1(s
         out = replace(OUT, sip_domain=far, refer=refers) if sender == "callee" else OUT
         async with middle(answer_and_wait, near=near, out=out) as stages:
             stages.near.callee.switchboard.transfers.music = sine(WAITING_HZ, 400, level_dbfs=DBFS)
+            stages.near.callee.switchboard.saving = Saving(store := Snapshots())
+            kept = store.kept
             call = await stages.near.call()
             far_ends: dict[str, Call] = {"caller": call, "callee": stages.callee}
             goes = far_ends.pop(sender)
@@ -118,7 +127,12 @@ async def test_a_sender_that_hangs_up_at_once_leaves_nobody_behind_rfc5589_6_1(s
             await asyncio.wait_for(carol.agent.calls[0].ended(), WAIT_S)
             await stages.quiet()
             await carol.quiet()
+            left, _ = sides = [stages.inbound, stages.legs[0]][:: 1 if sender == "caller" else -1]
+            await until(lambda: left.id in kept)
+            told = [kept[each.id][-2:] if each is left else story(each.record) for each in sides]
 
+    assert told[0] == ["ended", "refer_followed" if taken else "refer_failed"]
+    assert ("refer_followed" in told[1]) is taken
     assert (alone, ending.by) == (True, "local" if taken else "remote")
     if sender == "callee":  # the caller is there to be given on where no third came
         assert [end and end.lost for end in stages.ends] == [None if taken else True]

@@ -61,3 +61,12 @@ async def test_nobody_is_told_after_the_listening_ended() -> None:
     except TimeoutError:
         return
     raise AssertionError("a line came")
+
+
+def test_a_far_end_that_presses_digits_for_an_hour_leaves_room_for_what_became_of_its_transfer() -> None:
+    kept, of = history(), record()
+    for _ in range(300):
+        kept.note(of, "digit")
+    kept.note(of, "transfer_over")
+    kept.note(of, "digit")
+    assert [len(of.history), of.history[-1].name] == [201, "transfer_over"]

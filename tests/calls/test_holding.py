@@ -175,3 +175,18 @@ async def test_there_is_no_hold_before_there_is_a_call() -> None:
         await stage.quiet()
 
     assert len(failures) == 2
+
+
+async def test_a_hold_whose_sender_was_cancelled_is_taken_back_once_it_is_known_what_came_of_it() -> None:
+    async with staged() as stage:
+        ours, theirs = both(stage, await stage.call())
+        holding = asyncio.create_task(ours.put_on_hold())
+        while ours._reoffer is None:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        holding.cancel()
+        await ours.take_off_hold()
+        seen = (ours.holding, theirs.held)
+        await ours.hangup()
+        await stage.quiet()
+
+    assert seen == (False, False)

@@ -2,8 +2,9 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from time import time
 
-from sipflow.calls.record import CallRecord
+from sipflow.calls.record import CallRecord, record_id
 
 STARTED = datetime(2024, 5, 1, 12, 0, tzinfo=UTC)
 RECORD = CallRecord(
@@ -31,3 +32,10 @@ def test_call_that_was_never_answered_has_no_talk() -> None:
 
 def test_call_that_still_lives_has_no_talk_yet() -> None:
     assert replace(RECORD, answered_at=STARTED).talk_s == 0.0
+
+
+def test_an_id_begins_with_the_second_it_was_made_in() -> None:
+    before, made, after = int(time()), record_id("0f" * 8), int(time())
+
+    assert before <= int(made[:8], 16) <= after
+    assert made[8:] == "0f" * 8

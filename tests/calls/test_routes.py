@@ -124,6 +124,17 @@ def test_call_to_the_account_of_a_trunk_with_two_numbers_is_not_guessed() -> Non
     )
 
 
+def test_call_to_an_account_that_is_called_as_one_of_its_numbers_means_that_number() -> None:
+    """As a telephone of a PBX that is extension 2001 and has a number of the outside world too."""
+    extension = account("a", username="2001")
+    numbers = (*NUMBERS, Number("2001", trunk="a", inbound_agent="desk"))
+
+    found = routed(router(extension, B, numbers=numbers), invite("sip:2001@edge", "<sip:2001@pbx.example.com>"))
+    outside = routed(router(extension, B, numbers=numbers), invite("sip:2001@edge", f"<sip:{FIRST}@pbx.example.com>"))
+
+    assert (found, outside) == (("a", "2001", "desk"), ("a", FIRST, "one"))
+
+
 def test_call_to_another_number_of_a_trunk_with_one_is_not_taken() -> None:
     found = routed(router(A), invite("sip:+12065550177@edge", to="<sip:+12065550177@edge>"))
 

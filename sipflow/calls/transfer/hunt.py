@@ -35,6 +35,7 @@ _ELSEWHERE = ("Reason", str(Reason("SIP", 200, "Call completed elsewhere")))  # 
 _GIVEN_UP = ("Reason", str(Reason("Q.850", 19, "nobody answered in time")))
 _UNWANTED = ("Reason", str(Reason("Q.850", 16, "the call is wanted no more")))
 _TAKEN = "another target took the call"
+_BY_ITSELF = "the far end has taken the REFER after all, and calls it by itself"
 _FAILED = "whoever was to ask it failed"
 _DECLINED = ("Reason", str(Reason("SIP", 603, "the call is not put through")))
 
@@ -54,7 +55,11 @@ class Taken(NamedTuple):
 
 
 class Hunt:
-    """Calls the targets of one transfer."""
+    """Calls the targets of one transfer.
+
+    Attributes:
+        left: those that have not been asked to an end.
+    """
 
     def __init__(
         self, board: "Switchboard", call: "Call", request: TransferRequest, ledger: "Ledger", comfort: Comfort
@@ -66,19 +71,50 @@ class Hunt:
         self._comfort = comfort
         self._legs = Legs(board, call, request)
         self._won = False  # whether one of several has taken the call
+        self._ringing: OutboundCall | None = None  # the call to the one that is asked alone
+        self._why = ""  # why what is cut off is, where it is neither the caller nor the agent
+        self.left: list[Target] = []
 
-    async def run(self, targets: Sequence[Target]) -> Taken | None:
-        """Call them as asked; None when nobody took the call.
+    async def run(self, targets: Sequence[Target], *, unless: "asyncio.Future[None] | None" = None) -> Taken | None:
+        """Call them as asked; None when nobody took the call, or they are `left` alone.
+
+        Args:
+            targets: whom.
+            unless: done when the far end sends the caller on by itself after all: who rings is cancelled then, so that
+                it rings for the far end alone. Not for targets at once.
 
         Cancelling cancels or hangs up every call to them.
         """
         if self._request.simultaneous and len(targets) > 1:
             return await self._at_once(targets)
-        for target in targets:
-            taken = await self._ask(target)
+        self.left = list(targets)
+        while self.left and (unless is None or not unless.done()):
+            target = self.left.pop(0)
+            taken = await (self._ask(target) if unless is None else self._ask_unless(target, unless))
             if taken is not None:
                 return taken
         return None
+
+    async def _ask_unless(self, target: Target, unless: "asyncio.Future[None]") -> Taken | None:
+        """Call one target, for as long as the far end does not; one that has answered is kept whatever it does."""
+        self._ringing = None
+        task = self._call.beside(self._ask(target), name=f"transfer to {target.text}")
+        asked = {task}
+        try:
+            await asyncio.wait((task, unless), return_when=asyncio.FIRST_COMPLETED)
+            if not task.done() and self._ringing is not None and self._ringing.answered:
+                await asyncio.wait((task,))
+            winner = task.result() if task.done() else None
+            if not task.done():
+                self.left.insert(0, target)
+            self._why = _BY_ITSELF
+            await self._send_away(asked, winner)
+        except BaseException:  # ended from outside, perhaps just as it has taken the call
+            self._why = ""
+            await self._send_away(asked, None)
+            raise
+        self._why = ""
+        return winner
 
     async def _at_once(self, targets: Sequence[Target]) -> Taken | None:
         asked = {self._call.beside(self._ask(target), name=f"transfer to {target.text}") for target in targets}
@@ -86,7 +122,7 @@ class Hunt:
             winner = await self._first(asked)
             await self._send_away(asked, winner)
         except BaseException:  # ended from outside, perhaps just as one has taken the call
-            self._won = False
+            self._won, self._why = False, ""
             await self._send_away(asked, None)
             raise
         return winner
@@ -97,7 +133,7 @@ class Hunt:
             done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
             took = [taken for task in done if (taken := task.result()) is not None]
             if took:
-                self._won = True
+                self._won, self._why = True, _TAKEN
                 return took[0]
         return None
 
@@ -127,7 +163,7 @@ class Hunt:
 
     def _let_go(self, taken: Taken) -> None:
         self._close(taken.leg, self._because, "the call is wanted no more")
-        self._ledger.cut_off(taken.target.text, Method.INVITE, 200, taken.started_at, _TAKEN if self._won else "")
+        self._ledger.cut_off(taken.target.text, Method.INVITE, 200, taken.started_at, self._why)
 
     @property
     def _because(self) -> tuple[str, str]:
@@ -146,6 +182,7 @@ class Hunt:
             return None
         answered = False
         try:
+            self._ringing = leg
             self._heed(leg)
             answered = await self._ring(target, leg, started_at)
             if not answered or await self._refuses(target, leg, started_at):
@@ -153,7 +190,7 @@ class Hunt:
         except asyncio.CancelledError:
             status = 200 if answered or leg.answered else 487  # it may have answered in this very moment
             self._close(leg, self._because, "the call is wanted no more")
-            self._ledger.cut_off(target.text, Method.INVITE, status, started_at, _TAKEN if self._won else "")
+            self._ledger.cut_off(target.text, Method.INVITE, status, started_at, self._why)
             raise
         except BaseException:  # an agent's own function raised: its leg must not stay behind
             self._close(leg, _DECLINED, _FAILED)

@@ -7,7 +7,7 @@ from sipflow.calls.dialling import codecs_like, plan_call
 from sipflow.calls.identity import Caller
 from sipflow.calls.order import Choice
 from sipflow.calls.placing import Placing, Way, failover_of
-from sipflow.calls.record import CallRecord
+from sipflow.calls.record import CallRecord, record_id
 from sipflow.calls.transfer.request import TransferRequest
 from sipflow.calls.transfer.targets import Target
 from sipflow.calls.transfer.wording import caller_for, fill_headers
@@ -103,7 +103,7 @@ class Legs:
     def _new_record(self, target: Target, choice: Choice) -> CallRecord:
         call = self._call
         return CallRecord(
-            id=self._board.ua.ids.token(),
+            id=record_id(self._board.ua.ids.token()),
             sip_call_id="",
             direction="outbound",
             from_number=choice.number,

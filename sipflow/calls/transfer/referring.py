@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _LAST_WORD_S = 2.0  # how long after the far end's BYE its report may still come (RFC 5057 §3)
 _ANSWER_S = 10.0  # a REFER is answered at once (RFC 4320 §4), or lost; five copies of it are out by then
+_LATER = 3  # how many times its patience a REFER is listened for, once its target is called by us
 _RING = range(180, 184)
 Lines = tuple[tuple[str, str], ...]
 
@@ -51,12 +52,20 @@ class Referred(NamedTuple):
 
 
 class Waiter:
-    """Takes what is heard of one REFER; the switchboard tells it."""
+    """Takes what is heard of one REFER; the switchboard tells it.
+
+    Attributes:
+        end: its end.
+        heard: done when the far end has said that it takes the REFER.
+        rang: whether the target is known to have rung.
+        news: done when a far end that was given up on is heard to send the caller on after all.
+    """
 
     def __init__(self) -> None:
         loop = asyncio.get_running_loop()
         self.end: asyncio.Future[ReferEnded] = loop.create_future()
         self.heard: asyncio.Future[None] = loop.create_future()
+        self.news: asyncio.Future[None] | None = None
         self.rang = False
 
     @property
@@ -67,11 +76,19 @@ class Waiter:
     def told(self, event: ReferProgressed | ReferEnded) -> None:
         """Take news: accepted, ringing, over."""
         if isinstance(event, ReferProgressed):
-            if not self.heard.done():
-                self.heard.set_result(None)
-            self.rang = self.rang or event.status in _RING
+            rings = event.status in _RING
+            if rings or not self.heard.done():
+                self._goes_on()
+            self.rang = self.rang or rings
         elif not self.end.done():
             self.end.set_result(event)
+            if event.outcome in (ReferOutcome.SUCCEEDED, ReferOutcome.UNREPORTED):
+                self._goes_on()
+
+    def _goes_on(self) -> None:
+        for each in (self.heard, self.news):
+            if each is not None and not each.done():
+                each.set_result(None)
 
 
 def useless_because(call: "Call", trunk: Trunk | None) -> str:
@@ -86,54 +103,106 @@ def useless_because(call: "Call", trunk: Trunk | None) -> str:
     return ""
 
 
+class Sent:
+    """A REFER that is out in a call: to be waited for until its end, and closed.
+
+    Args:
+        patience_s: how long a far end that has taken it may report no end.
+        headers: beside Refer-To and Referred-By.
+
+    Raises:
+        CallEnded: the call is over.
+    """
+
+    def __init__(
+        self, board: "Switchboard", call: "Call", refer_to: str, *, patience_s: float, headers: Lines = ()
+    ) -> None:
+        try:
+            dialog = call.usage.established
+            by = NameAddr.parse(dialog.local)
+            self._referral, outputs = call.usage.refer(
+                refer_to,
+                now=board.now,
+                referred_by=f"<{by.uri}>",
+                headers=headers,
+                patience_s=_LATER * patience_s,
+            )
+        except LocalProtocolError as error:
+            raise CallEnded(str(error), by="local") from None
+        self._call = call
+        self._patience_s = patience_s
+        self._waiter = self._referral.app = Waiter()
+        board.apply(outputs)
+
+    @property
+    def news(self) -> "asyncio.Future[None] | None":
+        """Done when a far end that was given up on sends the caller on after all; None where it was not."""
+        return self._waiter.news
+
+    async def outcome(self) -> Referred:
+        """Wait for its end: reported, or told by a BYE, or given up on.
+
+        A far end that takes the call away with a BYE and reports nothing is taken at its word, its 202. One that says
+        neither yes nor no in ten seconds, or in `patience_s` where that is less, is taken to refuse, and told no more.
+        What is heard of one that was given up on is `news`, after which this may be waited for once more.
+
+        Raises:
+            CallEnded: the call was over before the far end had taken the REFER.
+
+        Cancelling waits for no report any more; a far end that has taken the REFER may go through with it.
+        """
+        call, waiter = self._call, self._waiter
+        waiter.news = None
+        gone = call.beside(call.ended(), name=f"end of referred call {call.id}")
+        try:
+            await self._listen(gone)
+            if gone.done() and not waiter.end.done() and waiter.taken:
+                await asyncio.wait((waiter.end,), timeout=_LAST_WORD_S)
+        finally:
+            gone.cancel()
+        if call.ending is None and not waiter.end.done():
+            return self._given_up()
+        return _judged(call, waiter)
+
+    async def _listen(self, gone: asyncio.Task[Ending]) -> None:
+        """Wait for the end of the REFER or of its call, but for the first word of the far end not long."""
+        waiter = self._waiter
+        first = (waiter.heard, waiter.end, gone)
+        answer_s = min(_ANSWER_S, self._patience_s)
+        done, _ = await asyncio.wait(first, timeout=answer_s, return_when=asyncio.FIRST_COMPLETED)
+        if done:
+            ends = (waiter.end, gone)
+            await asyncio.wait(ends, timeout=self._patience_s, return_when=asyncio.FIRST_COMPLETED)
+
+    def _given_up(self) -> Referred:
+        waiter, status = self._waiter, self._referral.status
+        waiter.news = asyncio.get_running_loop().create_future()
+        self._referral.hush()
+        if not waiter.taken:
+            return Referred(ReferOutcome.REFUSED, 0, False, "the far end did not answer the REFER")
+        last = f"the last was {status}" if status else "not even that it is trying"
+        why = f"the far end took the REFER and reported no end of it ({last})"
+        return Referred(ReferOutcome.TIMED_OUT, status, waiter.rang, why, taken=True)
+
+    def close(self) -> None:
+        """Wait for nothing any more; the far end learns of it by 481 to its next report. Twice is once."""
+        if not self._referral.over:
+            self._referral.abandon()
+
+
 async def refer(
     board: "Switchboard", call: "Call", refer_to: str, *, patience_s: float, headers: Lines = ()
 ) -> Referred:
-    """Send a REFER in a call, and wait for its end: reported, or told by a BYE, or given up on.
-
-    A far end that takes the call away with a BYE and reports nothing is taken at its word, its 202. One that says
-    neither yes nor no in ten seconds, or in `patience_s` where that is less, is taken to refuse, and told no more.
-
-    Raises:
-        CallEnded: the call was over before the far end had taken the REFER.
-
-    Cancelling waits for no report any more; a far end that has taken the REFER may go through with it.
-    """
-    waiter = Waiter()
+    """Send a REFER in a call, and wait for its end; see `Sent`."""
+    sent = Sent(board, call, refer_to, patience_s=patience_s, headers=headers)
     try:
-        dialog = call.usage.established
-        by = NameAddr.parse(dialog.local)
-        referral, outputs = call.usage.refer(
-            refer_to, now=board.now, referred_by=f"<{by.uri}>", headers=headers, patience_s=patience_s
-        )
-    except LocalProtocolError as error:
-        raise CallEnded(str(error), by="local") from None
-    referral.app = waiter
-    board.apply(outputs)
-    gone = call.beside(call.ended(), name=f"end of referred call {call.id}")
-    try:
-        await _listen(waiter, gone, min(_ANSWER_S, patience_s))
-        if gone.done() and not waiter.end.done() and waiter.taken:
-            await asyncio.wait((waiter.end,), timeout=_LAST_WORD_S)
+        return await sent.outcome()
     finally:
-        gone.cancel()
-        if not waiter.end.done():
-            referral.abandon()
-    return _judged(call, waiter)
-
-
-async def _listen(waiter: Waiter, gone: asyncio.Task[Ending], answer_s: float) -> None:
-    """Wait for the end of the REFER or of its call, but for the first word of the far end not long."""
-    first = (waiter.heard, waiter.end, gone)
-    done, _ = await asyncio.wait(first, timeout=answer_s, return_when=asyncio.FIRST_COMPLETED)
-    if done:
-        await asyncio.wait((waiter.end, gone), return_when=asyncio.FIRST_COMPLETED)
+        sent.close()
 
 
 def _judged(call: "Call", waiter: Waiter) -> Referred:
     ending = call.ending
-    if ending is None and not waiter.end.done():
-        return Referred(ReferOutcome.REFUSED, 0, False, "the far end did not answer the REFER")
     if waiter.end.done():
         end = waiter.end.result()
         lost = end.outcome is ReferOutcome.UNKNOWN and ending is not None and ending.by == "remote"

@@ -24,7 +24,7 @@ from sipflow.calls.transfer.outcome import (
     failed_reason_of,
     transfer_status_of,
 )
-from sipflow.calls.transfer.referring import Referred, address_for, leave, refer, replacing, useless_because
+from sipflow.calls.transfer.referring import Referred, Sent, address_for, leave, refer, replacing, useless_because
 from sipflow.calls.transfer.request import TransferRequest
 from sipflow.calls.transfer.targets import PHONE_BOOK, Target, read_target
 from sipflow.calls.transfer.wording import fill_headers
@@ -68,6 +68,8 @@ class Transfer:
         on_over: told once when its outcome stands in the record of its call.
     """
 
+    patience_s = 0.0
+
     def __init__(self, board: "Switchboard", call: "Call", request: TransferRequest) -> None:
         self._board = board
         self._call = call
@@ -76,12 +78,19 @@ class Transfer:
         self._comfort = Comfort(call, own if own is not None else board.transfers.music)
         self._life = Lifetime()
         self._over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._sent: Sent | None = None  # the REFER that was sent last, whose far end may go to its target after all
+        self._sent_to: Target | None = None
         self.request = request
         self.phase = Phase.BEGUN
         self.leg: Call | None = None
         self.human_connected_at: datetime | None = None
         self.outcome: TransferOutcome | None = None
         self.on_over: Callable[[], None] = _nobody
+
+    @property
+    def said(self) -> bool:
+        """Whether its outcome stands in the record of its call."""
+        return self.outcome is not None
 
     @property
     def attempts(self) -> tuple[TransferAttempt, ...]:
@@ -165,16 +174,20 @@ class Transfer:
         company = self._call.beside(self._keep_company(), name=f"company for call {self._call.id}")
         try:
             with self._life.scope():
-                left, referred = await self._refer_all(targets)
+                left, outcome = await self._refer_all(targets)
+            company.cancel()
+            while left and outcome is None:
+                taken = await self._ask_all(left)
+                if taken is not None:
+                    self._close_refer()
+                    with self._life.scope():
+                        return await self._connect(taken)
+                with self._life.scope():
+                    left, outcome = await self._after_all(left)
         finally:
             company.cancel()
-        if referred is not None or not left:
-            return referred or self._failed(self._ledger.word, self._last_reason())
-        taken = await self._ask_all(left)
-        if taken is None:
-            return self._failed(self._ledger.word, self._last_reason())
-        with self._life.scope():
-            return await self._connect(taken)
+            self._close_refer()
+        return outcome or self._failed(self._ledger.word, self._last_reason())
 
     async def _wanted(self) -> list[Target]:
         """Give whom to call at this time of day; nobody when nobody is there."""
@@ -196,10 +209,15 @@ class Transfer:
 
     # By REFER
 
+    def _soothe(self) -> None:
+        """Play to a caller who waits; one who talks with somebody else meanwhile does not."""
+        if self._call.joint is None:
+            self._comfort.start()
+
     async def _keep_company(self) -> None:
         """Leave no caller in silence whose far end takes its time with a REFER."""
         await asyncio.sleep(_QUIET_S)
-        self._comfort.start()
+        self._soothe()
 
     async def _refer_all(self, targets: Sequence[Target]) -> tuple[list[Target], TransferOutcome | None]:
         """Tell the far end to go to each target in turn; gives those that we are to call ourselves."""
@@ -235,13 +253,46 @@ class Transfer:
             referred = Referred(ReferOutcome.UNKNOWN, 0, False, str(error))
         else:
             ring_s = self.request.ring_s or (trunk.outbound.ring_s if trunk is not None else _RING_S)
+            self._close_refer()
             try:
-                referred = await refer(self._board, self._call, refer_to, patience_s=ring_s + _NOTICE_S, headers=beside)
+                patience_s = ring_s + _NOTICE_S
+                self._sent = Sent(self._board, self._call, refer_to, patience_s=patience_s, headers=beside)
+                self._sent_to = target
+                referred = await self._sent.outcome()
             except (CallEnded, asyncio.CancelledError):
                 self._ledger.cut_off(target.text, Method.REFER, 0, started_at)
                 raise
         self._note_referred(target, referred, started_at)
         return referred
+
+    async def _after_all(self, left: list[Target]) -> tuple[list[Target], TransferOutcome | None]:
+        """Wait for a far end that was given up on and goes to its target after all; gives whom we are to call then."""
+        sent, target = self._sent, self._sent_to
+        if sent is None or target is None or sent.news is None or not sent.news.done():
+            return [], None
+        self.phase = Phase.REFERRING
+        self._soothe()
+        started_at = self._ledger.began(target.text, Method.REFER)
+        try:
+            referred = await sent.outcome()
+        except (CallEnded, asyncio.CancelledError):
+            self._ledger.cut_off(target.text, Method.REFER, 0, started_at)
+            raise
+        finally:
+            self._close_refer()  # it has had its second chance
+        self._note_referred(target, referred, started_at)
+        if referred.ok:
+            return [], self._gone_to(target, referred)
+        if leave(self._call, referred):
+            return [], None
+        if left and left[0] is target and not _to_be_called(referred):
+            del left[0]
+        return left, None
+
+    def _close_refer(self) -> None:
+        sent, self._sent = self._sent, None
+        if sent is not None:
+            sent.close()
 
     def _note_referred(self, target: Target, referred: Referred, started_at: datetime) -> None:
         status, word = referred.status, TransferStatus.SUCCESS
@@ -273,14 +324,17 @@ class Transfer:
 
     # By a call of ours
 
-    async def _ask_all(self, targets: Sequence[Target]) -> Taken | None:
-        """Call the targets; the agent may go on talking with the caller, unless something is played."""
+    async def _ask_all(self, targets: list[Target]) -> Taken | None:
+        """Call the targets; the agent may go on talking with the caller, unless something is played.
+
+        Of `targets` those are left who have not been asked to an end.
+        """
         self.phase = Phase.ASKING
         call, request = self._call, self.request
         if not call.answered:
             await call.ring()
         if request.mode == "blind" or request.music is not None:
-            self._comfort.start()
+            self._soothe()
         hunt = Hunt(self._board, call, request, self._ledger, self._comfort)
         taken: Taken | None = None
         beside = [call.beside(self._console(), name=f"company for call {call.id}")]
@@ -288,7 +342,7 @@ class Transfer:
             beside.append(call.beside(self._fetch_music(request.music), name=f"music of call {call.id}"))
         try:
             with call._lifetime.scope(), self._life.scope():
-                taken = await hunt.run(targets)
+                taken = await hunt.run(targets, unless=self._sent.news if self._sent is not None else None)
         except (CallEnded, asyncio.CancelledError):
             if taken is not None:  # just as it took the call
                 self._ledger.cut_off(taken.target.text, Method.INVITE, 200, taken.started_at)
@@ -299,6 +353,7 @@ class Transfer:
             self._comfort.stop()
             if taken is not None:
                 self.leg = taken.leg
+        targets[:] = hunt.left
         return taken
 
     async def _console(self) -> None:
@@ -307,7 +362,7 @@ class Transfer:
         while idle_s < _IDLE_S:
             await asyncio.sleep(_LOOK_S)
             idle_s = 0.0 if self._call.minded else idle_s + _LOOK_S
-        self._comfort.start()
+        self._soothe()
 
     async def _fetch_music(self, url: str) -> None:
         """Let the caller hear music of the web as soon as it is there; until then, and without it, the usual."""
@@ -354,13 +409,25 @@ class Transfer:
 
     async def _talk(self, leg: "OutboundCall") -> Parting:
         """Let the two talk; whoever the person has put in its own place by then is the one to be parted with."""
-        joint = Joint(self._call, leg)
+        joint = theirs = self._call.joint
+        if joint is None:
+            joint = Joint(self._call, leg)
+        else:  # whoever has joined the caller with somebody goes on with it, to the end of this conversation
+            partner = joint.partner(self._call)
+            joint.swap(partner, leg)
+            partner.end("whom it was joined with was transferred")
         try:
-            await joint.over
+            await asyncio.shield(joint.over)
+        except BaseException:  # the agent wants its caller back, and another call has taken the caller's place
+            for each in joint.legs:
+                if self._call.ending is not None and each.ending is None:
+                    each.end("the caller's call is over")
+            raise
         finally:
             if self._call.joint is joint:
                 self.leg = joint.partner(self._call)
-            joint.close()
+            if theirs is None:
+                joint.close()
         return joint.parting()
 
     def _note_taken(self, taken: Taken) -> None:
@@ -384,10 +451,9 @@ class Transfer:
 
     def _part(self, parting: Parting) -> None:
         """End the other side too, unless the caller is wanted back."""
-        call, leg = self._call, self.leg
-        if call.ending is not None:
-            if leg is not None and leg.ending is None:
-                end_like(leg, parting.ending, parting.leg.last_words)
+        call = self._call
+        if call.ending is not None:  # which may be since another one has its place
+            end_like(parting.other, parting.ending, parting.leg.last_words)
         elif not self.request.hand_back:
             end_like(call, parting.ending, parting.leg.last_words)
 

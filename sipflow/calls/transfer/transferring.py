@@ -15,6 +15,7 @@ from sipflow.trunks.trunk import Trunk
 
 if TYPE_CHECKING:
     from sipflow.calls.call import Call
+    from sipflow.calls.saving import Unsaid
     from sipflow.calls.switchboard import Switchboard
     from sipflow.calls.transfer.request import TransferOptions, TransferRequest
     from sipflow.calls.transfer.transfer import Transfer
@@ -28,7 +29,7 @@ class Transferring(Aside):
     record: CallRecord
     _switchboard: "Switchboard"
     _transfer: "Transfer | None" = None
-    _sent_on = False  # whether a REFER of its far end is being followed
+    _sent_on: "Unsaid | None" = None  # a REFER of its far end that is being followed
 
     if TYPE_CHECKING:
 
@@ -57,7 +58,8 @@ class Transferring(Aside):
 
         It returns when the conversation with the person is over, or when nobody took the call. Meanwhile the agent's
         code may go on in other tasks: it talks with the caller until something is played to them or somebody takes the
-        call, and from then on neither hears nor is heard.
+        call, and from then on neither hears nor is heard. A caller who is joined with somebody (`handler: forward`,
+        `sip_endpoint`, `joined`) goes on talking with them, and they are hung up on when the person has the call.
 
         Args:
             target: E.164, an extension of the trunk, `tel:`, `sip:` with port and transport, `phonebook:<id>` or
@@ -71,7 +73,7 @@ class Transferring(Aside):
             LocalProtocolError: something in what was asked for cannot be used; nobody was called.
             NotFound: there is no such phone book, or it is empty.
             StoreError: the phone book cannot be read now.
-            Conflict: a transfer of this call is under way.
+            Conflict: a transfer of this call is under way, or it is being put through to somebody already.
 
         Cancelling, and `take_back`, bring the caller back here; whoever was called is hung up on.
         """
@@ -86,14 +88,17 @@ class Transferring(Aside):
 
         Raises:
             CallEnded: the call is over.
-            Conflict: another one is under way.
+            Conflict: another one is under way, or the call is being put through to somebody who has not answered.
         """
         from sipflow.calls.transfer.transfer import Transfer
 
         self._lifetime.check()
         if self._transfer is not None and self._transfer.outcome is None:
             raise Conflict("a transfer of this call is under way")
-        self._transfer = Transfer(self._switchboard, cast("Call", self), request)
+        call = cast("Call", self)
+        if call.joint is not None and not call.joint.partner(call).answered:
+            raise Conflict("this call is being put through to somebody who has not answered")
+        self._transfer = Transfer(self._switchboard, call, request)
         return self._transfer
 
     async def phone_book(self, named: str) -> list[str]:

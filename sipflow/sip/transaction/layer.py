@@ -213,6 +213,11 @@ class TransactionLayer:
             machine.hurry(now=now)
             self.deadlines.note(transaction)
 
+    def hush(self, transaction: ClientTransaction) -> None:
+        """Repeat a request no more; an answer that comes after all still finds whoever asked."""
+        transaction.machine.hush()
+        self.deadlines.note(transaction)
+
     def receive_response(self, response: Response, hop: Hop, *, now: float) -> list[LayerOutput]:
         """Handle a response that came on `hop`.
 

@@ -52,6 +52,10 @@ class Machine:
         self._resend_at = NEVER  # timers A, E, G
         self._expires_at = NEVER  # timers B, D, F, H, I, J, K, L, M
 
+    def hush(self) -> None:
+        """Repeat what was sent no more, and take what still comes."""
+        self._resend_at = NEVER
+
     @property
     def deadline(self) -> float | None:
         """When to call `handle_timer`: monotonic seconds, None while no timer runs."""

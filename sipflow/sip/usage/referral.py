@@ -31,6 +31,7 @@ class Referral:
         call_id, local_tag: of its dialog.
         app: for whoever asked for it; never read here.
         over: whether its end was told.
+        status: of the last report, 0 where there was none.
         alarm, alarm_at: for `Alarms`.
     """
 
@@ -46,13 +47,13 @@ class Referral:
         "_replied",
         "_request",
         "_stack",
-        "_status",
         "alarm",
         "alarm_at",
         "app",
         "call_id",
         "local_tag",
         "over",
+        "status",
         "usage",
     )
 
@@ -75,7 +76,7 @@ class Referral:
         self._forget_at: float | None = None
         self._replied = False  # whether the REFER itself has had its answer
         self._heard = False  # whether a NOTIFY has shown that the far end took the REFER
-        self._status = 0  # of the last report
+        self.status = 0
         self._dialog: Dialog | None = usage.established if usage is not None else None
         self._remote_tag = self._dialog.remote_tag if self._dialog is not None else None
         self._remote_cseq = -1
@@ -118,6 +119,11 @@ class Referral:
         self._give_up_at = self._forget_at = None
         self._stack.schedule(self)
         self._stack.subscriptions.discard(self)
+
+    def hush(self) -> None:
+        """Repeat a REFER that was not answered no more; a far end that has taken it may still say so."""
+        if not self._replied:
+            self._request.hush()
 
     # The answer to the REFER itself
 
@@ -192,7 +198,7 @@ class Referral:
         self._heard = True
         fragment = read_sipfrag(request.body)
         if fragment is not None:
-            self._status = fragment.status
+            self.status = fragment.status
             said = f"{fragment.status} {fragment.reason}".rstrip()
             lingering = None if state.terminated else now
             if 200 <= fragment.status < 300:
@@ -203,7 +209,7 @@ class Referral:
                 return self._end(ReferOutcome.FAILED, fragment.status, why, lingering)
         if state.terminated:
             why = f"the far end stopped reporting before the end ({state.reason or 'no reason given'})"
-            return self._end(ReferOutcome.UNKNOWN, self._status, why, None)
+            return self._end(ReferOutcome.UNKNOWN, self.status, why, None)
         self._be_patient(now, state.expires_s)
         return [ReferProgressed(self, fragment.status, fragment.reason)] if fragment is not None else []
 
@@ -213,9 +219,9 @@ class Referral:
             self.abandon()
         if self.over or self._give_up_at is None or now < self._give_up_at:
             return []
-        last = f"the last was {self._status}" if self._status else "not even that it is trying"
+        last = f"the last was {self.status}" if self.status else "not even that it is trying"
         why = f"the far end took the REFER and reported no end of it ({last})"
-        return self._end(ReferOutcome.TIMED_OUT, self._status, why, None)
+        return self._end(ReferOutcome.TIMED_OUT, self.status, why, None)
 
     def _end(self, outcome: ReferOutcome, status: int, why: str, lingering: float | None) -> list[Output]:
         """Say how it ended; with `lingering`, the moment of now, a report that still follows is answered."""

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from sipflow.calls.call import Call
+from sipflow.calls.inbound import InboundCall
 from sipflow.calls.outbound import OutboundCall
 from sipflow.calls.transfer.referring import useless_because
 from sipflow.sip import outputs as sip
@@ -263,6 +264,62 @@ async def test_a_refer_that_nobody_answers_is_waited_for_a_while_in_which_the_ca
 
     assert called == 0
     assert tried(outcome) == [("REFER", 0, "carrier_unavailable", "sipflow"), ("INVITE", 200, None, "destination")]
+
+
+@pytest.mark.parametrize(
+    ("final", "lines", "rang"),
+    [
+        (200, [("INVITE", 487, "destination_unavailable", "sipflow"), ("REFER", 200, None, "destination")], 1),
+        (
+            486,
+            [
+                ("INVITE", 487, "destination_unavailable", "sipflow"),
+                ("REFER", 486, "destination_unavailable", "destination"),
+            ],
+            1,
+        ),
+        (0, [("INVITE", 487, "destination_unavailable", "sipflow"), ("REFER", 100, "carrier_unavailable", "sipflow"),
+             ("INVITE", 200, None, "destination")], 2),
+    ],
+)  # fmt: skip
+async def test_a_far_end_that_takes_its_refer_late_has_the_target_ring_for_itself_alone(
+    final: int, lines: list[tuple[str, int, str | None, str]], rang: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    patience_s, ring_s = (WAIT_S if final else 0.3), WAIT_S
+    monkeypatch.setattr("sipflow.calls.transfer.transfer._NOTICE_S", patience_s - ring_s)
+    monkeypatch.setattr("sipflow.calls.transfer.referring._ANSWER_S", 0.2)
+
+    async def late(stage: Scene, event: sip.ReferReceived) -> None:
+        bob, board = await stage.person("bob", answered=False), stage.home.switchboard
+        board.apply(event.referred.accept(now=board.now))
+        if final:
+            await bob.ended()
+            board.apply(event.referred.finish(final, now=board.now))
+
+    async def rings_and_then_answers(call: InboundCall) -> None:
+        await call.ring()
+        if len(stage.people["bob"].calls) > 1:
+            await call.answer()
+        await call.ended()
+
+    async with scene(transfers(ring_s=ring_s), on_refer=late, bob=rings_and_then_answers) as stage:
+        call = await stage.call()
+        ear = Ear(call)
+        if not final:
+            await stage.person("bob")
+            async with asyncio.timeout(WAIT_S):
+                while stage.agent.calls[-1].joint is None:  # noqa: ASYNC110
+                    await asyncio.sleep(0.005)
+            await call.hangup()
+        outcome = await stage.outcome()
+        called = [each.record.ending.word for each in stage.people["bob"].calls if each.record.ending]
+        if final == 486:
+            await is_back_with_the_agent(stage, ear)
+        await stage.quiet()
+
+    assert outcome.ok is (final != 486)
+    assert tried(outcome) == [("REFER", 0, "carrier_unavailable", "sipflow"), *lines]
+    assert (len(stage.people["bob"].calls), called[0]) == (rang, "cancelled")
 
 
 @pytest.mark.parametrize("by", ["caller", "agent"])

@@ -13,9 +13,11 @@ from sipflow.calls.transfer.hours import read_hours
 from sipflow.calls.transfer.outcome import TransferOutcome, TransferStatus
 from sipflow.calls.transfer.transfer import Phase
 from sipflow.errors import CallEnded, CallFailed, Conflict, LocalProtocolError, NotFound
+from sipflow.sip.takeover import replaces_for
 from sipflow.trunks.referring import ReferSettings
 from sipflow.trunks.trunk import Trunk
 from tests.calls.outstage import deaf_port, refuses, rings_on, story
+from tests.calls.stage import WAIT_S
 from tests.calls.transfer.scene import (
     AGENT_HZ,
     CALLER_HZ,
@@ -435,3 +437,25 @@ async def test_a_recording_ends_when_the_person_is_there_where_that_is_wanted(tm
         await stage.quiet()
 
     assert stopped
+
+
+@pytest.mark.parametrize("by", ["person", "agent"])
+async def test_a_caller_whose_place_another_call_has_taken_is_not_left_behind_when_the_conversation_ends(
+    by: str,
+) -> None:
+    async with scene(transfers(), refer=ReferSettings(send="never", receive="follow"), bob=talks()) as stage:
+        call, bob = await stage.call(), await stage.person("bob")
+        ours = stage.agent.calls[-1]
+        while ours.joint is None:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        new = await stage.call(headers=(("Replaces", str(replaces_for(call.usage.established))),))
+        await asyncio.wait_for(call.ended(), WAIT_S)
+        await Ear(new).comes_to_hear(PERSON_HZ)
+        if by == "person":
+            await bob.hangup()
+        else:
+            ours.take_back()
+        ended = [(await asyncio.wait_for(each.ended(), WAIT_S)).by for each in (new, bob)]
+        await stage.quiet()
+
+    assert ended == ["remote", "local" if by == "person" else "remote"]

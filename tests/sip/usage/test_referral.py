@@ -321,6 +321,20 @@ def test_a_refer_that_nobody_has_answered_is_not_repeated_when_we_wait_for_it_no
     assert (len(bob.heard), alice.ua.counts["transactions"]) == (sent, 0)
 
 
+def test_a_refer_that_is_hushed_is_not_repeated_and_its_answer_still_counts() -> None:
+    wire, alice, bob, referral = referring()
+    referral.hush()
+    sent = len(bob.heard)
+    wire.play(20.0)
+    repeated = len(bob.heard) - sent
+    bob.reply(bob.request("REFER"), 202)
+    wire.play()
+    notify(bob, b"SIP/2.0 486 Busy\r\n", state="terminated")
+
+    assert repeated == 0
+    assert told(alice) == [(202, "Accepted"), ("failed", 486)]
+
+
 def test_a_refer_that_injects_or_comes_too_late_is_not_sent() -> None:
     wire, alice, bob, usage = answered()
     with pytest.raises(LocalProtocolError):
