@@ -2,6 +2,7 @@
 
 from sipflow.errors import LocalProtocolError, RemoteProtocolError
 from sipflow.sip.headers.address import NameAddr
+from sipflow.sip.headers.lines import Written, write_lines
 from sipflow.sip.hop import Hop
 from sipflow.sip.ids import MAGIC_COOKIE
 from sipflow.sip.message import Headers, Request, Response
@@ -32,6 +33,7 @@ class Dialog:
 
     __slots__ = (
         "_first_route",
+        "_lines",
         "_local",
         "_remote",
         "astray",
@@ -81,6 +83,7 @@ class Dialog:
         self.flow = flow
         self.secure = secure
         self.astray = False
+        self._lines: Written | None = None  # that all our requests have in common
         self._first_route = _sip_uri(NameAddr.parse(routes[0]), "Record-Route") if routes else None
 
     @property
@@ -136,12 +139,13 @@ class Dialog:
         uri, routes = self._strict_or_loose()
         request = Request(method, uri)
         headers = request.headers
-        for route in routes:
-            headers.add("Route", route)
-        headers.add("Max-Forwards", "70")
-        headers.add("From", self.local)
-        headers.add("To", self.remote)
-        headers.add("Call-ID", self.call_id)
+        if routes:
+            headers.add_all([("Route", route) for route in routes])
+        lines = self._lines
+        if lines is None:
+            names = (("From", self.local), ("To", self.remote), ("Call-ID", self.call_id))
+            lines = self._lines = write_lines((("Max-Forwards", "70"), *names))
+        headers.add_written(lines)
         headers.add("CSeq", f"{cseq} {method}")
         return request
 
@@ -228,7 +232,7 @@ def _uac_dialog(
         target=target,
         routes=routes,
         contact_user=contact_user,
-        flow=flow._replace(connection=0),
+        flow=flow._replace(connection=0) if flow.connection else flow,
         secure=request.uri[:5].lower() == "sips:",
     )
 

@@ -7,7 +7,6 @@ message carry headers that only the second sees.
 import re
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import cast
 
 from sipflow.errors import RemoteProtocolError
 from sipflow.sip.grammar import NAME_CHARACTERS, TOKEN
@@ -78,16 +77,24 @@ _FOLD = re.compile(r"\r\n(?![ \t])")
 _IDLE = b"\r\n\0 \t"  # what phones and routers send to keep a NAT binding open
 _NUL_IN_QUOTED_PAIR = re.compile(rb"(?<=\\)\0")
 _END = b"\r\n\r\n"
+_UNANSWERED = (b"ACK ", b"SIP/")
+_NO_BODY = re.compile(rb"\r\n(?:Content-Length|l)[ \t]*:[ \t]*0[ \t]*\r\n\Z", re.IGNORECASE)
 
 
 def parse_datagram(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Parsed:
-    """Read the one message of a datagram. Octets beyond its Content-Length are dropped (RFC 3261 §18.3)."""
+    """Read the one message of a datagram. Octets beyond its Content-Length are dropped (RFC 3261 §18.3).
+
+    An ACK or a response with no body may lack the empty line: its sender could not be told, and waits in vain.
+    """
     if data[:1] in b"\r\n\0":
         idle = _idle_datagram(data)
         if idle is not None:
             return idle
         data = data.lstrip(b"\r\n")  # RFC 3261 §7.5
     end = data.find(_END)
+    if end < 0 and data[:4].upper() in _UNANSWERED and _NO_BODY.search(data) is not None:
+        data += b"\r\n"
+        end = data.find(_END)
     try:
         if end < 0:
             raise RemoteProtocolError(_endless(data))
@@ -133,7 +140,7 @@ def _read_head(head: bytes, limits: Limits) -> Request | Response:
     if len(lines) > limits.headers:
         raise RemoteProtocolError(f"{len(lines)} header lines are too many")
     keys = list(map(LINE_STARTS.get, _NAMES.findall(text)))
-    known = cast("list[str]", keys)
+    known: list[str] = keys  # type: ignore[assignment]  # or else it is replaced
     if len(keys) != len(lines) or None in keys:
         unusual = _read_keys(lines)
         if unusual is None:  # a line is folded (RFC 3261 §7.3.1), which hardly anybody does any more

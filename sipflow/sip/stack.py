@@ -99,6 +99,8 @@ class Stack:
         self._tag_key = ids.token(16).encode()
         signature = (("Server", settings.user_agent),) if settings.user_agent else ()
         self._signature = write_lines(signature)  # under each response
+        self._name = write_lines([("User-Agent", value) for _, value in signature])  # in each request
+        self._asked: dict[tuple[str, bool, bool], Written] = {}  # lines, as `_asking` makes them
         self._abilities = self._able_lines(signature, self.able.supported)  # instead, under some
         self._timeless = self._able_lines(signature, self.able.supported_without(TIMER))  # where timers are off
         self.alarms: Alarms[InviteUsage | Subscription] = Alarms()
@@ -229,31 +231,35 @@ class Stack:
         `session` is what an INVITE says of its session timer; without it, it knows none.
         """
         request = Request(plan.method, str(plan.uri))
-        headers = request.headers
-        for route in plan.routes:
-            headers.add("Route", route)
-        headers.add("Max-Forwards", str(plan.max_forwards))
-        headers.add("From", str(plan.from_))
-        headers.add("To", str(plan.to))
-        headers.add("Call-ID", plan.call_id)
-        headers.add("CSeq", f"{cseq} {plan.method}")
-        if plan.with_contact and plan.method != "MESSAGE":
+        headers, method = request.headers, plan.method
+        if plan.routes:
+            headers.add_all([("Route", route) for route in plan.routes])
+        lines = [
+            ("Max-Forwards", str(plan.max_forwards)),
+            ("From", str(plan.from_)),
+            ("To", str(plan.to)),
+            ("Call-ID", plan.call_id),
+            ("CSeq", f"{cseq} {method}"),
+        ]
+        if plan.with_contact and method != "MESSAGE":
             uri = self.settings.addressing.contact_uri(
                 hop, plan.contact_user, plan.contact_params, plan.advertise, secure=plan.uri.scheme == "sips"
             )
-            headers.add("Contact", f"<{uri}>{plan.contact_header_params}")
-        for name, value in plan.headers:
-            headers.add(name, value)
-        if plan.method in ("INVITE", "REFER"):
-            headers.add("Allow", self.able.allow)  # §13.2.1
-        if plan.method == "INVITE":
-            supported = self.supported(reliable=plan.reliable, timers=bool(session))
-            if supported:
-                headers.add("Supported", supported)  # RFC 3262 §4, RFC 4028 §7.1
-            for name, value in session:
-                headers.add(name, value)
+            lines.append(("Contact", f"<{uri}>{plan.contact_header_params}"))
+        headers.add_all((*lines, *plan.headers))
+        if method == "INVITE" or method == "REFER":
+            headers.add_written(self._asking(method, plan.reliable, bool(session)))
+            headers.add_all(session)
         self.complete(request, plan.body, plan.content_type)
         return request
+
+    def _asking(self, method: str, reliable: bool, timers: bool) -> Written:
+        """Give the lines that say what we can, in a request that makes a dialog."""
+        written = self._asked.get((method, reliable, timers))
+        if written is None:
+            supported = self.supported(reliable=reliable, timers=timers) if method == "INVITE" else ""
+            written = self._asked[method, reliable, timers] = self._able_lines((), supported)  # §13.2.1, RFC 3262 §4,
+        return written  # RFC 4028 §7.1
 
     def supported(self, *, reliable: bool = True, timers: bool = True) -> str:
         """What we say that we support in a call that may have one or the other switched off; "" for nothing."""
@@ -261,10 +267,15 @@ class Stack:
 
     def complete(self, request: Request, body: bytes, content_type: str) -> None:
         """Add who we are, and the body."""
-        if self.settings.user_agent:
-            request.headers.add("User-Agent", self.settings.user_agent)
-        if body:
+        headers = request.headers
+        headers.add_written(self._name)
+        if not body:
+            return
+        if "Content-Type" in headers or "Content-Length" in headers:
             request.set_body(body, content_type or SDP)
+            return
+        request.body = body
+        headers.add_all((("Content-Type", content_type or SDP), ("Content-Length", str(len(body)))))
 
     def known_hops(self, dialog: Dialog) -> tuple[Hop, ...]:
         """The hop of a request inside `dialog` where no look-up is needed, else nothing.
@@ -282,7 +293,7 @@ class Stack:
         if uri.host == flow.host:
             port = uri.port or DEFAULT_PORTS.get(flow.transport, 5060)
             if transport == flow.transport:
-                return (flow._replace(port=port),)
+                return (flow if flow.port == port else flow._replace(port=port),)
             unsaid = uri.scheme == "sip" and not uri.param("transport")
             if flow.reliable and unsaid and (flow.connection or port == flow.port):
                 return (flow,)
@@ -299,8 +310,8 @@ class Stack:
         """Acknowledge a 2xx (§13.2.2.4): not a transaction, sent afresh for every repeat of the 2xx."""
         ack = dialog.request("ACK", cseq=invite.cseq.number)
         for name in ("Authorization", "Proxy-Authorization"):
-            for value in invite.headers.all(name):  # §13.2.2.4: the same credentials as the INVITE
-                ack.headers.add(name, value)
+            if name in invite.headers:  # §13.2.2.4: the same credentials as the INVITE
+                ack.headers.add_all([(name, value) for value in invite.headers.all(name)])
         self.complete(ack, b"", "")
         waiting = _WaitingAck(self, ack, advertise, dialog.flow)
         hops = self.known_hops(dialog)

@@ -116,19 +116,24 @@ class SipUri(NamedTuple):
         )
 
     def __str__(self) -> str:
-        scheme, user, password, host, port, params, headers = self  # names would cost more than all the rest
-        if ":" in host:
-            host = f"[{host}]"
-        where = host if port is None else f"{host}:{port}"
-        if user is None:
-            text = f"{scheme}:{where}"
-        elif password is None:
-            text = f"{scheme}:{user}@{where}"
-        else:
-            text = f"{scheme}:{user}:{password}@{where}"
-        for name, value in params:
-            text += f";{name}" if value is None else f";{name}={value}"
-        return f"{text}?{headers}" if headers else text
+        return _written(self)
+
+
+@lru_cache(maxsize=1024)  # most are our peers' and trunks', and stand in each of their calls
+def _written(uri: SipUri) -> str:
+    scheme, user, password, host, port, params, headers = uri
+    if ":" in host:
+        host = f"[{host}]"
+    where = host if port is None else f"{host}:{port}"
+    if user is None:
+        text = f"{scheme}:{where}"
+    elif password is None:
+        text = f"{scheme}:{user}@{where}"
+    else:
+        text = f"{scheme}:{user}:{password}@{where}"
+    for name, value in params:
+        text += f";{name}" if value is None else f";{name}={value}"
+    return f"{text}?{headers}" if headers else text
 
 
 class TelUri(NamedTuple):

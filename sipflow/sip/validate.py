@@ -2,7 +2,6 @@
 
 from sipflow.errors import RemoteProtocolError
 from sipflow.sip.headers.cseq import CSeq
-from sipflow.sip.headers.lines import unfold
 from sipflow.sip.headers.typed import (
     read_address,
     read_call_id,
@@ -11,7 +10,7 @@ from sipflow.sip.headers.typed import (
     read_first_contact,
     read_max_forwards,
 )
-from sipflow.sip.headers.via import Via
+from sipflow.sip.headers.via import read_via
 from sipflow.sip.message import Message, Request, Response
 from sipflow.sip.uri import OtherUri, SipUri
 
@@ -60,7 +59,7 @@ def check_request(request: Request) -> None:
     typed["call-id"] = read_call_id(by_key["call-id"])
     typed["from"] = read_address(by_key["from"])
     typed["to"] = read_address(by_key["to"])
-    typed["via"] = Via.parse(unfold(by_key["via"]))
+    typed["via"] = read_via(by_key["via"])
     _check_request_uri(request)
     contact = by_key.get("contact")
     if contact is not None:
@@ -129,7 +128,7 @@ def _check_identity(message: Message) -> None:
         typed["call-id"] = read_call_id(by_key["call-id"])
         typed["from"] = read_address(by_key["from"])
         typed["to"] = read_address(by_key["to"])
-        typed["via"] = Via.parse(unfold(by_key["via"]))
+        typed["via"] = read_via(by_key["via"])
         return
     _ = message.call_id
     _ = message.from_

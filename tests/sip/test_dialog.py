@@ -47,7 +47,7 @@ def fields(dialog: Dialog) -> dict[str, object]:
     return {
         name.removeprefix("_"): getattr(dialog, name.removeprefix("_"))
         for name in Dialog.__slots__
-        if name not in ("_first_route", "astray")
+        if name not in ("_first_route", "_lines", "astray")
     }
 
 

@@ -87,6 +87,16 @@ def test_without_content_length_the_body_is_the_rest_of_the_datagram() -> None:
     assert parsed.body == b"rest\r\n\r\n"
 
 
+@pytest.mark.parametrize("start", [b"ACK sip:c@d SIP/2.0\r\n", b"SIP/2.0 200 OK\r\n"])
+def test_what_nobody_could_refuse_may_lack_its_empty_line_where_it_says_that_it_has_no_body(start: bytes) -> None:
+    """voip-utils, the telephone of Home Assistant, writes its ACK and its answer to BYE like that."""
+    whole, cut = (parse_datagram(start + HEAD + end) for end in (b"Content-Length: 0\r\n", b"Content-Length: 3\r\n"))
+
+    assert not isinstance(whole, (Malformed, KeepAlive))
+    assert whole.headers.get("Content-Length") == "0"
+    assert isinstance(cut, Malformed)
+
+
 @pytest.mark.parametrize("spelling", [b"Content-Length", b"CONTENT-LENGTH  ", b"l", b"L\t"])
 def test_content_length_is_known_however_it_is_spelled(spelling: bytes) -> None:
     parsed = parse_datagram(OPTIONS + spelling + b":\t003 \r\n\r\nabcdef")

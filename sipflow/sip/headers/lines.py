@@ -123,7 +123,7 @@ class Headers:
 
     def raw(self, name: str) -> list[str]:
         """Return all lines of that name as they stand in the message, without the last CRLF."""
-        key = _key(name)
+        key = KEYS.get(name) or _key(name)
         if key not in self._keys:
             return []
         return [line for known, line in zip(self._keys, self._lines, strict=True) if known == key]
@@ -156,6 +156,45 @@ class Headers:
             self._forget(key)
         self._keys.append(key)
         self._lines.append(line)
+
+    def add_all(self, pairs: Iterable[tuple[str, str]]) -> None:
+        """Add lines at the end of headers that nobody has read yet.
+
+        Raises:
+            LocalProtocolError: as `add`; the lines before are added.
+        """
+        keys, lines = self._keys, self._lines
+        for pair in pairs:
+            name, value = pair
+            key = KEYS.get(name)
+            if key is not None and value.isprintable() and value.isascii():  # as in `add`
+                keys.append(key)
+                lines.append(f"{name}: {value}")
+            else:
+                key, line = write_pair(pair)
+                keys.append(key)
+                lines.append(line)
+
+    def add_written(self, written: Written) -> None:
+        """Add lines from `write_lines` at the end of headers that nobody has read yet."""
+        self._keys += written[0]
+        self._lines += written[1]
+
+    def push(self, name: str, value: str) -> None:
+        """Add a line at the top.
+
+        Raises:
+            LocalProtocolError: as `add`.
+        """
+        key = KEYS.get(name)
+        if key is not None and value.isprintable() and value.isascii():  # as in `add`
+            line = f"{name}: {value}"
+        else:
+            key, line = write_pair((name, value))
+        if self._typed:
+            self._forget(key)
+        self._keys.insert(0, key)
+        self._lines.insert(0, line)
 
     def add_raw(self, line: str) -> None:
         """Add a line of another message as it stands there (from `raw`)."""
@@ -244,7 +283,7 @@ class Headers:
                 self._typed.pop(plural, None)
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and _key(name) in self._keys
+        return isinstance(name, str) and (KEYS.get(name) or _key(name)) in self._keys
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
         """Yield each line's name as written and its value, unfolded and stripped."""

@@ -116,8 +116,12 @@ class TypedHeaders:
         Raises:
             LocalProtocolError: as `Headers.insert`.
         """
-        self.headers.insert("Via", str(value))
-        self.headers._typed["via"] = value
+        headers = self.headers
+        if "via" in headers._keys:
+            headers.insert("Via", str(value))
+        else:
+            headers.push("Via", str(value))
+        headers._typed["via"] = value
 
     @property
     def vias(self) -> list[Via]:

@@ -1,6 +1,7 @@
 """Via: where a request came from and its response goes (RFC 3261 §20.42, RFC 3581)."""
 
 import re
+from functools import lru_cache, partial
 from typing import NamedTuple
 
 from sipflow.errors import RemoteProtocolError
@@ -8,13 +9,14 @@ from sipflow.sip.grammar import (
     HOST,
     NAME_CHARACTERS,
     PLAIN_PARAMS,
+    TOKEN,
     Params,
     find_param,
     parse_params,
     plain_params,
     replace_param,
-    write_params,
 )
+from sipflow.sip.headers.lines import unfold
 
 _COMMON = re.compile(rf"SIP/2\.0/([{NAME_CHARACTERS}]+) ({HOST})(?::([0-9]{{1,5}}))?({PLAIN_PARAMS})")
 # RFC 3261 §25.1 with LWS wherever it may stand. Any version: a 505 must find its way back (RFC 4475 §3.1.2.16).
@@ -113,6 +115,43 @@ class Via(NamedTuple):
         return Via(self.transport, self.host, self.port, replace_param(params, "received", host))
 
     def __str__(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        port = "" if self.port is None else f":{self.port}"
-        return f"SIP/2.0/{self.transport} {host}{port}{write_params(self.params)}"
+        transport, host, port, params = self
+        if ":" in host:
+            host = f"[{host}]"
+        text = f"SIP/2.0/{transport} {host}" if port is None else f"SIP/2.0/{transport} {host}:{port}"
+        for name, value in params:
+            text += f";{name}" if value is None else f";{name}={value}"
+        return text
+
+
+_via = partial(tuple.__new__, Via)  # a third of what calling a named tuple costs
+
+
+@lru_cache(maxsize=1024)
+def _around(front: str, behind: str) -> tuple[str, str, int | None, Params, Params] | None:
+    """Read what stands before and behind the branch in the line of a Via; None where that tells nothing for sure."""
+    if '"' in front or '"' in behind:  # the branch might stand inside quotes
+        return None
+    try:
+        transport, host, port, params = Via.parse(unfold(f"{front};branch=;{behind}" if behind else f"{front};branch="))
+    except RemoteProtocolError:
+        return None
+    place = [name for name, _ in params].index("branch")
+    return transport, host, port, params[:place], params[place + 1 :]
+
+
+def read_via(line: str) -> Via:
+    """Read the line of a Via with one value.
+
+    Its branch is new in each transaction, and the rest is what the sender's other messages have, too: only that is
+    remembered.
+
+    Raises:
+        RemoteProtocolError: as `Via.parse`.
+    """
+    front, _, rest = line.partition(";branch=")
+    branch, _, behind = rest.partition(";")
+    if TOKEN.fullmatch(branch) is not None and (known := _around(front, behind)) is not None:
+        transport, host, port, before, after = known
+        return _via((transport, host, port, (*before, ("branch", branch), *after)))
+    return Via.parse(unfold(line))

@@ -53,8 +53,8 @@ def request_in(
             request.headers.add("Allow", stack.able.allow)
         if supported:
             request.headers.add("Supported", supported)
-        for name, value in headers:
-            request.headers.add(name, value)
+        if headers:
+            request.headers.add_all(headers)
         stack.complete(request, body, content_type)
         return request
 

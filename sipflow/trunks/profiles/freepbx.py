@@ -40,7 +40,8 @@ FREEPBX = Profile(
         Fact(Aspect.SRTP, 'Off; "SRTP via in-SDP" is the choice it recommends.', _DRIVER),
         Fact(
             Aspect.REQUEST_URI,
-            "A call to an extension names the extension: give the trunk exactly one number.",
+            "A call to an extension names the extension: give the trunk one number, or make the extension one of "
+            "its numbers.",
             "https://docs.asterisk.org/Configuration/Channel-Drivers/SIP/Configuring-res_pjsip/Dialing-PJSIP-Channels/",
         ),
     ),

@@ -1,7 +1,9 @@
+from collections.abc import Callable
+
 import pytest
 
 from sipflow.errors import LocalProtocolError, RemoteProtocolError
-from sipflow.sip.headers.lines import Headers, write_line
+from sipflow.sip.headers.lines import Headers, write_line, write_lines
 
 
 def headers(*lines: tuple[str, str]) -> Headers:
@@ -109,12 +111,27 @@ def test_a_copy_stands_alone() -> None:
     assert repr(made) == "Headers([('A', '1')])"
 
 
+def add_all(made: Headers) -> Callable[[str, str], None]:
+    return lambda name, value: made.add_all([(name, value)])
+
+
+def test_many_lines_are_added_as_one_by_one_and_one_goes_to_the_top() -> None:
+    made, lines = Headers(), (("Subject", "Zoë"), ("X-Own", "2"), ("Call-ID", "3"))
+    made.add_all(lines)
+    made.add_written(write_lines(lines[1:]))
+    made.push("v", "SIP/2.0/UDP a;branch=b")
+    made.push("X-First", "1")
+
+    assert list(made) == [("X-First", "1"), ("v", "SIP/2.0/UDP a;branch=b"), *lines, *lines[1:]]
+    assert (made.get("Via"), made.get("i")) == ("SIP/2.0/UDP a;branch=b", "3")
+
+
 @pytest.mark.parametrize("value", ["a\r\nEvil: 1", "a\nEvil: 1", "a\rb", "a\0b", "\r\n", "\ud800"])
 def test_a_value_that_would_inject_a_header_is_refused_everywhere(value: str) -> None:
     made = headers(("A", "1"))
 
-    for change in (made.add, made.set, made.insert, made.replace_first):
-        for name in ("A", "B"):
+    for change in (made.add, made.set, made.insert, made.replace_first, made.push, add_all(made)):
+        for name in ("A", "B", "Subject"):
             with pytest.raises(LocalProtocolError):
                 change(name, value)
     assert list(made) == [("A", "1")]
@@ -124,7 +141,7 @@ def test_a_value_that_would_inject_a_header_is_refused_everywhere(value: str) ->
 def test_a_name_that_is_no_token_is_refused_everywhere(name: str) -> None:
     made = headers(("A", "1"))
 
-    for change in (made.add, made.set, made.insert, made.replace_first):
+    for change in (made.add, made.set, made.insert, made.replace_first, made.push, add_all(made)):
         with pytest.raises(LocalProtocolError):
             change(name, "x")
     assert (list(made), made.get(name), made.remove(name)) == ([("A", "1")], None, 0)

@@ -1,7 +1,8 @@
 import pytest
 
 from sipflow.errors import RemoteProtocolError
-from sipflow.sip.headers.via import Via
+from sipflow.sip.headers.lines import unfold
+from sipflow.sip.headers.via import Via, read_via
 
 
 @pytest.mark.parametrize(
@@ -91,3 +92,40 @@ def test_a_bare_via_has_no_parameters() -> None:
 )
 def test_the_source_replaces_what_the_peer_claimed(before: str, after: str) -> None:
     assert str(Via.parse(before).with_received("192.0.2.9", 4711)) == after
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bK-1;rport",
+        "SIP/2.0/UDP 192.0.2.1;rport=5060;received=192.0.2.9;branch=z9hG4bK-1",
+        "SIP/2.0/TCP [2001:db8::1]:5061;branch=z9hG4bK.1;alias",
+        "SIP/2.0/UDP 192.0.2.1:5060;Branch=z9hG4bK-1",
+        "SIP / 2.0 / UDP 192.0.2.1 ; branch = z9hG4bK-1",
+        'SIP/2.0/UDP 192.0.2.1;x=";branch=z9hG4bK-2;";branch=z9hG4bK-1',
+        'SIP/2.0/UDP 192.0.2.1;x=";branch=z9hG4bK-2;"',
+        "SIP/2.0/UDP 192.0.2.1;branch=;rport",
+        "SIP/2.0/UDP 192.0.2.1;branch",
+        "SIP/2.0/UDP 192.0.2.1",
+        "SIP/2.0/UDP 192.0.2.1:5060\r\n ;branch=z9hG4bK-1 \r\n ;rport",
+    ],
+)
+def test_a_line_is_read_as_its_value_is_however_often(value: str) -> None:
+    expected = Via.parse(unfold(f"Via: {value}"))
+
+    assert [read_via(f"Via: {value}"), read_via(f"v:{value}")] == [expected, expected]
+    another = f"Via: {value}".replace("bK-1", "bK-3")
+    assert read_via(another) == Via.parse(unfold(another))
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["SIP/2.0/UDP 192.0.2.1;branch=a;branch=b", "SIP/2.0/UDP 192.0.2.1:0;branch=a", "UDP;branch=a", ";branch=a"],
+)
+def test_a_line_whose_value_is_broken_is_refused_in_the_same_words(value: str) -> None:
+    with pytest.raises(RemoteProtocolError) as parsed:
+        Via.parse(value)
+    with pytest.raises(RemoteProtocolError) as read:
+        read_via(f"Via: {value}")
+
+    assert str(read.value) == str(parsed.value)
