@@ -49,7 +49,8 @@ def lets_through(wanted: CallFilter, record: CallRecord, *, now: datetime, statu
     numbers = (record.number, record.from_number, record.to_number)
     if wanted.number and wanted.number not in numbers:
         return False
-    if wanted.text and not any(wanted.text in found for found in (*numbers, record.id, record.sip_call_id)):
+    text = wanted.text.casefold()
+    if text and not any(text in found.casefold() for found in (*numbers, record.id, record.sip_call_id)):
         return False
     return _in_time(wanted, record) and _as_long(wanted, talk_s(record, now))
 

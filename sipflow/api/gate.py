@@ -70,6 +70,8 @@ class Gate:
         if len(path) > 1 and path.endswith("/"):  # the reference has one path with a slash at its end
             scope["path"] = path = path.rstrip("/") or "/"
             scope["raw_path"] = scope.get("raw_path", b"").rstrip(b"/") or b"/"
+        if query := scope.get("query_string"):
+            scope["query_string"] = _filled(query)
         exchange = _Exchange(receive, send, request_id, self._settings)
         begun = time.perf_counter()
         try:
@@ -184,6 +186,11 @@ def is_near(scope: MutableMapping[str, Any]) -> bool:
     """Whether a request is from this machine itself, and not from a proxy on it that speaks for somebody else."""
     client = scope.get("client")
     return client is not None and is_loopback(client[0]) and not any(name in _PASSED_ON for name, _ in scope["headers"])
+
+
+def _filled(query: bytes) -> bytes:
+    """Return a query without the names that nothing stands behind: an empty field of a form asks for nothing."""
+    return b"&".join(part for part in query.split(b"&") if part.partition(b"=")[2])
 
 
 def _wanted_headers(headers: list[tuple[bytes, bytes]]) -> dict[bytes, str]:

@@ -8,10 +8,11 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
+from sipflow.calls.record import record_id
 from sipflow.errors import ApiError
 from sipflow.store.idempotency import IdempotencyKeys
 
-_ID_BYTES = 16
+_RANDOM_BYTES = 12
 _CUT_OFF = timedelta(seconds=60)  # another process that has not answered by then is gone
 _RETRY_S = 2
 
@@ -139,7 +140,7 @@ class Once:
 
 def new_call_id() -> str:
     """Make an id for a call that nobody can guess."""
-    return secrets.token_hex(_ID_BYTES)
+    return record_id(secrets.token_hex(_RANDOM_BYTES))
 
 
 def _hash(request: object) -> str:

@@ -116,12 +116,38 @@ class _Server(uvicorn.Server):
         yield
 
 
+class _Minding(HttpToolsProtocol):
+    """Lets a client go that takes nothing of its answer: a few of them could hold every connection."""
+
+    patience_s: float
+    _unread: asyncio.TimerHandle | None = None  # runs while what was written stays here
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._stop_minding()
+        self._unread = self.loop.call_later(self.patience_s, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._stop_minding()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_minding()
+        super().connection_lost(exc)
+
+    def _stop_minding(self) -> None:
+        if self._unread is not None:
+            self._unread.cancel()
+            self._unread = None
+
+
 def _protocol(settings: Settings) -> type[asyncio.Protocol]:
-    """Return HTTP/1.1 with limits that uvicorn does not have: on connections, and on the size and time of a head."""
+    """Return HTTP/1.1 with limits that uvicorn lacks: on connections, on heads, and on clients that do not read."""
     waiting: _Waiting = OrderedDict()
 
-    class Patient(HttpToolsProtocol):
+    class Patient(_Minding):
         _timer: asyncio.TimerHandle | None = None
+        patience_s = settings.idle_timeout_s
         _head_bytes = 0  # of the one that is coming
         _in_body = False
 

@@ -20,7 +20,7 @@ class Settings:
         max_body_bytes: a larger body is answered with 413.
         max_connections: at once; for one more the longest idle one is closed, and where none is idle it gets 503.
         body_timeout_s: within this time a body must have come.
-        idle_timeout_s: a connection that says nothing for this long is closed.
+        idle_timeout_s: a connection that says nothing for this long is closed, or takes nothing of its answer.
         console: whether there are pages for operators below `/console`.
         trusted_proxies: networks of the proxies in front; what they say of who asks is believed.
         proxy_header: in which they say it, `x-forwarded-for` or `forwarded`.

@@ -53,7 +53,7 @@ class ApiModel(Model):
         max_body_bytes: a larger request is refused with 413.
         max_connections: at once; for one more the longest idle one is closed, and where none is idle it gets 503.
         body_timeout_s: within which the body of a request must have come.
-        idle_timeout_s: after which a silent connection is closed.
+        idle_timeout_s: after which a connection is closed that says nothing, or takes nothing of its answer.
         console: whether the operator's pages are served, too.
         trusted_proxies: networks of the proxies in front; they are believed who asks. Nobody else is.
         proxy_header: in which they say who asks. The other one is not read.

@@ -111,11 +111,11 @@ class Storage:
         if self.writer is None:
             return None
         pause_s = self._first_pause_s
-        await asyncio.to_thread(_load, _SLOW)
         while self.database is None:
             try:
+                await asyncio.to_thread(_load, _SLOW)
                 await self._open()
-            except StoreError as error:
+            except (StoreError, OSError) as error:  # no file can be opened, not even what is to be loaded
                 if self.trouble != str(error):
                     log.error("the store cannot be opened; it is tried again", why=str(error))
                 self.trouble = str(error)

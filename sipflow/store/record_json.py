@@ -113,6 +113,11 @@ def history_from(lines: Sequence[Sequence[Any]]) -> tuple[Happening, ...]:
     return tuple(Happening(datetime.fromisoformat(at), name, details) for at, name, details in lines)
 
 
+def as_kept(value: object) -> Any:
+    """Return anything that an agent left with a call as it will be read from its record: as JSON, whatever it was."""
+    return json.loads(_dump(value).replace("\\u0000", "\\ufffd")) if value else value
+
+
 def time_text(at: datetime) -> str:
     """Return a point in time in ISO 8601, UTC; one without zone is taken for UTC.
 

@@ -187,7 +187,7 @@ calls = Table(
     Column("from_number", String(200), nullable=False),
     Column("to_number", String(200), nullable=False),
     Column("lead_number", String(200), nullable=False),  # of the person: from inbound, to outbound
-    Column("sip_call_id", String(400), nullable=False, index=True),
+    Column("sip_call_id", String(400), nullable=False),
     Column("word", String(30)),  # calls.ending.Word
     Column("sip_status", Integer),
     Column("started_at", Utc, nullable=False, index=True),

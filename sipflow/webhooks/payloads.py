@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from sipflow.calls.record import CallRecord, Happening
-from sipflow.calls.status import error_message, status_of, webhook_end_call_reason
+from sipflow.calls.status import error_message, status_of, timezone_of, webhook_end_call_reason
 from sipflow.calls.transfer.ledger import executed_actions
 from sipflow.errors import RemoteProtocolError
 
@@ -20,7 +20,6 @@ _MOST_VARIABLES = 200
 _MOST_VALUES, _DEEPEST = 5000, 20
 _UNKEEPABLE = re.compile("[\0\ud800-\udfff]")
 _NAME_CHARACTERS, _VALUE_CHARACTERS = 200, 8192
-_DEFAULT_ZONE = "Europe/Berlin"  # what the reference says where nobody says otherwise
 
 # Fields of the reference that come from the agent, where it has something to say (`CallRecord.extra`).
 _NOT_OURS = ("executed_actions", "analysis")
@@ -163,7 +162,7 @@ def post_call(record: CallRecord, *, recording_url: str = "") -> bytes:
             "status": status,
             "end_call_reason": webhook_end_call_reason(record),
             "model_id": record.agent,
-            "timezone": extra.get("lead_timezone") or extra.get("timezone") or _DEFAULT_ZONE,
+            "timezone": timezone_of(record),
             "call_id": record.id,
             "duration": round(record.talk_s),
             "start_time": _iso(record.started_at),

@@ -61,6 +61,7 @@ def test_a_call_that_ends_between_two_looks_stands_once_in_the_page() -> None:
         (CallFilter(number="+12065550100"), True),
         (CallFilter(number="+12065550999"), False),
         (CallFilter(text="sip-c"), True),
+        (CallFilter(text="SIP-C"), True),  # as the store finds it
         (CallFilter(text="nothing"), False),
         (CallFilter(from_at=NOON), True),
         (CallFilter(from_at=NOON + timedelta(seconds=1)), False),

@@ -44,6 +44,14 @@ async def test_a_body_larger_than_allowed_is_refused_whether_or_not_it_says_so(a
     assert said == unsaid == "the body is larger than 1048576 bytes"
 
 
+@pytest.mark.parametrize(
+    "query", ["limit=&offset=", "is_available=", "is_available", "workspace=&limit=20&", "limit=20&limit=&%C3%BC"]
+)
+async def test_a_name_in_a_query_that_nothing_stands_behind_asks_for_nothing(api: Stage, query: str) -> None:
+    assert await api.get(f"/v2/numbers?{query}") == await api.get("/v2/numbers")
+    assert "limit: " in await api.refused("GET", f"/v2/numbers?{query}&limit=0", status=400)
+
+
 async def test_answers_are_not_kept_by_caches_nor_taken_for_something_else(api: Stage) -> None:
     headers = (await api.client.get("/v2/numbers")).headers
 

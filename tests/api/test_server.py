@@ -2,7 +2,7 @@ import asyncio
 import json
 import re
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -138,6 +138,26 @@ async def test_whoever_says_nothing_or_drips_a_head_is_let_go(sqlite_settings: S
         )
 
     assert (silent, dripping) == (b"", b"")
+
+
+async def test_whoever_takes_nothing_of_an_answer_is_let_go() -> None:
+    """Else a few who ask for large recordings, and read none of them, keep everybody out."""
+    given_up = asyncio.Event()
+
+    async def endless(_scope: object, _receive: object, send: Callable[[dict[str, object]], Awaitable[None]]) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        for _ in range(1000):
+            await send({"type": "http.response.body", "body": b" " * 100_000, "more_body": True})
+        given_up.set()  # nobody waits for who is gone
+
+    server = ApiServer(endless, replace(FREE, idle_timeout_s=1.0))
+    await server.start()
+    _, writer = await asyncio.open_connection(server.address.host, server.address.port, limit=1024)
+    writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+    async with asyncio.timeout(10):
+        await given_up.wait()
+    writer.close()
+    await server.close()
 
 
 @pytest.mark.parametrize(

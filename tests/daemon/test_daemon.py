@@ -195,5 +195,5 @@ def test_every_line_of_a_call_names_it(tmp_path: Path) -> None:
         lines = [line for line in daemon.lines() if line["event"] in CALL_EVENTS]
 
     assert [line["event"] for line in lines] == ["call in", "call over"] * 2
-    assert all(re.fullmatch("[0-9a-f]{16}", line["call"]) for line in lines)
+    assert all(re.fullmatch("[0-9a-f]{24}", line["call"]) for line in lines)
     assert len({line["call"] for line in over}) == 2

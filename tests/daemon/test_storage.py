@@ -1,6 +1,9 @@
 """The store as the daemon has it: records before there is a database, and what happens when there is none."""
 
 import asyncio
+import os
+import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -29,6 +32,47 @@ def record(call_id: str = "1") -> CallRecord:
 
 def storage(folder: Path, settings: Settings | None = None) -> Storage:
     return Storage(settings or Settings(encryption_keys=(KEY,)), folder, Directory())
+
+
+OUT_OF_DESCRIPTORS = """
+import asyncio, os, resource
+from pathlib import Path
+from sipflow.daemon.storage import Storage
+from sipflow.store.directory import Directory
+from sipflow.store.settings import Settings
+
+async def run():
+    kept = Storage(Settings(encryption_keys=("k" * 40,)), Path.cwd(), Directory(), first_pause_s=0.05)
+    await asyncio.to_thread(os.getpid)
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    top = os.dup(0)
+    os.close(top)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (top, limits[1]))
+    opening = asyncio.create_task(kept.open())
+    while not kept.trouble:
+        await asyncio.sleep(0.01)
+    trouble, loaded = kept.trouble, "alembic" in os.sys.modules
+    resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    print("Too many open files" in trouble, loaded, await opening is not None, repr(kept.trouble))
+    await kept.close()
+
+asyncio.run(run())
+"""
+
+
+def test_a_start_without_descriptors_is_made_up_for_when_there_are_some(tmp_path: Path) -> None:
+    root = Path(__file__).parents[2]
+    done = subprocess.run(
+        [sys.executable, "-c", OUT_OF_DESCRIPTORS],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(root)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert done.stdout.splitlines()[-1:] == ["True False True ''"], done.stderr
 
 
 async def test_record_from_before_the_database_is_in_it(tmp_path: Path) -> None:

@@ -1,17 +1,16 @@
 """Calls as clients see them, in the shapes of the reference: in lists, alone, and line by line."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from pydantic import Field
 
 from sipflow.api.envelope import Answer, Pagination
-from sipflow.api.models.values import JsonObject
 from sipflow.calls.record import CallRecord
-from sipflow.calls.status import end_call_reason, error_message, status_of, telephony_of
+from sipflow.calls.status import end_call_reason, error_message, status_of, telephony_of, timezone_of
 from sipflow.calls.transfer.ledger import executed_actions, human_connected_at
-
-DEFAULT_TIMEZONE = "UTC"
+from sipflow.store.record_json import as_kept
 
 
 class EndingShown(Answer):
@@ -77,11 +76,11 @@ class _Call(Answer):
     judge_results: None = None
     lead_phone_number: str = Field(description="Of the person: who called us, or whom we called.")
     agents_used: list[str]
-    executed_actions: JsonObject = Field(description="What the agent did; its transfers, with a line per attempt.")
+    executed_actions: dict[str, Any] = Field(description="What the agent did; its transfers, with a line per attempt.")
     recording_url: str | None = Field(description="Where the recording is; needs a token.")
     type_of_call: str = Field(description="`inbound` or `outbound`.")
     recording_duration: float | None = Field(description="Seconds.")
-    transcript: None = None
+    transcript: str | None = Field(description="As the agent left it with the call; null for none.")
     error_message: str | None = Field(description="`Telephony - <code> - <text>` of a call that failed.")
     start_time: str = Field(description="Milliseconds since 1970, as text.")
     lead_name: str
@@ -98,7 +97,7 @@ class _Call(Answer):
     campaign_type: None = None
     phone_number_from: str
     phone_number_to: str
-    collected_variables: JsonObject
+    collected_variables: dict[str, Any]
     sipflow: Ours
 
 
@@ -154,7 +153,7 @@ def _fields(record: CallRecord, now: datetime, base_url: str) -> dict[str, Any]:
     extra = record.extra or {}
     outbound = record.direction == "outbound"
     telephony = telephony_of(record)
-    labels = extra.get("labels")
+    labels, transcript = extra.get("labels"), extra.get("transcript")
     return {
         "call_id": record.id,
         "model_id": record.agent,
@@ -162,17 +161,18 @@ def _fields(record: CallRecord, now: datetime, base_url: str) -> dict[str, Any]:
         "end_call_reason": end_call_reason(record),
         "lead_phone_number": record.to_number if outbound else record.from_number,
         "agents_used": [record.agent] if record.agent else [],
-        "executed_actions": {**_mapping(extra.get("executed_actions")), **executed_actions(record)},
+        "executed_actions": {**_left(extra, "executed_actions"), **executed_actions(record)},
         "recording_url": f"{base_url}/v2/calls/{record.id}/recording" if record.recording else None,
         "type_of_call": record.direction,
         "recording_duration": record.recording_s if record.recording else None,
+        "transcript": transcript if isinstance(transcript, str) else None,
         "error_message": error_message(record),
         "start_time": str(int(record.started_at.timestamp() * 1000)),
         "lead_name": record.name,
         "name": record.name,
         "labels": [str(label) for label in labels] if isinstance(labels, list | tuple) else [],
         "agent_phone_number": record.from_number if outbound else record.number or record.to_number,
-        "timezone": str(extra.get("lead_timezone") or DEFAULT_TIMEZONE),
+        "timezone": timezone_of(record),
         "telephony_hangup": telephony.hangup,
         "telephony_disconnect_reason": telephony.disconnect_reason,
         "telephony_duration": telephony.duration_ms,
@@ -180,13 +180,15 @@ def _fields(record: CallRecord, now: datetime, base_url: str) -> dict[str, Any]:
         "telephony_end": telephony.end.isoformat() if telephony.end is not None else None,
         "phone_number_from": record.from_number,
         "phone_number_to": record.to_number,
-        "collected_variables": {},
+        "collected_variables": _left(extra, "collected_variables"),
         "sipflow": _ours(record),
     }
 
 
-def _mapping(value: object) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
+def _left(extra: Mapping[str, object], name: str) -> dict[str, Any]:
+    """Return what the agent has left with a call under a name: of a live one anything, which must not harm lists."""
+    value = extra.get(name)
+    return as_kept(value) if isinstance(value, dict) else {}
 
 
 def talk_s(record: CallRecord, now: datetime) -> float:
@@ -244,7 +246,7 @@ class Event(Answer):
     position: int = Field(description="From 1.")
     name: str = Field(description="Such as `ringing`, `answered`, `digit`, `hold`, `ended`.")
     at: datetime = Field(description="UTC.")
-    details: JsonObject
+    details: dict[str, Any]
 
 
 class EventList(Answer):

@@ -16,6 +16,7 @@ from sipflow.api.live_events import Line, Lost, Reader
 from sipflow.api.models.call_records import Event, EventList
 from sipflow.api.routes.calls import CallId, desk_of
 from sipflow.calls.record import Happening
+from sipflow.store.record_json import as_kept
 
 router = APIRouter(prefix="/v2", tags=["Events"])
 
@@ -44,7 +45,7 @@ async def list_call_events(context: InContext, call_id: CallId) -> Enveloped[Eve
 
 
 def _event(position: int, line: Happening) -> Event:
-    return Event(position=position, name=line.name, at=line.at, details=dict(line.details))
+    return Event(position=position, name=line.name, at=line.at, details=as_kept(dict(line.details)))
 
 
 @router.get(
@@ -115,7 +116,7 @@ async def _call_lines(desk: CallDesk, call_id: str, reader: Reader) -> AsyncIter
 
 
 def _line(line: Line) -> str:
-    return f"id: {line.id}\ndata: {json.dumps(line.data)}\n\n"
+    return f"id: {line.id}\ndata: {json.dumps(line.data, default=str)}\n\n"
 
 
 def _lost(lost: Lost) -> str:

@@ -69,6 +69,19 @@ async def test_the_history_of_a_call_is_the_same_live_and_from_the_store(edge: C
     assert stored["events"][3]["details"]["why"] == "hung up over the API"
 
 
+async def test_a_line_with_something_strange_in_it_harms_no_reader(edge: CallStage) -> None:
+    call_id = await edge.answered()
+    call = edge.near.switchboard.calls[call_id]
+    call.note("odd", at=call.record.started_at, what={1})
+    listed = (await edge.get(f"/v2/calls/{call_id}/events"))["response"]["events"]
+    await edge.post(f"/v2/calls/{call_id}/hangup")
+    async with listening(edge, f"/v2/calls/{call_id}/events/stream") as stream:
+        told = await names(stream, until="over")
+
+    assert listed[-1]["details"]["what"] == [1]
+    assert told == ["started", "ringing", "answered", "odd", "ended", "over"]
+
+
 async def test_a_stream_of_one_call_begins_with_what_was_and_ends_with_the_call(edge: CallStage) -> None:
     call_id = await edge.answered()
     other = await edge.answered()

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from sipflow.store.migrations.upgrade import upgrade
-from sipflow.store.migrations.versions import first, second, third
+from sipflow.store.migrations.versions import first, fourth, second, third
 from sipflow.store.places import Place, place_of
 from sipflow.store.settings import Settings
 from sipflow.store.tables import metadata
@@ -68,7 +68,7 @@ def test_the_way_back_leaves_no_table(place: Place) -> None:
         from alembic.operations import Operations
 
         with Operations.context(MigrationContext.configure(connection)):
-            for step in (third, second, first):
+            for step in (fourth, third, second, first):
                 step.downgrade()
         return [name for name in inspect(connection).get_table_names() if name != "alembic_version"]
 

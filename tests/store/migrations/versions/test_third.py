@@ -26,7 +26,7 @@ def test_a_store_of_the_version_before_gets_tables_and_an_index_and_keeps_what_i
         after = _names(connection)
 
     assert after - before == {"pool_callees", "number_places", "ix_deliveries_call_id_status_position"}
-    assert before - after == {"ix_deliveries_call_id"}
+    assert before - after == {"ix_deliveries_call_id", "ix_calls_sip_call_id"}
     assert kept == [("tolls",)]
     assert version == [(REVISIONS[-1],)]
 
