@@ -51,7 +51,7 @@ async def call_echo(probe: ProbeEdge, number: str, *, ring_s: float) -> EchoCall
     finally:
         call.end("the test is over")
     await say_goodbye(probe.edge)
-    if call.statistics is not None:
+    if call.statistics is not None and not found.media.packets_received:
         found.media = call.statistics
     if found.setup_ms is not None:
         found.session = call.headers.get("Session-Expires") or ""
@@ -64,6 +64,8 @@ async def _try_out(call: OutboundCall, found: EchoCall) -> None:
     async with call.playing(tone(_TONE_HZ)):
         found.tone_dbfs = tone_level(await _listen(call, _LISTEN_S), _TONE_HZ)
         await _press(call, found)
+        if call.statistics is not None:
+            found.media = call.statistics  # a far end that goes on sending while it is held would be judged as lossy
         await _hold(call, found)
 
 

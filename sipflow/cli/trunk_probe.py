@@ -123,6 +123,8 @@ async def connect(net: NetSettings, hop: Hop, say: Say, *, patience_s: float) ->
         advice = "a firewall is between, or nothing listens there: check the port and the transport"
         if isinstance(error, ssl.SSLError):
             advice = "the sentence says which certificate or setting must change"
+            if "does not speak TLS" in explain(error, hop):
+                advice = "check the port, and whether the transport is tls at all"
         took_ms = 1000 * (loop.time() - began)
         say(Finding("tls" if secure else "connect", Judgement.FAILED, explain(error, hop), advice, took_ms))
         return False
@@ -165,7 +167,7 @@ async def options(probe: ProbeEdge, say: Say) -> bool:
     say(found)
     for each in findings.abilities(outcome.response if outcome.response is not None else None):
         say(each)
-    return found.judgement is not Judgement.FAILED
+    return outcome.response is not None
 
 
 async def register(probe: ProbeEdge, say: Say) -> bool:

@@ -19,7 +19,20 @@ from sipflow.trunks.trunk import Trunk
 _RENEW_DAYS = 21
 _SHOWN = 90  # characters of a stranger's words
 _SLOW_MS = 300.0
-_UNANSWERED = (408, 503)
+_NOBODY = (
+    "nobody is there, a firewall is between, something else than SIP has that port, or the provider answers "
+    "only those it knows: check port and transport, and whether our public address must be listed there"
+)
+_SILENCES = {  # what the network says of an answer that did not come, and what follows from it
+    "is not SIP": "something else than SIP has that port: check port and transport",
+    "closed the connection": "it takes connections and closes them unanswered: something else than SIP has that port, "
+    "or the provider answers only those it knows",
+    "refused": "nothing listens there: check port and transport, and whether the far end runs",
+}
+_UNSERVED = {  # answers of somebody who is there, and serves nobody now
+    408: "a proxy answers, and reaches nobody behind it: ask whoever runs it",
+    503: "it is overloaded or being worked on: try again later, and ask the provider if it lasts",
+}
 
 
 class Judgement(StrEnum):
@@ -101,19 +114,20 @@ def _name_in(parts: Sequence[Sequence[tuple[str, str]]], kind: str) -> str:
 
 def asked_options(outcome: Outcome, took_ms: float) -> Finding:
     """Judge the answer to OPTIONS: any at all says that somebody is there."""
-    if outcome.response is None or outcome.status in _UNANSWERED:
+    if outcome.response is None:
         why = _plain(outcome.reason) or "no answer"
-        text = f"no answer to OPTIONS: {why}" if outcome.response is None else f"{outcome.status} {why}"
-        advice = (
-            "nobody is there, a firewall is between, something else than SIP has that port, or the provider answers "
-            "only those it knows: check port and transport, and whether our public address must be listed there"
-        )
-        return Finding("options", Judgement.FAILED, text, advice, took_ms)
+        return Finding("options", Judgement.FAILED, f"no answer to OPTIONS: {why}", _of_silence(why), took_ms)
     text = f"{outcome.status} {_plain(outcome.reason)} from {outcome.hop}"
+    if outcome.status in _UNSERVED:
+        return Finding("options", Judgement.FAILED, text, _UNSERVED[outcome.status], took_ms)
     if took_ms > _SLOW_MS:
         advice = "far away, or busy: each step of a call takes that long"
         return Finding("options", Judgement.WARNING, text, advice, took_ms)
     return Finding("options", Judgement.OK, text, "", took_ms)
+
+
+def _of_silence(why: str) -> str:
+    return next((advice for words, advice in _SILENCES.items() if words in why), _NOBODY)
 
 
 def abilities(response: Response | None) -> list[Finding]:
@@ -150,7 +164,14 @@ def registered(machine: Registration, expires_s: float, took_ms: float) -> Findi
         if machine.doubt:
             return Finding("register", Judgement.WARNING, text, machine.doubt, took_ms)
         return Finding("register", Judgement.OK, text, "", took_ms)
-    text, _, advice = (machine.last_error or "no answer").removeprefix(name).partition(": ")
+    error = (machine.last_error or "no answer").removeprefix(name)
+    if error.startswith("REGISTER as "):  # it is not an answer that was given
+        return Finding("register", Judgement.FAILED, _plain(error, 200), _of_silence(error), took_ms)
+    text, _, advice = error.partition(": ")
+    if not advice:
+        advice = "ask the provider what this answer means there"
+        if text.startswith("5"):
+            advice = "the registrar has trouble of its own: try again later, and ask the provider if it lasts"
     return Finding("register", Judgement.FAILED, _plain(text, 200), advice, took_ms)
 
 

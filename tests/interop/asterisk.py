@@ -7,11 +7,9 @@ import subprocess
 from collections.abc import Mapping
 from fnmatch import fnmatch
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from tests.interop.free_ports import free_media_ports, free_sip_port
-from tests.interop.programs import Program, missing
+from tests.interop.programs import Program, Server, missing
 from tests.interop.waiting import PATIENCE_S, wait_until
 
 _CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sipflow-tests" / "asterisk"
@@ -43,8 +41,8 @@ astlogdir => {folder}
 _LOGGER = "[general]\ndateformat=%H:%M:%S.%3q\n[logfiles]\nconsole => notice,warning,error,verbose\n"
 
 
-class Asterisk:
-    """A PBX. A context manager: started on entry, killed on exit.
+class Asterisk(Server):
+    """A PBX.
 
     Attributes:
         port: for UDP and TCP, as `bind=0.0.0.0:5060` of its files becomes.
@@ -58,6 +56,7 @@ class Asterisk:
             folder: empty; kept. Its path is short, for a socket is made there.
             files: configuration files by name; `0.0.0.0:5060` in them becomes its port on loopback.
         """
+        super().__init__()
         self._command, root = _find()
         self.port = free_sip_port()
         self.version = int(re.findall("[0-9]+", self._run("-V"))[0])
@@ -73,7 +72,6 @@ class Asterisk:
         }
         for name, text in {**own, **files}.items():
             (folder / name).write_text(text.replace("0.0.0.0:5060", f"127.0.0.1:{self.port}"), encoding="utf-8")
-        self.program: Program | None = None
 
     def _run(self, *options: str) -> str:
         command = [self._command, *options]
@@ -84,20 +82,6 @@ class Asterisk:
         command = [self._command, "-C", str(self._folder / "asterisk.conf"), "-f", "-n", "-vvvv"]
         self.program = Program("asterisk", command, self._folder / "asterisk.log", cwd=self._folder)
         self.program.wait_for("^Asterisk Ready.")
-
-    def kill(self) -> None:
-        """Kill it with SIGKILL: no goodbye."""
-        if self.program is not None:
-            self.program.kill()
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.kill()
 
     def cli(self, command: str) -> str:
         """Give it a command, as in `asterisk -r`, and return what it answers."""

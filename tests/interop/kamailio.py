@@ -7,11 +7,10 @@ import urllib.error
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from tests.interop.free_ports import free_sip_port
-from tests.interop.programs import Program, require, require_file
+from tests.interop.programs import Program, Server, require, require_file
 from tests.interop.waiting import wait_until
 from tests.net.certificates import Certificate, Certificates
 
@@ -34,8 +33,8 @@ class Binding:
     user_agent: str
 
 
-class Kamailio:
-    """A registrar and proxy on loopback. A context manager: started on entry, killed on exit.
+class Kamailio(Server):
+    """A registrar and proxy on loopback.
 
     Attributes:
         port: for UDP and TCP.
@@ -60,6 +59,7 @@ class Kamailio:
             algorithm: of its digests.
             nat: whether it calls phones on the connections that they opened.
         """
+        super().__init__()
         self._command = require("kamailio", "kamailio")
         modules = modules_folder()
         self.port, self.tls_port = free_sip_port(), free_sip_port()
@@ -81,7 +81,6 @@ class Kamailio:
                 "ALGORITHM": algorithm,
             },
         )
-        self.program: Program | None = None
 
     def _fill(self, name: str, values: dict[str, str]) -> None:
         text = (_HERE / name).read_text(encoding="utf-8")
@@ -105,20 +104,6 @@ class Kamailio:
             return True
 
         wait_until(answers, "kamailio's first answer", evidence=program.tail)
-
-    def kill(self) -> None:
-        """Kill it with SIGKILL: no goodbye, every registration forgotten."""
-        if self.program is not None:
-            self.program.kill()
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.kill()
 
     def proxy(self, transport: str) -> str:
         """What to write as outbound proxy."""

@@ -155,3 +155,32 @@ class Program:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.kill()
+
+
+class Server:
+    """Somebody's server. A context manager: started on entry, killed on exit.
+
+    Attributes:
+        program: what runs, or ran last; None before.
+    """
+
+    def __init__(self) -> None:
+        self.program: Program | None = None
+
+    def start(self) -> None:
+        """Start it, again if need be, and wait until it is ready."""
+        raise NotImplementedError
+
+    def kill(self) -> None:
+        """Kill it with SIGKILL: no goodbye, every registration forgotten."""
+        if self.program is not None:
+            self.program.kill()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.kill()

@@ -92,10 +92,21 @@ async def test_row_25_a_strangers_dtls_hello_does_not_win_the_race() -> None:
     network.start(stranger, dtls.STRANGER, DtlsTerms(True, (dtls.OURS.fingerprint,)), dtls.HERE)
     network.start(theirs, dtls.THEIRS, DtlsTerms(True, (dtls.OURS.fingerprint,)), dtls.HERE)
     await dtls.until(lambda: ours.keys and theirs.keys)
+    dtls.close(ours, theirs, stranger)
 
     assert ours.keys[0][1] == dtls.THERE
     assert stranger.keys == []
+
+    ours, theirs, stranger = dtls.End(dtls.HERE), dtls.End(dtls.THERE), dtls.End(dtls.ELSEWHERE)
+    network = dtls.Network(ours, theirs, stranger)
+    network.start(stranger, dtls.STRANGER, DtlsTerms(True, (dtls.OURS.fingerprint,)), dtls.HERE)
+    network.start(ours, dtls.OURS, DtlsTerms(True, (dtls.THEIRS.fingerprint,)), dtls.THERE)  # it is for us to begin
+    network.start(theirs, dtls.THEIRS, DtlsTerms(False, (dtls.OURS.fingerprint,)), dtls.HERE)
+    await dtls.until(lambda: ours.keys and theirs.keys)
     dtls.close(ours, theirs, stranger)
+
+    assert ours.keys[0][1] == dtls.THERE
+    assert {to for _, to in ours.sent} == {dtls.THERE}
 
 
 async def test_row_26_forged_rtcp_byes_garbage_and_digits_have_no_effect() -> None:

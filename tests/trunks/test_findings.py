@@ -86,18 +86,42 @@ def test_certificate_that_ends_soon_is_a_warning(days: int, judgement: Judgement
     assert found.text.startswith("TLSv1.3, certificate for pbx.example.com by A Trust, good until 2026-")
 
 
-def test_any_answer_to_options_but_503_says_that_somebody_is_there() -> None:
+def test_any_answer_to_options_says_that_somebody_is_there_and_503_that_he_serves_nobody() -> None:
     there = [asked_options(outcome(status, answer(status), "words"), 12.0) for status in (200, 404, 401, 403)]
-    away = [
-        asked_options(outcome(408, None, "connection refused"), 12.0),
-        asked_options(outcome(503, answer(503)), 1.0),
-    ]
+    away = asked_options(outcome(503, answer(503), "Busy"), 1.0)
 
     assert [each.judgement for each in there] == [Judgement.OK] * 4
     assert there[0] == Finding("options", Judgement.OK, "200 words from udp:192.0.2.10:5060", "", 12.0)
-    assert [each.judgement for each in away] == [Judgement.FAILED] * 2
-    assert away[0].text == "no answer to OPTIONS: connection refused"
-    assert "something else than SIP has that port" in away[0].advice
+    assert (away.judgement, away.text) == (Judgement.FAILED, "503 Busy from udp:192.0.2.10:5060")
+    assert away.advice.startswith("it is overloaded or being worked on")
+
+
+@pytest.mark.parametrize(
+    ("why", "advice"),
+    [
+        ("udp:192.0.2.1:5060 cannot be reached: Connection refused", "nothing listens there"),
+        ("what it sent is not SIP, or larger than a message may be", "something else than SIP has that port"),
+        ("the peer closed the connection", "it takes connections and closes them unanswered"),
+        ("no answer in 3 s", "nobody is there, a firewall is between"),
+    ],
+)
+def test_where_no_answer_came_the_advice_follows_from_what_the_network_said(why: str, advice: str) -> None:
+    options = asked_options(outcome(408, None, why), 12.0)
+    error = f"trunk pbx: REGISTER as 2001 to sip:192.0.2.1: {why}"
+    register = registered(machine(RegistrationState.FAILED, last_error=error), 0.0, 20.0)
+
+    assert (options.judgement, options.text) == (Judgement.FAILED, f"no answer to OPTIONS: {why}")
+    assert (register.judgement, register.text) == (Judgement.FAILED, f"REGISTER as 2001 to sip:192.0.2.1: {why}")
+    assert options.advice.startswith(advice)
+    assert register.advice == options.advice
+
+
+def test_a_registrar_in_trouble_is_no_matter_of_passwords() -> None:
+    error = "trunk pbx: 503 Service Unavailable from 192.0.2.10 to REGISTER as 2001"
+    found = registered(machine(RegistrationState.FAILED, last_error=error), 0.0, 20.0)
+
+    assert found.text == "503 Service Unavailable from 192.0.2.10 to REGISTER as 2001"
+    assert found.advice.startswith("the registrar has trouble of its own")
 
 
 def test_slow_far_end_is_a_warning() -> None:
