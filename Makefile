@@ -26,6 +26,8 @@ FAST_PIP := $(FAST_VENV)/bin/python -m pip install -qq --disable-pip-version-che
 # Where nothing plain is in the way of what is compiled: tests and configuration, without sipflow's sources.
 FAST_TREE := build/fast
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-input
+# Where pip fails, it says at length which package; it does not say what to do.
+OR_ELSE := || { echo "Not everything could be installed; pip says above what. If it could not build a package, there is none ready-made for $$($(BIN)/python -V) yet: install a C compiler (on Debian and Ubuntu: sudo apt-get install gcc python3-dev), or take an older Python (make clean, then make run PYTHON=python3.13)"; exit 1; }
 
 # $(call checked,what it is,command): one line when it is well, the command's own output when it is not.
 checked = if out=$$($(2) 2>&1); then echo "ok: $(1)"; else echo "not ok: $(1)"; echo "$$out"; failed=1; fi
@@ -72,12 +74,12 @@ $(VENV)/pyvenv.cfg:
 
 $(VENV)/.installed: $(VENV)/pyvenv.cfg pyproject.toml
 	@echo "Installing sipflow and what it needs (once)"
-	@$(PIP) -e .
+	@$(PIP) -e . $(OR_ELSE)
 	@touch $@
 
 $(VENV)/.developed: $(VENV)/pyvenv.cfg pyproject.toml
 	@echo "Installing what developers need (once)"
-	@$(PIP) -e '.[dev]'
+	@$(PIP) -e '.[dev]' $(OR_ELSE)
 	@touch $@ $(VENV)/.installed
 
 # The figures stand beside Sippy's; without it the rest is printed all the same.

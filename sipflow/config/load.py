@@ -30,7 +30,7 @@ from sipflow.config.store_section import store_settings
 from sipflow.config.text import checked, read_text
 from sipflow.config.toll_section import TollModel, toll_settings
 from sipflow.config.trace_section import trace_settings
-from sipflow.config.tree import Branch, read_tree
+from sipflow.config.tree import Branch, Node, read_tree
 from sipflow.config.trunk_section import TrunkModel, check_failover, make_trunk
 from sipflow.config.webhook_section import WebhookSettings, webhook_settings
 from sipflow.media.settings import Settings as MediaSettings
@@ -61,6 +61,7 @@ SECTIONS = frozenset(
         "webhooks",
     }
 )
+_OF_NAMES = frozenset({"trunks", "numbers", "agents", "pools"})
 _TOP_KEYS = frozenset(keys_at(TopModel))
 
 
@@ -162,7 +163,7 @@ class _Numbered:
 
 class _Reader:
     def __init__(self, root: Section, environ: Mapping[str, str]) -> None:
-        self._root = root
+        self._root = _hoisted(root)
         self._environ = environ
         self._trunk_names = self._names("trunks")
         self._agent_names = self._names("agents")
@@ -307,6 +308,32 @@ class _Reader:
             if trunk is not None:
                 check_failover(section, trunk, self._trunk_names | self._names("numbers"))
                 found.trunks[name] = trunk
+
+
+def _hoisted(root: Section) -> Section:
+    """Report sections that are indented into another one, and read them where they belong: nothing else is wrong."""
+    entries = dict(root.branch.entries)
+    for key in _OF_NAMES & entries.keys():
+        entry = entries[key]
+        inside = entry.node.entries if isinstance(entry.node, Branch) else {}
+        strayed = {name: each for name, each in inside.items() if name in SECTIONS and _holds_mappings(each.node)}
+        if not strayed:
+            continue
+        for name, each in strayed.items():
+            root.report("is a section of its own: begin its line without spaces", key, name)
+            entries.setdefault(name, each)
+        kept = {name: each for name, each in inside.items() if name not in strayed}
+        entries[key] = replace(entry, node=Branch(kept, entry.node.line))
+    return replace(root, branch=Branch(entries, root.branch.line))
+
+
+def _holds_mappings(node: Node) -> bool:
+    """Whether it can only be a section: a trunk or an agent, which may have a section's name, says something itself."""
+    return (
+        isinstance(node, Branch)
+        and bool(node.entries)
+        and all(isinstance(each.node, Branch) for each in node.entries.values())
+    )
 
 
 def _read_trunk(section: Section, name: str, found: _Numbered, known: Collection[str]) -> None:

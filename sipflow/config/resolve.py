@@ -115,6 +115,9 @@ class _Resolver:
         if len(data) > LONGEST_SECRET_BYTES:
             raise ConfigError(f"the secret file {shown(name)} is larger than {LONGEST_SECRET_BYTES} bytes")
         try:
-            return data.decode("utf-8").rstrip("\r\n")
+            text = data.decode("utf-8-sig").rstrip("\r\n")
         except UnicodeDecodeError:
             raise ConfigError(f"the secret file {shown(name)} is not UTF-8 text") from None
+        if "\n" in text or "\r" in text:
+            raise ConfigError(f"the secret file {shown(name)} has more than one line; a secret is one")
+        return text

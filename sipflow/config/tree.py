@@ -5,6 +5,7 @@ text that was written; the schema decides what it is. The tree is built from the
 that nesting, aliases and size are limited while reading.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -19,6 +20,9 @@ LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C parser is sevent
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 _STRING_TAG = "tag:yaml.org,2002:str"
 _COLLECTION_TAGS = frozenset({None, "!", "tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"})
+_QUOTES = "\u2018\u2019\u201a\u201c\u201d\u201e"  # what word processors make of ' and "
+_NO_BREAK_SPACE = re.compile("[ \t]*\u00a0")
+_STUCK_COLON = re.compile(r"[ -]*[A-Za-z_][A-Za-z0-9_]*:[^ /]")
 _BROKEN = {
     "mapping values": "a ':' where YAML expects none: put the value in quotes, or line the key up with the ones above",
     "sequence entries": "a '-' where YAML expects none: put a list on lines of its own",
@@ -138,6 +142,8 @@ class _Builder:
         if event.tag not in (None, "!", _STRING_TAG):
             raise self._error("a value that begins with ! must be in quotes", line)
         plain = event.implicit[0] and not event.style
+        if plain and event.value[:1] in _QUOTES and event.value:
+            raise self._error("curly quotes are no quotes to YAML; write ' or \"", line)
         null = plain and event.tag is None and event.value in _NULLS
         leaf = Leaf(None if null else event.value, line, plain=plain, text=None if null else event.value)
         self._add(leaf, 1, event.anchor)
@@ -212,11 +218,18 @@ class _Builder:
 def _syntax_error(error: yaml.YAMLError, lines: list[str], file: str) -> ConfigError:
     """Tell where and why in our words: the parser's own quote the line, and the line may hold a password."""
     mark = getattr(error, "problem_mark", None)
+    if "simple key" in str(getattr(error, "context", None)):
+        mark = getattr(error, "context_mark", None) or mark  # the line that lacks its ": ", not the one after it
     line = min(mark.line + 1, len(lines)) if mark else 0
     written = lines[line - 1] if line else ""
     indent = written[: len(written) - len(written.lstrip())]
     if "\t" in indent:
         return ConfigError("a tab indents this line; YAML takes spaces only", file=file, line=line)
+    for number in range(max(line - 1, 1), line + 1):
+        if _NO_BREAK_SPACE.match(lines[number - 1]):
+            return ConfigError(
+                "a no-break space indents this line; YAML takes plain spaces only", file=file, line=number
+            )
     if "${" in written:
         return ConfigError('inside { } and [ ] put "${NAME}" in quotes', file=file, line=line)
     if "[::" in written or "]:" in written:
@@ -229,6 +242,8 @@ def _syntax_error(error: yaml.YAMLError, lines: list[str], file: str) -> ConfigE
 
 
 def _unquoted(written: str) -> str:
+    if _STUCK_COLON.match(written):
+        return "a ':' without a space behind it: write key: value"
     value = written.partition(": ")[2].strip() or written.strip().removeprefix("- ")
     if value[:1] in "%@`&*!|>" and value:
         return f"a value that begins with {shown(value[0])} must be in quotes"

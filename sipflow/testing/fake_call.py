@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 import structlog
 
+from sipflow.agents.runner import ended_alone
+from sipflow.agents.spec import HandOver
 from sipflow.audio.answering import Verdict, Who
 from sipflow.audio.frame import Frame
 from sipflow.audio.resample import to_rate
@@ -54,8 +56,11 @@ class FakeCall(InboundCall):
         digits_sent: DTMF digits of `send_digits`.
         transfers: what was asked for with each transfer, in order.
         sent_headers: further header lines of the last answer, refusal or BYE.
+        handed_to: the agent of the `HandOver` that was returned; "" where there was none.
         clock_s: virtual seconds since the call began.
     """
+
+    handed_to = ""
 
     def __init__(
         self,
@@ -370,8 +375,10 @@ class FakeMedia:
         self.session.close()
 
 
-async def run(agent: Callable[[InboundCall], Awaitable[None]], call: FakeCall) -> Ending:
+async def run(agent: Callable[[InboundCall], Awaitable[HandOver | None]], call: FakeCall) -> Ending:
     """Run an agent on a fake call until it returns, as the daemon would: returning hangs up, `CallEnded` is quiet.
+
+    An agent that hands the call over is at its end here, too; `handed_to` says to whom.
 
     Returns:
         How the call ended.
@@ -385,11 +392,13 @@ async def run(agent: Callable[[InboundCall], Awaitable[None]], call: FakeCall) -
 
     async def guarded() -> None:
         try:
-            await agent(call)
+            after = await agent(call)
+            call.handed_to = after.agent if isinstance(after, HandOver) else ""
         except CallEnded:
             pass
         except Exception as error:  # noqa: BLE001  (the test gets it, not the log)
-            failures.append(error)
+            if not ended_alone(error):
+                failures.append(error)
 
     tasks = Tasks()
     task = tasks.spawn(guarded(), name="agent of a fake call")

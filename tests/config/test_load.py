@@ -206,6 +206,14 @@ def test_one_number_for_all_that_yaml_would_read_otherwise() -> None:
     assert (trunk.username, trunk.password, trunk.phone_number, trunk.region) == ("0123", "010", "+12065550100", "NO")
 
 
+def test_a_section_that_is_indented_into_another_is_told_as_that_alone() -> None:
+    trunk = "trunks:\n  agents: {sip_domain: pbx.example.com}\n"  # a trunk may have such a name
+
+    assert refusal(
+        f"{trunk}numbers:\n  '+12065550100': {{trunk: agents, inbound_agent: a}}\n  agents:\n    a: {{handler: echo}}\n"
+    ) == ["a.yaml:5: numbers.agents: is a section of its own: begin its line without spaces"]
+
+
 def test_templates_can_be_shared_by_trunks() -> None:
     configuration = parse(
         "trunks:\n"

@@ -69,7 +69,7 @@ def test_variables_are_not_read_in_keys() -> None:
 
 
 def test_a_secret_is_read_from_a_file_beside_the_configuration_without_its_last_line_end(tmp_path: Path) -> None:
-    (tmp_path / "pw").write_bytes(" säcret \r\n".encode())
+    (tmp_path / "pw").write_bytes(" säcret \r\n".encode("utf-8-sig"))
 
     assert plain(resolved("password: file:pw", tmp_path)) == {"password": " säcret "}
     assert plain(resolved(f"password: file:{tmp_path}/pw", Path("elsewhere"))) == {"password": " säcret "}
@@ -88,6 +88,7 @@ def test_a_secret_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     (tmp_path / "big").write_bytes(b"x" * (LONGEST_SECRET_BYTES + 1))
     (tmp_path / "bytes").write_bytes(b"\xff")
     (tmp_path / "empty").write_bytes(b"\n")
+    (tmp_path / "lines").write_bytes(b"secret\n# of the PBX\n")
     for name, why in (
         ("none", "the secret file none cannot be read: No such file or directory"),
         (".", "the secret file . cannot be read: Is a directory"),
@@ -95,6 +96,7 @@ def test_a_secret_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         ("big", "the secret file big is larger than 65536 bytes"),
         ("bytes", "the secret file bytes is not UTF-8 text"),
         ("empty", "is empty; remove the key if there is none"),
+        ("lines", "the secret file lines has more than one line; a secret is one"),
     ):
         assert refusal(f'password: "file:{name}"', tmp_path) == Problem(1, "password", why)
 

@@ -18,6 +18,7 @@ def _loader(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 COLON = "a ':' where YAML expects none: put the value in quotes, or line the key up with the ones above"
+NO_BREAK = "a no-break space indents this line; YAML takes plain spaces only"
 SECRETS = [
     "'hunter2",
     "*hunter2",
@@ -144,6 +145,9 @@ def test_deep_nesting_ends_at_the_limit(text: str) -> None:
         ("a: @x\n", ":1: a value that begins with @ must be in quotes"),
         ("a: [`x]\n", ":1: not YAML from here: look for a missing quote, comma or bracket, or wrong indentation"),
         ("a: [b\nc: d\n", ":2: not YAML from here: look for a missing quote, comma or bracket, or wrong indentation"),
+        ('a: 1\nb:"2"\nc: 3\n', ":2: a ':' without a space behind it: write key: value"),
+        ("a:\n  b: c\n\u00a0 d: e\n  f: g\n", f":3: {NO_BREAK}"),
+        ("a: b\nc: \u201cd\u201d\n", ":2: curly quotes are no quotes to YAML; write ' or \""),
         ('a: "\\q"\n', ":1: a \\ in double quotes begins an escape: write \\\\ or use single quotes"),
     ],
 )  # fmt: skip

@@ -8,16 +8,19 @@ import json
 import re
 import subprocess
 import tomllib
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from xml.etree import ElementTree
 
 import jsonschema_rs
 import pytest
 import yaml
+from websockets.asyncio.server import ServerConnection, serve
 
 from sipflow.agents.handlers import BUILT_IN
 from sipflow.audio.tones import sine
 from sipflow.audio.wav import wav_header
+from sipflow.calls.inbound import InboundCall
 from sipflow.config.load import parse
 from sipflow.config.reference import json_schema
 from sipflow.errors import AgentError
@@ -149,12 +152,27 @@ def test_the_agents_of_the_page_about_agents_run(
     for thing in found:
         assert callable(thing)
         if inspect.iscoroutinefunction(thing):
-            call = FakeCall(digits="1", audio=tone, patience_s=2.0)
-            asyncio.run(run_agent(thing, call))
-            assert call.answered
+            assert asyncio.run(_with_a_service(thing, tone)).answered
         else:
             thing()
     assert found
+
+
+async def _with_a_service(agent: Callable[[InboundCall], Awaitable[None]], tone: bytes) -> FakeCall:
+    """Run an agent on a call whose `url` is of a WebSocket that says something back."""
+
+    async def say(socket: ServerConnection) -> None:
+        await socket.recv()
+        await socket.send(tone)
+        await socket.send("the caller has interrupted")
+        async for _ in socket:  # what is not read holds up the goodbye
+            pass
+
+    async with serve(say, "127.0.0.1", 0) as service:
+        host, port = next(iter(service.sockets)).getsockname()
+        call = FakeCall(digits="1", audio=tone, patience_s=2.0, options={"url": f"ws://{host}:{port}"})
+        await run_agent(agent, call)
+    return call
 
 
 def test_whatever_the_pages_do_with_a_call_a_call_can() -> None:

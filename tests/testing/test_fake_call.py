@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from sipflow.agents.echo import echo
+from sipflow.agents.spec import HandOver
 from sipflow.audio.tones import sine
 from sipflow.audio.wav import wav_header
 from sipflow.calls.call import Call
@@ -337,6 +338,36 @@ async def test_cancelling_a_run_cancels_the_agent() -> None:
 
 def test_a_call_has_nothing_public_that_is_not_documented() -> None:
     assert [name for name in dir(Call) if not name.startswith("_") and not inspect.getdoc(getattr(Call, name))] == []
+
+
+async def test_to_whom_a_call_is_handed_over_can_be_asked() -> None:
+    async def agent(call: InboundCall) -> HandOver | None:
+        await call.answer()
+        return HandOver("sales") if await call.read_digit(timeout=8.0) == "1" else None
+
+    handed, kept = FakeCall(digits="1"), FakeCall(digits="2")
+    await run(agent, handed)
+    await run(agent, kept)
+
+    assert (handed.handed_to, kept.handed_to) == ("sales", "")
+
+
+async def test_the_end_of_the_call_is_quiet_in_a_task_group_too() -> None:
+    async def agent(call: InboundCall) -> None:
+        await call.answer()
+        call.note("two at once", name="any detail")
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(call.play(SECOND * 60))
+            tasks.create_task(call.read_digit(timeout=60.0))
+
+    call = FakeCall()
+    call.at(2.5, call.caller_hangs_up)
+
+    assert (await run(agent, call)).by == "remote"
+    assert [(name, details) for _, name, details in call.record.history] == [
+        ("answered", {}),
+        ("two at once", {"name": "any detail"}),
+    ]
 
 
 async def test_a_fake_call_out_is_answered_from_the_start_and_says_what_it_was_ordered_with() -> None:
