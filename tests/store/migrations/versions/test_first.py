@@ -1,48 +1,17 @@
 """The steps and the tables that the code uses are the same."""
 
-import asyncio
-from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
 
-import pytest
 from alembic.autogenerate import produce_migrations, render_python_code
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, inspect
-from sqlalchemy.ext.asyncio import create_async_engine
-from sqlalchemy.pool import NullPool
 
 from sipflow.store.migrations.upgrade import upgrade
 from sipflow.store.migrations.versions import first, fourth, second, third
 from sipflow.store.places import Place, place_of
 from sipflow.store.settings import Settings
 from sipflow.store.tables import metadata
-from tests.store.databases import KINDS
-from tests.store.postgres import Postgres
-
-_T = TypeVar("_T")
-
-
-@pytest.fixture(params=KINDS)
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
-    """An empty database."""
-    if request.param == "sqlite":
-        return place_of(Settings(), folder=tmp_path)
-    server = request.getfixturevalue("postgres")
-    assert isinstance(server, Postgres)
-    return place_of(Settings(url=server.database()), folder=tmp_path)
-
-
-def ask(place: Place, question: Callable[[Connection], _T]) -> _T:
-    async def run() -> _T:
-        engine = create_async_engine(place.url, poolclass=NullPool)
-        try:
-            async with engine.begin() as connection:
-                return await connection.run_sync(question)
-        finally:
-            await engine.dispose()
-
-    return asyncio.run(run())
+from tests.store.migrations.versions.asking import ask
 
 
 def difference(connection: Connection) -> str:

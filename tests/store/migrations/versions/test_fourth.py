@@ -1,10 +1,7 @@
 """Stores that earlier versions have made, with something in every table."""
 
-import asyncio
-from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 from sqlalchemy import (
@@ -22,45 +19,18 @@ from sqlalchemy import (
     inspect,
     select,
 )
-from sqlalchemy.ext.asyncio import create_async_engine
-from sqlalchemy.pool import NullPool
 from sqlalchemy.types import TypeEngine
 
 from sipflow.store.migrations import REVISIONS
 from sipflow.store.migrations.upgrade import upgrade
-from sipflow.store.places import Place, place_of
-from sipflow.store.settings import Settings
+from sipflow.store.places import Place
 from sipflow.store.tables import Utc, metadata
-from tests.store.databases import KINDS
-from tests.store.postgres import Postgres
+from tests.store.migrations.versions.asking import ask
 
-_T = TypeVar("_T")
 VALUES: dict[type[TypeEngine[Any]], object] = {
     String: "x", Integer: 7, Float: 1.5, Boolean: True, LargeBinary: b"x", JSON: {"a": ["b", None]},
     Utc: datetime(2026, 11, 21, 12, 0, 0, 5, UTC),
 }  # fmt: skip
-
-
-@pytest.fixture(params=KINDS)
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
-    """An empty database."""
-    if request.param == "sqlite":
-        return place_of(Settings(), folder=tmp_path)
-    server = request.getfixturevalue("postgres")
-    assert isinstance(server, Postgres)
-    return place_of(Settings(url=server.database()), folder=tmp_path)
-
-
-def ask(place: Place, question: Callable[[Connection], _T]) -> _T:
-    async def run() -> _T:
-        engine = create_async_engine(place.url, poolclass=NullPool)
-        try:
-            async with engine.begin() as connection:
-                return await connection.run_sync(question)
-        finally:
-            await engine.dispose()
-
-    return asyncio.run(run())
 
 
 def there(connection: Connection) -> list[Table]:
