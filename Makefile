@@ -21,6 +21,8 @@ BIN := $(VENV)/bin
 PIPECAT := $(VENV)/pipecat
 PIPECAT_PIP := $(PIPECAT)/bin/python -m pip install -qq --disable-pip-version-check --no-input
 LIVEKIT := $(VENV)/livekit
+TRY := $(BIN)/python -m pytest
+FAILED := build/tests/v/cache/lastfailed
 FAST_VENV := $(VENV)/fast
 FAST_PIP := $(FAST_VENV)/bin/python -m pip install -qq --disable-pip-version-check --no-input
 # Where nothing plain is in the way of what is compiled: tests and configuration, without sipflow's sources.
@@ -113,8 +115,13 @@ $(LIVEKIT)/.installed: tests/interop/livekit.txt | $(VENV)/.developed
 compiled: $(VENV)/.developed
 	@[ -n '$(ARGS)' ] || { $(BIN)/python -m pytest --collect-only -qq >$(VENV)/.collected 2>&1 & }
 
+# Calls are made in real time while the other tests keep every core busy. So the few that fail are run once more, with the
+# machine to themselves: what fails then, too, is a fault. What failed at first stays in sight above.
 test: $(VENV)/.developed compiled test-tools pipecat livekit
-	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
+	@rm -f $(FAILED); $(TRY) -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS) || { \
+		failed=$$(grep -c :: $(FAILED)); [ "$$failed" -gt 0 ] && [ "$$failed" -le 10 ] || exit 1; \
+		echo "These failed beside all others ($$failed); now by themselves:"; grep :: $(FAILED); \
+		$(TRY) --last-failed; }
 
 scenarios: $(VENV)/.developed test-tools
 	@$(BIN)/python -m pytest tests/scenario $(ARGS)

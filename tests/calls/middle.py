@@ -80,7 +80,7 @@ async def middle(
             unreached.end(call)
 
     async with (
-        staged(callee, trunks=(far,), ports=(42000, 42200)) as far_stage,
+        staged(callee, trunks=(far,)) as far_stage,
         staged(agent, trunks=(near or LOCAL, out or OUT)) as near_stage,
     ):
         stages = Middle(near_stage, far_stage)

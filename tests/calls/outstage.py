@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from itertools import cycle
 
 from sipflow.agents.conduct import Conduct
 from sipflow.agents.runner import Runner
@@ -27,10 +26,10 @@ from sipflow.trunks.outgoing import OutboundSettings
 from sipflow.trunks.table import TrunkTable
 from sipflow.trunks.trunk import Trunk
 from tests.calls.stage import LOCAL, SECRET, WAIT_S, Kept, OneAgent
+from tests.interop.free_ports import free_media_ports
 
 OURS, CALLEE = "+12065550100", "+12065550123"
 Behaviour = Callable[[InboundCall], Awaitable[None]]
-_PORTS = cycle(range(43000, 60000, 40))
 
 
 @dataclass
@@ -129,8 +128,8 @@ def one_port(transport: str = "udp") -> NetSettings:
 
 
 def loopback_media() -> MediaSettings:
-    low = next(_PORTS)
-    return MediaSettings(port_low=low, port_high=low + 38, bind_host="127.0.0.1", drain_s=0.0)
+    ports = free_media_ports(40)
+    return MediaSettings(port_low=ports.start, port_high=ports.stop - 1, bind_host="127.0.0.1", drain_s=0.0)
 
 
 @asynccontextmanager

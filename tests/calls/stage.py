@@ -24,6 +24,7 @@ from sipflow.sip.uri import SipUri
 from sipflow.tasks import Tasks
 from sipflow.trunks.table import TrunkTable
 from sipflow.trunks.trunk import Trunk
+from tests.interop.free_ports import free_media_ports
 
 SECRET = b"0123456789abcdef"
 NUMBER = "+12065550100"
@@ -122,12 +123,13 @@ async def staged(
     trunks: tuple[Trunk, ...] = (LOCAL,),
     numbers: tuple[Number, ...] = (Number(NUMBER, inbound_agent="agent"),),
     calls: CallSettings | None = None,
-    ports: tuple[int, int] = (41000, 41200),
+    ports: int = 100,
     rtp_timeout_s: float = 60.0,
     caller_sends_silence: bool = True,
 ) -> AsyncIterator[Stage]:
-    """Open both edges; close them whatever happens."""
+    """Open both edges, the called one with so many media ports; close them whatever happens."""
     kept, agents = Kept(), []
+    callees, callers = free_media_ports(ports), free_media_ports(max(ports, 100))
 
     def make(tasks: Tasks) -> OneAgent:
         agents.append(OneAgent(tasks, agent))
@@ -135,11 +137,15 @@ async def staged(
 
     net = NetSettings(listen=(ListenAddress("udp", "127.0.0.1", 0), ListenAddress("tcp", "127.0.0.1", 0)))
     media = MediaSettings(
-        port_low=ports[0], port_high=ports[1], bind_host="127.0.0.1", drain_s=0.0, rtp_timeout_s=rtp_timeout_s
+        port_low=callees.start,
+        port_high=callees.stop - 1,
+        bind_host="127.0.0.1",
+        drain_s=0.0,
+        rtp_timeout_s=rtp_timeout_s,
     )
     calling = MediaSettings(
-        port_low=ports[1] + 2,
-        port_high=ports[1] + 200,
+        port_low=callers.start,
+        port_high=callers.stop - 1,
         bind_host="127.0.0.1",
         drain_s=0.0,
         send_silence=caller_sends_silence,

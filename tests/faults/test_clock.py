@@ -2,13 +2,13 @@
 
 import json
 import os
-import subprocess
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from tests.daemon.registrar import Registrar
-from tests.interop.daemon import ANSWERED, SIPFLOW, Caller, Daemon, call
+from tests.interop import warm
+from tests.interop.daemon import ANSWERED, Caller, Daemon, call
 from tests.interop.programs import missing
 from tests.interop.waiting import wait_until
 
@@ -40,8 +40,7 @@ def set_clock(file: Path, seconds: int) -> None:
 
 def records(daemon: Daemon, count: int) -> list[dict[str, Any]]:
     """So many records, once they are kept."""
-    command = [SIPFLOW, "calls", "--config", str(daemon.file), "--json"]
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = warm.run("calls", "--config", str(daemon.file), "--json")
     found = json.loads(done.stdout)["calls"] if done.returncode == 0 else []
     return found if len(found) == count else []
 

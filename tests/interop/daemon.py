@@ -3,7 +3,6 @@
 import json
 import re
 import signal
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,11 +11,13 @@ from typing import Any, Self
 
 import yaml
 
+from tests.interop import warm
 from tests.interop.free_ports import free_media_ports, free_sip_port
+from tests.interop.growing import Growing
 from tests.interop.programs import Program
 from tests.interop.waiting import PATIENCE_S, wait_until
 
-SIPFLOW = str(Path(sys.executable).with_name("sipflow"))
+SIPFLOW = warm.COMMAND
 ANSWERED = "+12065550100"
 _LEAVING_S = 10.0  # to un-register, so that the next test finds the registrar empty
 AGENTS = "tests.interop.probe_agents"  # a module of agents for `module:function`
@@ -74,6 +75,7 @@ class Daemon:
             **sections,
         }
         self._program: Program | None = None
+        self._log = Growing(folder / "sipflow.log", _record)
 
     @property
     def program(self) -> Program:
@@ -110,7 +112,8 @@ class Daemon:
 
     def lines(self) -> list[dict[str, Any]]:
         """Every line of its log."""
-        return [json.loads(line) for line in self.program.output.splitlines() if line.startswith("{")]
+        assert self._program is not None
+        return self._log.all()
 
     def said(self, pattern: str) -> list[dict[str, Any]]:
         """Every line of its log that matches anywhere in its event or its `why`."""
@@ -147,6 +150,10 @@ class Daemon:
         """What to call from this machine."""
         port = self.tls_port if transport == "tls" else self.port
         return f"sip:{number}@127.0.0.1:{port};transport={transport}"
+
+
+def _record(line: str) -> dict[str, Any] | None:
+    return dict(json.loads(line)) if line.startswith("{") else None
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from typing import Self
 import pytest
 
 from tests.interop.waiting import PATIENCE_S, wait_until
+from tests.interop.warm import Forked, can_be_forked
 
 ROOT = Path(__file__).resolve().parents[2]
 _SYSTEM_FOLDERS = "/usr/local/sbin:/usr/sbin:/sbin"
@@ -64,7 +65,11 @@ class Program:
     ) -> None:
         self.name = name
         self.log = log
+        self._process: subprocess.Popen[bytes] | Forked
         with log.open("ab") as out:
+            if can_be_forked(command, env or {}):
+                self._process = Forked(command[1:], cwd=cwd, environment=env or {}, out=out, err=out)
+                return
             self._process = subprocess.Popen(
                 list(command),
                 stdin=subprocess.DEVNULL,

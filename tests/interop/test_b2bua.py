@@ -9,11 +9,10 @@ from typing import Any
 
 import pytest
 
-from sipflow.audio.tones import measure_tone
 from tests.interop.daemon import ANSWERED, Caller, Daemon, call
 from tests.interop.free_ports import free_media_ports, free_sip_port
 from tests.interop.kamailio import DOMAIN, PASSWORD, Kamailio
-from tests.interop.phone import TONE_DBFS, TONE_HZ, Phone
+from tests.interop.phone import TONE_DBFS, TONE_HZ, Phone, steady_dbfs
 from tests.interop.programs import Program, require
 from tests.interop.sipp import Calls
 from tests.interop.waiting import wait_until
@@ -229,7 +228,7 @@ def test_a_message_on_a_machine_that_is_killed_is_on_the_disk_and_plays(tmp_path
     heard = b"".join(pcm[at : at + 2] for at in range(0, len(pcm), 4))
     assert (said["complete"], said["file"]) == (False, file.name)
     assert len(heard) >= 2 * 8000 * 2 - 1600
-    assert measure_tone(heard[8000:24000], TONE_HZ, 8000) == pytest.approx(TONE_DBFS, abs=1.0)
+    assert steady_dbfs(heard[8000:24000], TONE_HZ) == pytest.approx(TONE_DBFS, abs=1.0)
 
 
 @pytest.mark.timeout(150)

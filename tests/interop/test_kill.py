@@ -2,12 +2,12 @@
 
 import json
 import signal
-import subprocess
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from tests.interop.daemon import ANSWERED, SIPFLOW, Daemon
+from tests.interop import warm
+from tests.interop.daemon import ANSWERED, Daemon
 from tests.interop.sipp import Calls
 from tests.interop.waiting import wait_until
 
@@ -16,8 +16,8 @@ _A_SECOND = 60
 
 def records(daemon: Daemon) -> list[dict[str, Any]]:
     """What `sipflow calls` says."""
-    command = [SIPFLOW, "calls", "--config", str(daemon.file), "--limit", "5000", "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    done = warm.run("calls", "--config", str(daemon.file), "--limit", "5000", "--json")
+    assert done.returncode == 0, done.stderr
     found: list[dict[str, Any]] = json.loads(done.stdout)["calls"]
     return found
 

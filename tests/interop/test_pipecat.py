@@ -4,7 +4,6 @@ The bot speaks through Pipecat's own Twilio, Telnyx and Vonage serializers; see 
 """
 
 import re
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,6 +25,7 @@ _PIECE_MS = 20
 _LOUD_DBFS = -20.0  # a tone of -12 dBFS is there, or it is not
 _SPEAKS_S = 2.5  # Pipecat sends at twice the speed of speech: as much again is queued by then
 _AFTER_S = 1.5
+_PACKETS_PER_S = 50
 _START_S = 90.0  # a cold start of Pipecat reads a lot of files
 
 
@@ -63,10 +63,10 @@ def test_a_pipecat_bot_speaks_hears_interrupts_itself_and_hangs_up(dialect: str,
         Phone(tmp_path / "phone") as phone,
     ):
         phone.dial(f"sip:{ANSWERED}@127.0.0.1:{sipflow.port}")
-        time.sleep(_SPEAKS_S)
+        phone.wait_heard(int(_SPEAKS_S * _PACKETS_PER_S))
         phone.command("sndcode", "1")
         bot.wait_for("^digit 1$")
-        time.sleep(_AFTER_S)
+        phone.wait_heard(int(2 * _AFTER_S * _PACKETS_PER_S))  # half of it for the bot to turn round in
         phone.command("sndcode", "9")
         bot.wait_for("^digit 9$")
         phone.wait_event("CALL_CLOSED")

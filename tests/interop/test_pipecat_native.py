@@ -1,7 +1,6 @@
 """A Pipecat pipeline inside sipflow, on `sipflow.integrations.pipecat`: baresip calls it and says what it heard."""
 
 import re
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +16,7 @@ from tests.interop.test_pipecat import INTERRUPTED_HZ, SPEAKS_HZ, level, pieces
 SITE = "lib/python*/site-packages"
 _SPEAKS_S = 2.0
 _AFTER_S = 1.5
+_PACKETS_PER_S = 50
 _PIECE_MS = 20
 
 
@@ -42,10 +42,10 @@ def sipflow_with_pipecat(folder: Path) -> Iterator[Daemon]:
 def test_a_pipeline_on_the_call_itself_speaks_hears_is_interrupted_and_hangs_up(tmp_path: Path) -> None:
     with sipflow_with_pipecat(tmp_path / "daemon") as sipflow, Phone(tmp_path / "phone") as phone:
         phone.dial(f"sip:{ANSWERED}@127.0.0.1:{sipflow.port}")
-        time.sleep(_SPEAKS_S)
+        phone.wait_heard(int(_SPEAKS_S * _PACKETS_PER_S))
         phone.command("sndcode", "1")
         sipflow.program.wait_for("^digit 1$")
-        time.sleep(_AFTER_S)
+        phone.wait_heard(int(2 * _AFTER_S * _PACKETS_PER_S))  # half of it for the bot to turn round in
         phone.command("sndcode", "9")
         phone.wait_event("CALL_CLOSED")
         sipflow.program.wait_for("^the pipeline is over$")

@@ -1,6 +1,5 @@
 """Processes under test: SIPp, our daemon, a call of ours; each keeps what it wrote, to be shown when a test fails."""
 
-import contextlib
 import itertools
 import json
 import os
@@ -12,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.interop.growing import Growing
+from tests.interop.warm import Forked, can_be_forked
 from tests.scenario.catalogue import Place
 from tests.scenario.programs import ROOT, has_ipv6, sipflow
 
@@ -48,7 +49,7 @@ def media_port() -> int:
     raise AssertionError("no media port is left for SIPp")
 
 
-def wait_until_bound(port: int, process: subprocess.Popen[bytes]) -> None:
+def wait_until_bound(port: int, process: subprocess.Popen[bytes] | Forked) -> None:
     """Wait until somebody listens on a port, or the process that should has ended; looks, and never touches it."""
     until = time.monotonic() + START_S
     while time.monotonic() < until and process.poll() is None and port not in _bound_ports():
@@ -97,7 +98,11 @@ class Process:
         self.folder = folder
         self.name = name
         self.out, self.err = folder / f"{name}.out", folder / f"{name}.err"
+        self.popen: subprocess.Popen[bytes] | Forked
         with self.out.open("wb") as out, self.err.open("wb") as err:
+            if can_be_forked(command, dict(environment)):
+                self.popen = Forked(command[1:], cwd=ROOT, environment=dict(environment), out=out, err=err)
+                return
             self.popen = subprocess.Popen(
                 command,
                 cwd=ROOT,
@@ -156,6 +161,7 @@ class Daemon(Process):
 
     def __init__(self, config: Path, folder: Path, name: str, environment: tuple[tuple[str, str], ...] = ()) -> None:
         super().__init__(sipflow("run", str(config)), folder, name, environment)
+        self._records = Growing(self.err, _record)
 
     def wait_ready(self) -> Place:
         """Wait for the greeting; returns the ports it names.
@@ -173,12 +179,7 @@ class Daemon(Process):
 
     def records(self) -> list[dict[str, Any]]:
         """What it has logged so far, without the SIP messages."""
-        found = []
-        for line in _read(self.err).splitlines():
-            if '"message": ' not in line[:200] and line.startswith("{"):
-                with contextlib.suppress(ValueError):  # the line that is just being written
-                    found.append(json.loads(line))
-        return found
+        return self._records.all()
 
     def wait_for(self, event: str, timeout_s: float) -> None:
         """Wait until a log line says something that begins with `event`, or time is up."""
@@ -208,6 +209,10 @@ class Daemon(Process):
         """Tell it to stop with SIGTERM; returns its exit status."""
         self.popen.terminate()
         return self.wait(patience_s).status
+
+
+def _record(line: str) -> dict[str, Any] | None:
+    return dict(json.loads(line)) if line.startswith("{") and '"message": ' not in line[:200] else None
 
 
 def _place(greeting: str) -> Place:

@@ -1,15 +1,18 @@
 """A PostgreSQL server of our own: started when a test asks for it, one for all tests of a process, gone with them."""
 
+import asyncio
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
+import asyncpg  # type: ignore[import-untyped]
 import pytest
 
 from sipflow.store.migrations.upgrade import upgrade
@@ -76,6 +79,21 @@ class Postgres:
                 self._server.send_signal(2 if at_once else 15)  # SIGINT ends sessions, SIGTERM waits for them
             self._server.wait(_PATIENCE_S)
             self._server = None
+
+    @contextmanager
+    def standing_still(self) -> Iterator[None]:
+        """Stop it and its sessions where they are: it takes connections and says nothing."""
+        assert self._server is not None
+        children = Path(f"/proc/{self._server.pid}/task/{self._server.pid}/children").read_text().split()
+        everybody = [self._server.pid, *map(int, children)]
+        try:
+            for process in everybody:
+                os.kill(process, signal.SIGSTOP)
+            yield
+        finally:
+            for process in everybody:
+                with suppress(ProcessLookupError):
+                    os.kill(process, signal.SIGCONT)
 
     def remove(self) -> None:
         """Stop it and remove everything."""
@@ -149,5 +167,18 @@ def template(postgres: Postgres) -> str:
 @pytest.fixture
 def postgres_url(postgres: Postgres, template: str) -> str:
     """A database with our tables and nothing in them: the same for every test, emptied; a new one takes long."""
-    postgres.say(template, f"TRUNCATE {', '.join(metadata.tables)}")
+    loop = asyncio.new_event_loop()
+    try:
+        loop.run_until_complete(_empty(template))
+    finally:
+        loop.close()
     return template
+
+
+async def _empty(url: str) -> None:
+    """To delete the few rows of a test costs PostgreSQL a third of what new files for TRUNCATE do."""
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute("; ".join(f"DELETE FROM {table.name}" for table in reversed(metadata.sorted_tables)))
+    finally:
+        await connection.close()

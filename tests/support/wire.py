@@ -65,8 +65,22 @@ class Node:
         self.addresses: dict[str, tuple[Hop, ...]] = {}
         self.ua = UserAgent(settings, Ids(wire.random.randbytes, node=host[-1]), gate=gate)
         self.ua.listening({"udp": 5060, "tcp": 5060, "tls": 5061})
+        self._deadline: float | None = None
+        self._asked = False
+
+    @property
+    def deadline(self) -> float | None:
+        """That of the user agent, which is asked only when something has happened to it: it has to look for it."""
+        if not self._asked:
+            self._asked, self._deadline = True, self.ua.deadline
+        return self._deadline
+
+    def changed(self) -> None:
+        """Something may have happened to the user agent."""
+        self._asked = False
 
     def perform(self, outputs: list[Output]) -> None:
+        self.changed()
         for output in outputs:
             if isinstance(output, Transmit):
                 self.wire.send(self, output)
@@ -207,14 +221,15 @@ class Wire:
 
     def run(self, until: float = 1e9) -> None:
         """Play until nothing is left to happen, or until a moment of the fake clock."""
+        for node in self.nodes.values():
+            node.changed()  # whoever holds the wire may have done something to it
         while (moment := self._next()) is not None and moment <= until:
             self.now = max(self.now, moment)
             self._deliver()
             while self._calls and self._calls[0][0] <= self.now:
                 heapq.heappop(self._calls)[2]()
             for node in self.nodes.values():
-                deadline = node.ua.deadline
-                if deadline is not None and deadline <= self.now:
+                if node.deadline is not None and node.deadline <= self.now:
                     node.perform(node.ua.handle_timer(now=self.now))
         if until < 1e9:
             self.now = until
@@ -224,7 +239,7 @@ class Wire:
         self.run(until=self.now + seconds)
 
     def _next(self) -> float | None:
-        moments = [node.ua.deadline for node in self.nodes.values()]
+        moments = [node.deadline for node in self.nodes.values()]
         moments += [self._queue[0][0] if self._queue else None, self._calls[0][0] if self._calls else None]
         return min((at for at in moments if at is not None), default=None)
 
