@@ -5,11 +5,13 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from time import monotonic
 
+from sipflow.media.later import Later
 from sipflow.media.pacer import Pacer
 from sipflow.media.ports import PortCounts, PortPool
 from sipflow.media.session import MediaSession
 from sipflow.media.settings import Settings
 
+_SETTLED_S = 1.0  # a call that goes on for so long gets reports; the first is not due before (RFC 3550 §6.3.2)
 _WRITERS = 2  # threads that write recordings: one slow file does not hold up all others
 _ANY = {"0.0.0.0": "::", "::": "0.0.0.0"}  # noqa: S104  (each family's "every interface" stands for the other's)
 
@@ -25,6 +27,7 @@ class MediaDesk:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.pacer = Pacer()
+        self._later = Later(_SETTLED_S)
         self._pools: dict[bool, PortPool] = {}
         self._threads = ThreadPoolExecutor(_WRITERS, thread_name_prefix="recorder")  # starts none before it is needed
 
@@ -49,7 +52,7 @@ class MediaDesk:
         """
         pool = self._pool(ipv6)
         pair = pool.lend(now=monotonic())
-        return MediaSession(
+        session = MediaSession(
             pair,
             self.pacer,
             ports=pool,
@@ -59,6 +62,8 @@ class MediaDesk:
             on_failed=on_failed,
             threads=self._threads,
         )
+        session.later = self._later
+        return session
 
     def _pool(self, ipv6: bool) -> PortPool:
         pool = self._pools.get(ipv6)
@@ -95,6 +100,7 @@ class MediaDesk:
         Cancelling leaves the recordings being finished.
         """
         self.pacer.close()
+        self._later.close()
         for pool in self._pools.values():
             pool.close()
         await asyncio.to_thread(self._threads.shutdown)  # a disk may be slow, and what else goes down is not to wait

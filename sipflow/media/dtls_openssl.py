@@ -32,7 +32,7 @@ _DAYS = 3650  # longer than any process runs; nobody looks at it
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """With what this process shows itself: a certificate signed by itself, and what it allows.
+    """How this process identifies itself in handshakes: a self-signed certificate, and OpenSSL's settings.
 
     Attributes:
         fingerprint: of the certificate, for descriptions.

@@ -59,12 +59,13 @@ class FineTimer:
 
     def stop(self) -> None:
         """End; no error if it is not running."""
+        if self._file < 0:
+            return
         file, self._file = self._file, -1
         loop, self._loop = self._loop, None
-        if file >= 0:
-            if loop is not None and not loop.is_closed():
-                loop.remove_reader(file)
-            os.close(file)
+        if loop is not None and not loop.is_closed():
+            loop.remove_reader(file)
+        os.close(file)
 
     def _fire(self) -> None:
         with suppress(OSError):

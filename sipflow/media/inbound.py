@@ -7,6 +7,7 @@ from typing import Protocol
 
 from sipflow.audio.codecs import AudioCodec, find_codec
 from sipflow.errors import RemoteProtocolError
+from sipflow.media.connected import Connected
 from sipflow.media.dtls import is_dtls
 from sipflow.media.latch import Address, Latch, Whence
 from sipflow.media.playout import Playout
@@ -19,6 +20,7 @@ from sipflow.sdp.agreement import Agreed
 _unpack = Struct("!BBHII").unpack_from  # RFC 3550 §5.1, as `parse_packet` reads it, without the object
 _PLAIN = 0x80
 Decoding = dict[int, tuple[AudioCodec, str]]  # by payload type, with format parameters
+_FEW = 10  # packets; more wait only where we are late, and then this is not the time
 _DATAGRAM_BYTES = 2048  # more than fits an Ethernet packet; the rest of a longer one is cut off
 
 
@@ -65,6 +67,8 @@ class Inbound:
         "_aliases",
         "_clock",
         "_codecs",
+        "_connected",
+        "_connected_to",
         "_count",
         "_event_type",
         "_events",
@@ -76,6 +80,7 @@ class Inbound:
         "_payload_type",
         "_peer",
         "_put",
+        "_recv",
         "_recvfrom",
         "_rtcp_mux",
         "_rtp",
@@ -136,6 +141,9 @@ class Inbound:
         self._next = -1  # the next packet of a settled stream, which passes if it is from `_peer`; -1: none is settled
         self._told = -1  # `_next` when the latch last knew
         self._peer: Whence = ("", 0)
+        self._connected: socket.socket | None = None
+        self._connected_to: Whence = ("", 0)
+        self._recv = rtp.recv  # of the connected socket, once there is one
         self.bytes = self.malformed = self.unexpected = self.digits = 0
         self.wish_hz = 16000
         self.first_at: float | None = None
@@ -172,6 +180,8 @@ class Inbound:
     def agree(self, agreed: Agreed, codecs: Decoding) -> None:
         """Take what was agreed: payload types, codecs, direction."""
         self._rtcp_mux = agreed.rtcp_mux
+        if agreed.receives and not self._codecs:
+            self._source.look_away()  # far ends go on sending while they are held: that is no loss
         self._codecs = codecs if agreed.receives else {}
         if agreed.codec.clock_rate_hz != self._events_hz:  # RFC 4733 §2.1: events share the audio's clock
             self._events_hz = agreed.codec.clock_rate_hz
@@ -212,14 +222,26 @@ class Inbound:
         self.on_rtcp = _ignore_data
 
     def readable(self) -> None:
-        """Read one packet that waits.
-
-        Nearly every packet is the next one of the stream that is settled, and passes without the questions of `_take`.
-        """
+        """Read one packet that waits."""
         try:
             data, whence = self._recvfrom(_DATAGRAM_BYTES)
         except OSError:
             return  # nothing there, or an ICMP error that was queued
+        self._hear(data, whence)
+
+    def readable_connected(self) -> None:
+        """Read one packet that waits on the connected socket."""
+        try:
+            data = self._recv(_DATAGRAM_BYTES)
+        except OSError:
+            return  # as in `readable`
+        self._hear(data, self._connected_to)
+
+    def _hear(self, data: bytes, whence: Whence) -> None:
+        """Take one datagram on the RTP port.
+
+        Nearly every one is the next packet of the stream that is settled, and passes without the questions of `take`.
+        """
         now = self._clock()
         if self.unprotect is not None:
             opened = self._open(data, whence)
@@ -271,12 +293,44 @@ class Inbound:
             return data
         return self.unprotect(data)
 
+    @property
+    def steady_peer(self) -> Whence | None:
+        """Whose packets come in order, from one address; None while that is not so."""
+        return self._peer if self._next >= 0 else None
+
+    def connect(self, connected: Connected | None) -> None:
+        """Take what is read from a socket that is connected for the peer's; None ends that."""
+        self.leave_shortcut()
+        self._connected = None
+        if connected is not None:
+            self._connected, self._connected_to, early = connected
+            self._recv = connected.sock.recv
+            self.catch_up()  # what waits there came before
+            for data, whence in early:
+                self.leave_shortcut()
+                self._hear(data, whence)
+
+    def catch_up(self) -> bool:
+        """Read the few packets that wait, so that what comes by another socket follows them; False if many do."""
+        for _ in range(_FEW):
+            try:
+                data, whence = self._recvfrom(_DATAGRAM_BYTES)
+            except BlockingIOError:
+                return True
+            except OSError:
+                continue  # as in `readable`
+            self.leave_shortcut()  # also one that a packet before this began
+            self._hear(data, whence)
+        return False
+
     def settled(self) -> Settled | None:
         """Say what the next packet is but for its payload, if nobody but `onward` wants it; None where it is not so."""
         if self._next < 0 or self.unprotect is not None or self.captured is not None or self.playout.sinks:
             return None
         clock, rate_hz = self._clock, self._source.clock_rate_hz
-        return Settled(self._rtp, self._peer, self._ssrc, self._payload_type, self._next, rate_hz, clock)
+        return Settled(
+            self._rtp, self._connected, self._peer, self._ssrc, self._payload_type, self._next, rate_hz, clock
+        )
 
     def passed(self, following: int, octets: int, transits: list[float], timestamp: int, now: float) -> None:
         """Count packets that came in order by a shortcut.
@@ -381,12 +435,12 @@ class Inbound:
 
 
 def _drop_packet(sequence: int, timestamp: int, payload: bytes, now: float, marker: bool = False) -> None:
-    """Nobody listens any more."""
+    """Stand in for a callback after the end: nobody listens any more."""
 
 
 def _ignore_time(_now: float) -> None:
-    """Nobody listens any more."""
+    """Stand in for a callback after the end: nobody listens any more."""
 
 
 def _ignore_data(_data: bytes) -> None:
-    """Nobody listens any more."""
+    """Stand in for a callback after the end: nobody listens any more."""

@@ -12,6 +12,7 @@ from sipflow.audio.codecs.plain import PlainCodec
 from sipflow.errors import LocalProtocolError, MediaError
 from sipflow.media.latch import Address, Latch
 from sipflow.media.play_queue import Fate, PlayQueue
+from sipflow.media.schedule import Paced
 from sipflow.media.shortcut import Outgoing, Shortcut
 from sipflow.rtp.telephone_event import EventPacket, encode_event
 from sipflow.sdp.agreement import Agreed
@@ -19,6 +20,7 @@ from sipflow.sdp.agreement import Agreed
 _SAMPLE_BYTES = 2
 _WIDE_HZ = 16000  # what speech needs, and what most recognisers and voices work at
 _PLAIN = 0x80
+_ROUNDING = 0.001  # of a tick
 _pack = Struct("!BBHII").pack  # RFC 3550 §5.1, as `rtp.packet.header` writes it, without the call
 
 
@@ -70,6 +72,16 @@ class Tap(Protocol):
         """Learn that no more will come."""
 
 
+class Pace(Protocol):
+    """Who ticks."""
+
+    def add(self, stream: Paced, *, ptime_ms: int = 20) -> None:
+        """Tick every `ptime_ms`."""
+
+    def remove(self, stream: Paced) -> None:
+        """Tick no more."""
+
+
 class Outbound:
     """The sending half of a session; the pacer calls `tick` every packet time.
 
@@ -87,11 +99,15 @@ class Outbound:
         taps: who is given what is sent.
         muted: whether silence is sent in the place of what is played; that passes all the same.
         captured: is given every packet before it is encrypted, and where it goes; None where nobody wants them.
-        relaying: whether `relay` gives what is sent, whenever there is nothing of our own to send.
+        relaying: whether `relay` gives what is sent, whenever there is nothing of our own to send. Then it is not
+            ticked either, until there is.
         shortcut: what sends by the socket in its place, see `Shortcut`; None while nothing does.
     """
 
     __slots__ = (
+        "_clock",
+        "_connected",
+        "_connected_to",
         "_encode",
         "_encoding",
         "_event_hz",
@@ -102,12 +118,15 @@ class Outbound:
         "_frame_ticks",
         "_gap",
         "_latch",
+        "_pace",
         "_payload_type",
         "_ptime_ms",
         "_quiet",
         "_relayed_to",
+        "_rested_at",
         "_resync",
         "_rtp",
+        "_send_connected",
         "_send_silence",
         "_sends",
         "_sendto",
@@ -132,13 +151,26 @@ class Outbound:
     )
 
     def __init__(
-        self, rtp: socket.socket, latch: Latch, queue: PlayQueue, *, start: StreamStart, send_silence: bool
+        self,
+        rtp: socket.socket,
+        latch: Latch,
+        queue: PlayQueue,
+        *,
+        start: StreamStart,
+        send_silence: bool,
+        pace: Pace,
+        clock: Callable[[], float],
     ) -> None:
         self._rtp = rtp
         self._sendto = rtp.sendto
+        self._connected: socket.socket | None = None
+        self._connected_to: Address | None = None
+        self._send_connected: Callable[[bytes], int] = rtp.send
         self._latch = latch
         self.queue = queue
         self._send_silence = send_silence
+        self._pace, self._clock = pace, clock
+        self._rested_at: float | None = None  # up to when the timestamp has counted, while nobody ticks us
         self.ssrc, self._sequence, self.timestamp = start
         self._gap = True
         self._sends = False
@@ -177,6 +209,7 @@ class Outbound:
 
     def agree(self, agreed: Agreed, encoding: Encoding, *, sends: bool) -> None:
         """Take what was agreed: codec, payload types, packet time; `sends` when there is somebody to send to."""
+        self.wake()
         codec, encoder = encoding.key[0], encoding.encoder
         if encoding is not self._encoding:
             self._encoding = encoding
@@ -204,6 +237,7 @@ class Outbound:
             queue = self.queue
             if not (self._events or (queue.queued_bytes > 0 and not queue.paused)):  # nothing of our own to send
                 self.timestamp = self.timestamp + self._frame_ticks & 0xFFFFFFFF
+                self._rest()
                 return
             self._take_over()
         timestamp = self.timestamp
@@ -253,6 +287,7 @@ class Outbound:
             self._resync = True
             return
         if self._resync:
+            self._count_rest()
             self._resync, marker = False, True
             self._sequence_offset = self._sequence - sequence
             self._timestamp_offset = self.timestamp - timestamp
@@ -267,10 +302,13 @@ class Outbound:
         if self.protect is not None or self.captured is not None:
             self._transmit(packet, target, len(payload))
             return
-        try:
-            self._sendto(packet, target)
-        except OSError:  # as in `_transmit`
-            self.errors += 1
+        try:  # as in `_transmit`
+            if self._connected is not None and target == self._connected_to:
+                self._send_connected(packet)
+            else:
+                self._sendto(packet, target)
+        except OSError as error:
+            self._unsent(error)
             return
         self.packets += 1
         self.bytes += len(payload)
@@ -291,7 +329,24 @@ class Outbound:
         ):
             return None
         by = self._sequence_offset & 0xFFFF
-        return Outgoing(self._rtp, self._latch, self.queue, target, self.ssrc, by, self._timestamp_offset)
+        connected = self._connected if target == self._connected_to else None
+        return Outgoing(self._rtp, connected, self._latch, self.queue, target, self.ssrc, by, self._timestamp_offset)
+
+    def connect(self, sock: socket.socket, target: Address) -> None:
+        """Send by a socket that is connected, for as long as packets go to `target`."""
+        self.leave_shortcut()
+        self._connected, self._connected_to = sock, target
+        self._send_connected = sock.send
+
+    def disconnect(self, error: OSError | None = None) -> None:
+        """Send by the port's own socket again.
+
+        Args:
+            error: why a packet could not be sent. A connected socket is told what an unconnected one never hears of,
+                such as that nobody has the port, and sends nothing then; a full buffer is no reason.
+        """
+        if not isinstance(error, BlockingIOError):
+            self._connected = self._connected_to = None
 
     def sent(self, packets: int, octets: int, errors: int, timestamp: int) -> None:
         """Count packets that were relayed by a shortcut, in order.
@@ -309,6 +364,7 @@ class Outbound:
 
     def settle(self) -> None:
         """Count what has been relayed by a shortcut up to now."""
+        self._count_rest()
         if self.shortcut is not None:
             self.shortcut.settle()
 
@@ -324,8 +380,29 @@ class Outbound:
     def stop_relaying(self) -> None:
         """Send what is queued, or silence, again: it follows what was relayed."""
         if self.relaying:
+            self.wake()
             self._take_over()
             self.relaying = False
+
+    def wake(self) -> None:
+        """Be ticked again: there is something of our own to send, or will be."""
+        if self._rested_at is not None:
+            self._count_rest()
+            self._rested_at = self.queue.on_wanted = None
+            self._pace.add(self, ptime_ms=self._ptime_ms)
+
+    def _rest(self) -> None:
+        """Be ticked no more: with a thousand legs that would cost as much as a tenth of their packets."""
+        self._rested_at = self._clock()
+        self.queue.on_wanted = self.wake
+        self._pace.remove(self)
+
+    def _count_rest(self) -> None:
+        """Move the timestamp by the ticks that have passed without us."""
+        if self._rested_at is not None:
+            ticks = int((self._clock() - self._rested_at) * 1000 / self._ptime_ms + _ROUNDING)
+            self._rested_at += ticks * self._ptime_ms / 1000
+            self.timestamp = self.timestamp + ticks * self._frame_ticks & 0xFFFFFFFF
 
     def _take_over(self) -> None:
         """Have our own packets follow the relayed ones: never a timestamp twice, whatever clock theirs went by."""
@@ -345,6 +422,7 @@ class Outbound:
                 "the peer did not agree to telephone-event: no digits can be sent in RTP (RFC 4733)"
             )
         self.leave_shortcut()
+        self.wake()
         plan = list(self._plan(digits, duration_ms, gap_ms))
         if plan:
             self._events.extend((packet, None) for packet in plan[:-1])
@@ -355,6 +433,7 @@ class Outbound:
     def end(self) -> None:
         """Stop sending; drop what waits, and tell its marks so."""
         self.leave_shortcut()
+        self._rested_at = self.queue.on_wanted = None
         self._sends = False
         self._drop_events()
         self.queue.clear()
@@ -399,9 +478,12 @@ class Outbound:
             self._transmit(packet, target, len(payload))
             return
         try:  # as `_transmit` would: nearly every packet
-            self._sendto(packet, target)
-        except OSError:
-            self.errors += 1
+            if self._connected is not None and target == self._connected_to:
+                self._send_connected(packet)
+            else:
+                self._sendto(packet, target)
+        except OSError as error:
+            self._unsent(error)
             return
         self.packets += 1
         self.bytes += len(payload)
@@ -414,12 +496,21 @@ class Outbound:
                 packet = self.protect(packet)
                 if not packet:
                     return
-            self._sendto(packet, target)
-        except (OSError, MediaError):  # no buffer space, unreachable, too long for SRTP: lost, and the next may pass
-            self.errors += 1
+            if self._connected is not None and target == self._connected_to:
+                self._send_connected(packet)
+            else:
+                self._sendto(packet, target)
+        except (OSError, MediaError) as error:  # no buffer space, unreachable, too long for SRTP
+            self._unsent(error)
             return
         self.packets += 1
         self.bytes += size
+
+    def _unsent(self, error: Exception) -> None:
+        """Count a packet that is lost; the next may pass."""
+        self.errors += 1
+        if isinstance(error, OSError):
+            self.disconnect(error)
 
     def _drop_events(self) -> None:
         events, self._events = self._events, deque()

@@ -76,7 +76,8 @@ class Pacer:
         self._hearing.remove(stream)
         if not self._sending.members and not self._hearing.members:
             self.due_at = inf
-            self._fine.stop()  # the loop's timer finds nothing to do once, or serves the next stream
+            if not self.urgent:
+                self._fine.stop()  # the loop's timer finds nothing to do once, or serves the next stream
 
     def close(self) -> None:
         """Cancel the timer, and watch no sockets. Streams that are still there tick again when another is added."""

@@ -64,6 +64,7 @@ class PlayQueue:
         dry: how often the queue ran empty in front of a live source, which then fills its cushion again.
         clears: how often the queue was cleared.
         marks: those not told yet, by position; there is nothing to settle while it is empty.
+        on_wanted: called when something begins to wait, or `resume` lets what waits go; None for nobody.
         tails: sources that hold their last samples back until more comes. Each is called whenever less than a packet is
             left, and may enqueue them; with True it must.
     """
@@ -86,6 +87,7 @@ class PlayQueue:
         "clears",
         "dry",
         "marks",
+        "on_wanted",
         "paused",
         "played_bytes",
         "queued_bytes",
@@ -111,6 +113,7 @@ class PlayQueue:
         self._run_start = 0  # `played_bytes` when the run began
         self._parts: tuple[Part, ...] = ()
         self.marks: deque[tuple[int, Fate]] = deque()  # by position
+        self.on_wanted: Callable[[], None] | None = None
         self.tails: list[Callable[[bool], None]] = []
         self._cushion_ms = self._cushion = 0  # what a live source fills before it is played, also in bytes
         self._live_limit = 0
@@ -179,6 +182,8 @@ class PlayQueue:
             self._filling = cushion_ms > 0
             self._stopped = self._filling or self.paused
             self._patience = _PATIENCE_TICKS
+            if self.on_wanted is not None:
+                self.on_wanted()
         if part is not None:
             part.extend(self._position + queued, self._position + queued + size)
         if self._backlog is None:
@@ -222,6 +227,8 @@ class PlayQueue:
         """Go on where `pause` stopped."""
         self.paused = False
         self._stopped = self._filling
+        if self.on_wanted is not None:
+            self.on_wanted()
 
     def mark(self, fate: Fate, *, before_ms: int = 0) -> None:
         """Have `fate` called, once, when what is waiting now has left but for its last `before_ms`.

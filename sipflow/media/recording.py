@@ -40,8 +40,14 @@ class WavFile:
     def __init__(self, path: Path, sample_rate_hz: int) -> None:
         """Create the file, or empty it; OSError if that cannot be."""
         self._file = path.open("wb")
-        self._writer = WavWriter(self._file, sample_rate_hz, _CHANNELS)
-        self._file.flush()
+        try:
+            self._writer = WavWriter(self._file, sample_rate_hz, _CHANNELS)
+            self._file.flush()
+        except OSError:  # a full disk: each call would leave an empty file
+            path.unlink(missing_ok=True)
+            with suppress(OSError):
+                self._file.close()
+            raise
 
     def write(self, pcm: bytes) -> None:
         self._writer.write(pcm)
@@ -246,6 +252,8 @@ class Recording:
             if not pcm:
                 break
         self._attempt(self._writer.close)
+        if not self.error and not self.path.exists():  # what was written to it since is lost, or somewhere else
+            self.error = "the file was deleted or moved while it was being written"
         with suppress(RuntimeError):  # the loop has ended: nobody waits any more
             self._loop.call_soon_threadsafe(self._finished)
 

@@ -23,7 +23,7 @@ class Relay:
     __slots__ = ("_heard", "_on_foreign", "_said", "_terms", "_to", "_types", "events")
 
     def __init__(self, heard: MediaSession, said: MediaSession, types: dict[int, int], on_foreign: Callable[[], None]):
-        """Use `between`."""
+        """Prepare; `between` makes one, and says whether it can be done at all."""
         self._heard = heard
         self._said = said
         self._to = said.relaying()

@@ -28,7 +28,8 @@ class Reporting:
     Attributes:
         received, malformed, sent: counters of `MediaStatistics`.
         protect, unprotect: encrypt what is sent, and open what comes; None where nothing is encrypted.
-        reports: what the peer said; None before the start.
+        reports: what the peer said; None before the start, and of a stream that ended before it was asked for.
+        on_report: called with every report that is due: now and then, when a stream has proved itself.
     """
 
     def __init__(self, rtp: socket.socket, rtcp: socket.socket, *, clock: Callable[[], float]) -> None:
@@ -42,25 +43,42 @@ class Reporting:
         self._agreed: Agreed | None = None
         self.protect: Callable[[bytes], bytes] | None = None
         self.unprotect: Callable[[bytes], bytes | None] | None = None
-        self.reports: Reports | None = None
+        self._reports: Reports | None = None
+        self._clock_rate_hz = 8000
+        self._started_at = 0.0
         self.received = self.malformed = self.sent = 0
+        self.on_report: Callable[[], None] = _nobody_told
         self._wall_ahead_s = time.time() - clock()  # fixed: round trips are differences (RFC 3550 §6.4.1)
 
     def start(self, outbound: Outbound, inbound: Inbound, *, clock_rate_hz: int) -> None:
-        """Begin to report, in the running loop."""
+        """Be ready for reports of the peer, in the running loop; none of ours is sent before `begin`."""
         self._outbound, self._inbound = outbound, inbound
         self._loop = asyncio.get_running_loop()
-        cname = f"{random.getrandbits(96):024x}"  # RFC 7022 §4.2: another one for each call tells nobody who we are
-        self.reports = Reports(
-            outbound.ssrc, cname, clock_rate_hz=clock_rate_hz, now=self._clock(), draw=random.random()
-        )
+        self._clock_rate_hz, self._started_at = clock_rate_hz, self._clock()
+
+    def begin(self) -> None:
+        """Send reports, the first 1 to 3 s after the start. No error if it has ended."""
         self._arm()
+
+    @property
+    def reports(self) -> Reports | None:
+        if self._reports is None and self._outbound is not None:  # many calls are over before anybody asks
+            cname = f"{random.getrandbits(96):024x}"  # RFC 7022 §4.2: another one for each call tells nobody who we are
+            self._reports = Reports(
+                self._outbound.ssrc,
+                cname,
+                clock_rate_hz=self._clock_rate_hz,
+                now=self._started_at,
+                draw=random.random(),
+            )
+        return self._reports
 
     def agree(self, agreed: Agreed) -> None:
         """Take where reports go, and in which clock the peer counts."""
         self._agreed = agreed
-        if self.reports is not None:
-            self.reports.retime(agreed.codec.clock_rate_hz)
+        self._clock_rate_hz = agreed.codec.clock_rate_hz
+        if self._reports is not None:
+            self._reports.retime(self._clock_rate_hz)
 
     def readable(self) -> None:
         """Read one datagram that waits."""
@@ -89,10 +107,11 @@ class Reporting:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if self.reports is not None and self._inbound is not None and self.sent:
+        if self._reports is not None and self._inbound is not None and self.sent:
             sent = self._progress()
-            self._send(self.reports.goodbye(self._inbound.source, sent, now=self._clock(), ntp_now=self._ntp()))
+            self._send(self._reports.goodbye(self._inbound.source, sent, now=self._clock(), ntp_now=self._ntp()))
         self._loop = None
+        self.on_report = _nobody_told
         self._inbound = self._outbound = None  # or else they and we keep each other, until somebody collects garbage
 
     def _report(self) -> None:
@@ -104,6 +123,7 @@ class Reporting:
             )
         )
         self._arm()
+        self.on_report()
 
     def _arm(self) -> None:
         if self._loop is not None and self.reports is not None:
@@ -142,3 +162,7 @@ class Reporting:
     def _ntp(self) -> int:
         """The wall clock of this stream, which nobody sets."""
         return ntp_time(self._wall_ahead_s + self._clock())
+
+
+def _nobody_told() -> None:
+    """Stand in for a callback that nobody has given."""

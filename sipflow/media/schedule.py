@@ -127,6 +127,9 @@ class Schedule:
             near = min((phases[n % len(phases)] for n in range(first, last)), key=_crowd)
             if _crowd(near) <= _CROWDED + 2 * len(self.members) // len(phases):
                 return near
+        for phase in phases:
+            if not phase.members:
+                return phase
         return min(phases, key=_crowd)
 
     def remove(self, member: Paced) -> None:

@@ -10,9 +10,11 @@ from time import monotonic
 from sipflow.audio.codecs import find_codec
 from sipflow.errors import MediaError
 from sipflow.media.capture import PacketCapture
+from sipflow.media.connected import Connected, open_connected
 from sipflow.media.encryption import Encryption
 from sipflow.media.inbound import Inbound, Onward
 from sipflow.media.latch import Address, Latch
+from sipflow.media.later import Later
 from sipflow.media.listening import Listening
 from sipflow.media.outbound import Outbound, StreamStart
 from sipflow.media.pacer import Pacer
@@ -46,7 +48,19 @@ class MediaSession(Playing):
         queue: what waits to be played; `enqueue` and its neighbours here are what to use, but where every call counts.
         on_tapped: told when somebody begins or ceases to be given what is sent; see `tapped`.
         turn: held by whoever plays a stream piece by piece, so that two streams do not mix.
+        later: calls when reports and the watch for silence are to begin; None begins both with the stream.
     """
+
+    later: Later | None = None
+
+    # What most streams never set, or set late, costs them nothing here.
+    closed = False
+    _silent_since = 0.0
+    _watch: asyncio.TimerHandle | None = None
+    _loop: asyncio.AbstractEventLoop | None = None
+    _ear: ToneEar | None = None
+    _away: list[FrameQueue] | None = None
+    _connected: Connected | None = None
 
     def __init__(
         self,
@@ -79,7 +93,6 @@ class MediaSession(Playing):
         """
         self.pair = pair
         self.agreed: Agreed | None = None
-        self.closed = False
         self.turn = asyncio.Lock()
         self.on_tapped: Callable[[], None] = _nobody_told
         self._pacer = pacer
@@ -87,22 +100,24 @@ class MediaSession(Playing):
         self._settings = settings = settings or Settings()
         self._clock = clock
         self._on_silent = on_silent
-        self._silent_since = 0.0
-        self._watch: asyncio.TimerHandle | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
         self._threads = threads
-        self._ear: ToneEar | None = None
-        self._away: list[FrameQueue] | None = None
         self.queue = PlayQueue(limit_s=settings.play_queue_s)
         self._playout = Playout(
             find_codec("PCMU"), ptime_ms=settings.ptime_ms, min_ms=settings.jitter_min_ms, max_ms=settings.jitter_max_ms
         )
         self._playout.on_pace = self._hear
         self._reporting = Reporting(pair.rtp, pair.rtcp, clock=clock)
+        self._reporting.on_report = self._connect
         self._latch = Latch(None, packets=settings.latch_packets, silent_s=settings.latch_silent_s, late=pair.late)
         self._inbound = self._receiver(on_digit)
         self._outbound = Outbound(
-            pair.rtp, self._latch, self.queue, start=start or StreamStart.random(), send_silence=settings.send_silence
+            pair.rtp,
+            self._latch,
+            self.queue,
+            start=start or StreamStart.random(),
+            send_silence=settings.send_silence,
+            pace=pacer,
+            clock=clock,
         )
         self._encryption = Encryption(pair.rtp, self._inbound, self._outbound, self._reporting)
         if on_failed is not None:
@@ -132,13 +147,29 @@ class MediaSession(Playing):
         if self.closed or self._loop is not None:
             raise MediaError(f"{self!r} is {'closed' if self.closed else 'started already'}")
         self._agree(agreed)
-        self._loop = loop = asyncio.get_running_loop()
+        self._loop = asyncio.get_running_loop()
         self._pacer.poller.add(self.pair.rtp, self._inbound.readable)
-        self._pacer.poller.add(self.pair.rtcp, self._reporting.readable)
         self._pace(agreed.ptime_ms)
         self._reporting.start(self._outbound, self._inbound, clock_rate_hz=agreed.codec.clock_rate_hz)
-        if self._on_silent is not None and self._settings.rtp_timeout_s:
-            self._watch = loop.call_later(self._settings.rtp_timeout_s, self._look)
+        later, timeout_s = self.later, self._settings.rtp_timeout_s
+        if later is None or 0 < timeout_s < later.after_s:
+            self._begin()
+        else:
+            later.add(self, self._begin)
+
+    def _begin(self) -> None:
+        """Do what calls that are over at once are spared.
+
+        What the peer reports meanwhile waits in the socket: it has heard no report of ours that it could answer, so
+        when it is read tells nothing.
+        """
+        loop, timeout_s = self._loop, self._settings.rtp_timeout_s
+        if loop is None:
+            return
+        self._pacer.poller.add(self.pair.rtcp, self._reporting.readable)
+        self._reporting.begin()
+        if self._on_silent is not None and timeout_s:
+            self._watch = loop.call_later(max(timeout_s - (self._clock() - self._silent_since), 0.0), self._look)
 
     def update(self, agreed: Agreed) -> None:
         """Change what was agreed, after a re-INVITE: address, codec, packet time, hold and resume.
@@ -165,10 +196,13 @@ class MediaSession(Playing):
         self._pacer.remove(self._playout)
         self._pacer.poller.remove(self.pair.rtp)
         self._pacer.poller.remove(self.pair.rtcp)
+        if self.later is not None:
+            self.later.remove(self)
         self._loop = None
         if self._watch is not None:
             self._watch.cancel()
             self._watch = None
+        self._disconnect()
         self._reporting.end()
         self._encryption.close()
         self._outbound.end()
@@ -280,9 +314,35 @@ class MediaSession(Playing):
         self._outbound.start_relaying()
         return self._outbound
 
-    def read_by(self, reader: Reader | None) -> None:
-        """Have the RTP socket read by somebody else from now on; None by this session again."""
+    def read_by(self, reader: Reader | None, connected: Reader | None) -> None:
+        """Have the RTP socket, and the one connected to the peer, read by others from now on; None by us again."""
         self._pacer.poller.replace(self.pair.rtp, reader or self._inbound.readable)
+        if self._connected is not None:
+            self._pacer.poller.replace(self._connected.sock, connected or self._inbound.readable_connected)
+
+    def _connect(self) -> None:
+        """Have a socket of its own for the peer whose packets come in order from where ours go, if it has none yet."""
+        peer, target, had = self._inbound.steady_peer, self._latch.target, self._connected
+        if self.closed or peer is None or target is None or peer[:2] != target or (had and had.peer == peer):
+            return
+        if not self._inbound.catch_up():
+            return
+        self._disconnect()
+        connected = open_connected(self.pair.rtp, peer)
+        if connected is not None:
+            self._connected = connected
+            self._inbound.connect(connected)
+            self._outbound.connect(connected.sock, target)
+            self._pacer.poller.add(connected.sock, self._inbound.readable_connected)
+
+    def _disconnect(self) -> None:
+        connected, self._connected = self._connected, None
+        if connected is not None:
+            self._inbound.connect(None)
+            self._outbound.leave_shortcut()
+            self._outbound.disconnect()
+            self._pacer.poller.remove(connected.sock)
+            connected.sock.close()
 
     def stop_relaying(self) -> None:
         """Send what is queued again, or silence."""
@@ -528,8 +588,8 @@ class MediaSession(Playing):
 
 
 def _ignore(_ptime_ms: int) -> None:
-    """Nobody listens any more."""
+    """Stand in for a callback after the end: nobody listens any more."""
 
 
 def _nobody_told() -> None:
-    """Nobody wants to know."""
+    """Stand in for a callback that nobody has given."""

@@ -4,7 +4,7 @@ import socket
 from array import array
 from collections.abc import Callable
 from struct import Struct
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from sipflow.media.latch import Address, Latch, Whence
 from sipflow.media.play_queue import PlayQueue
@@ -42,12 +42,16 @@ class Sending(Protocol):
     def sent(self, packets: int, octets: int, errors: int, timestamp: int) -> None:
         """Count packets of the stream that is relayed."""
 
+    def disconnect(self, error: OSError) -> None:
+        """Learn that a packet could not be sent."""
+
 
 class Settled(NamedTuple):
     """A stream whose next packet is known but for its payload.
 
     Attributes:
         rtp: the socket that it comes to.
+        connected: the one that it comes to instead, see `Connected`; None where there is none.
         peer: where it comes from.
         ssrc, payload_type, sequence: of the next packet.
         rate_hz: of its timestamps.
@@ -55,6 +59,7 @@ class Settled(NamedTuple):
     """
 
     rtp: socket.socket
+    connected: socket.socket | None
     peer: Whence
     ssrc: int
     payload_type: int
@@ -68,6 +73,7 @@ class Outgoing(NamedTuple):
 
     Attributes:
         rtp: the socket that it leaves by.
+        connected: the one that it leaves by instead, see `Connected`; None where there is none.
         latch, queue: of that leg.
         target: where it goes, as the latch says.
         ssrc: ours.
@@ -75,6 +81,7 @@ class Outgoing(NamedTuple):
     """
 
     rtp: socket.socket
+    connected: socket.socket | None
     latch: Latch
     queue: PlayQueue
     target: Address
@@ -94,6 +101,7 @@ class Shortcut:
 
     __slots__ = (
         "_clock",
+        "_dispatch",
         "_due",
         "_failed",
         "_from",
@@ -108,9 +116,9 @@ class Shortcut:
         "_queue",
         "_rate",
         "_read_by",
+        "_recv",
         "_recvfrom",
         "_said",
-        "_sendto",
         "_sequence_by",
         "_ssrc",
         "_ssrc_out",
@@ -119,6 +127,7 @@ class Shortcut:
         "_timestamp_by",
         "_transits",
         "_unsent",
+        "_whither",
     )
 
     def __init__(
@@ -129,7 +138,7 @@ class Shortcut:
         onward: Outgoing,
         *,
         payload_type: int,
-        read_by: Callable[[Reader | None], None],
+        read_by: Callable[[Reader | None, Reader | None], None],
     ) -> None:
         """Begin to read.
 
@@ -137,10 +146,14 @@ class Shortcut:
             heard, said: the halves; they are told what was counted.
             stream, onward: as they are now.
             payload_type: under which it is sent on.
-            read_by: has the socket read by somebody; None by whom it was read before.
+            read_by: has the socket, and the connected one, read by somebody; None by whom it was read before.
         """
         self._heard, self._said = heard, said
-        self._recvfrom, self._sendto = stream.rtp.recvfrom, onward.rtp.sendto
+        self._recvfrom, self._recv = stream.rtp.recvfrom, (stream.connected or stream.rtp).recv
+        self._dispatch: Callable[[bytes, Any], int] = onward.rtp.sendto
+        self._whither: object = onward.target
+        if onward.connected is not None:
+            self._dispatch, self._whither = onward.connected.send, 0  # which has flags where the other has an address
         self._clock = stream.clock
         self._peer, self._ssrc, self._rate = stream.peer, stream.ssrc, stream.rate_hz
         self._head = _PLAIN | stream.payload_type
@@ -156,7 +169,7 @@ class Shortcut:
         self._due = stream.sequence + 1 + (onward.ssrc & _WITHIN) & 0xFFFF
         self._read_by = read_by
         heard.shortcut = said.shortcut = self
-        read_by(self.read)
+        read_by(self.read, self.read_connected)
 
     def read(self) -> None:
         """Read one packet that waits, and send it on."""
@@ -164,22 +177,37 @@ class Shortcut:
             data, whence = self._recvfrom(_DATAGRAM_BYTES)
         except OSError:
             return  # nothing there, or an ICMP error that was queued
+        if whence == self._peer:
+            self._pass(data)
+        else:
+            self.leave()
+            self._heard.take(data, whence, self._clock())
+
+    def read_connected(self) -> None:
+        """Read one packet that waits on the connected socket, and send it on."""
+        try:
+            data = self._recv(_DATAGRAM_BYTES)
+        except OSError:
+            return  # as in `read`
+        self._pass(data)
+
+    def _pass(self, data: bytes) -> None:
+        """Send a packet of the peer's on if it is the next one."""
         now = self._clock()
         if len(data) > HEADER_BYTES:
             head, sequence, timestamp, ssrc = _unpack(data)
-            if sequence == self._next and ssrc == self._ssrc and head == self._head and whence == self._peer:
-                target = self._latch.target
-                if target != self._target or self._queue.queued_bytes:
+            if sequence == self._next and ssrc == self._ssrc and head == self._head:
+                if self._latch.target != self._target or self._queue.queued_bytes:
                     self.leave()
                     self._heard.hand_on(data, sequence, timestamp, now)
                     return
-                self._next = sequence + 1 & 0xFFFF
+                self._next = following = sequence + 1 & 0xFFFF
                 self._now = now
                 self._timestamp = timestamp
                 self._octets += len(data)
                 self._transits[sequence & _WITHIN] = now * self._rate - timestamp
                 try:
-                    self._sendto(
+                    self._dispatch(
                         _pack(
                             self._head_out,
                             sequence + self._sequence_by & 0xFFFF,
@@ -187,16 +215,23 @@ class Shortcut:
                             self._ssrc_out,
                         )
                         + data[HEADER_BYTES:],
-                        target,
+                        self._whither,
                     )
-                except OSError:  # no buffer space, unreachable: lost, and the next may pass
-                    self._failed += 1
-                    self._unsent += len(data) - HEADER_BYTES
-                if self._next == self._due:
+                except OSError as error:
+                    self._lose(data, error)
+                if following == self._due:
                     self.settle()
                 return
         self.leave()
-        self._heard.take(data, whence, now)
+        self._heard.take(data, self._peer, now)
+
+    def _lose(self, data: bytes, error: OSError) -> None:
+        """Count a packet that could not be sent, for want of buffer space or of a way; the next may pass."""
+        self._failed += 1
+        self._unsent += len(data) - HEADER_BYTES
+        self._said.disconnect(error)
+        if self._whither == 0 and not isinstance(error, BlockingIOError):
+            self.leave()  # not by the connected socket any more
 
     def settle(self) -> None:
         """Count what has passed since the last time."""
@@ -216,4 +251,4 @@ class Shortcut:
         """Count what has passed, and let the leg read its socket itself."""
         self.settle()
         self._heard.shortcut = self._said.shortcut = None
-        self._read_by(None)
+        self._read_by(None, None)

@@ -141,17 +141,18 @@ class TraceRing:
         self._wall = wall
         self._sizes = [0, 0]  # of strays, of calls
         self._forgotten = 0
-        self._unsorted: list[tuple[float, bool, Hop | None, bytes, str]] = []  # no hop: a claim or a `join`, by whom
+        self._unsorted: list[tuple[float, bool, Hop, bytes]] = []
+        self._said: list[tuple[bool, bytes, str]] = []  # who claims or, if that is true, joins what
 
     def sent(self, data: bytes, hop: Hop) -> None:
         """Take note of a message given to the network."""
-        self._unsorted.append((self._wall(), True, hop, data, ""))
+        self._unsorted.append((self._wall(), True, hop, data))
         if len(self._unsorted) >= _TOGETHER:
             self._sort()
 
     def received(self, data: bytes, hop: Hop) -> None:
         """Take note of a message that came from the network."""
-        self._unsorted.append((self._wall(), False, hop, data, ""))
+        self._unsorted.append((self._wall(), False, hop, data))
         if len(self._unsorted) >= _TOGETHER:
             self._sort()
 
@@ -162,7 +163,7 @@ class TraceRing:
             call_id: of SIP.
             owner: id of the call of ours that it belongs to; a call out has several, one for each attempt.
         """
-        self._unsorted.append((0.0, False, None, _key(call_id), owner))
+        self._said.append((False, _key(call_id), owner))
 
     def _claim(self, key: bytes, owner: str) -> None:
         kept = self._strays.pop(key, None)
@@ -182,7 +183,7 @@ class TraceRing:
 
     def join(self, owner: str, other: str) -> None:
         """Count another call of ours among what belongs to this one: it was placed on its behalf."""
-        self._unsorted.append((0.0, True, None, other.encode(), owner))
+        self._said.append((True, other.encode(), owner))
 
     def _join(self, owner: str, other: str) -> None:
         owned = self._owners.get(owner)
@@ -247,16 +248,16 @@ class TraceRing:
         return self._forgotten
 
     def _sort(self) -> None:
-        """Put what came in its place, in the order in which it came."""
+        """Put what came in its place, in the order in which it came; but first learn what belongs to calls."""
         unsorted, self._unsorted = self._unsorted, []
+        said, self._said = self._said, []
+        for joins, what, owner in said:
+            if joins:
+                self._join(owner, what.decode())
+            else:
+                self._claim(what, owner)
         calls, most = self._calls, self._most
-        for at, sent, hop, data, owner in unsorted:
-            if hop is None:
-                if sent:
-                    self._join(owner, data.decode())
-                else:
-                    self._claim(data, owner)
-                continue
+        for at, sent, hop, data in unsorted:
             match = _usual(data)
             key = match[1] if match is not None else key_of(data)
             kept = calls.get(key)
@@ -307,7 +308,7 @@ def call_id_of(data: bytes) -> str:
 
 
 def key_of(data: bytes) -> bytes:
-    """Do the same and give the octets."""
+    """Find the Call-ID of a message, as `call_id_of` does, and give its octets."""
     found = _usual(data) or _CALL_ID.search(data[:8192])
     return found[1] if found is not None else b""
 

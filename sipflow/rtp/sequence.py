@@ -1,8 +1,5 @@
 """Arithmetic on numbers that wrap: 16-bit sequence numbers, 32-bit timestamps (RFC 3550 §5.1)."""
 
-SEQUENCE_MODULUS = 1 << 16
-TIMESTAMP_MODULUS = 1 << 32
-
 
 def sequence_delta(later: int, earlier: int) -> int:
     """Say how many packets `later` is after `earlier`: -32768 to 32767, negative when it is older."""
@@ -12,11 +9,3 @@ def sequence_delta(later: int, earlier: int) -> int:
 def timestamp_delta(later: int, earlier: int) -> int:
     """Say how many ticks `later` is after `earlier`: -2**31 to 2**31 - 1, negative when it is older."""
     return ((later - earlier + 0x80000000) & 0xFFFFFFFF) - 0x80000000
-
-
-def extend_sequence(sequence: int, near: int) -> int:
-    """Give a 16-bit sequence number the cycles that bring it nearest to the extended number `near`.
-
-    The result may be negative when `near` is in the first cycle and the packet is older than the first one.
-    """
-    return near + sequence_delta(sequence, near & 0xFFFF)

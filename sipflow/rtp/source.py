@@ -71,6 +71,7 @@ class Source:
 
     __slots__ = (
         "_arrival_s",
+        "_away",
         "_bad",
         "_base",
         "_candidate",
@@ -117,6 +118,7 @@ class Source:
         self._candidate = -1  # SSRC on probation
         self._run = self._run_start = self._next = 0  # its packets in a row, their first number, the number expected
         self._bad = -1  # sequence number that would confirm a restart
+        self._away = False  # whether nobody has read what it sent last
         self._base = self._highest = 0  # extended sequence numbers
         self._received = 0  # up to `_settled`
         self._settled = 0  # extended sequence number; what is newer came in order, and only `_highest` counts it yet
@@ -230,8 +232,27 @@ class Source:
         self._received += 1
         return _IN_ORDER
 
+    def look_away(self) -> None:
+        """Count nothing as lost that the proven source has sent since its last packet, and sends up to its next one."""
+        if self.valid:
+            self._away, self._proven = True, -1
+
+    def _look_back(self, sequence: int) -> None:
+        """Go on with the proven source at this packet."""
+        self._away, self._proven = False, self.ssrc
+        self._settle()
+        skipped = ((sequence - self._highest) & 0xFFFF) - 1
+        if 0 < skipped < _RESTART:
+            self._base += skipped
+            self._highest += skipped
+            self._settled = self._highest
+            self._seen = self._seen << skipped & _WINDOW if skipped < _WINDOW_BITS else 0
+
     def _prove(self, sequence: int, timestamp: int, arrival_s: float, ssrc: int) -> Arrival:
         """Count packets in a row of a source that is not proven yet (RFC 3550 A.1)."""
+        if self._away and ssrc == self.ssrc:
+            self._look_back(sequence)
+            return self.receive(sequence, timestamp, arrival_s, ssrc)
         if not self.valid:
             self.ssrc = ssrc
         if ssrc == self._candidate and sequence == self._next:
@@ -258,7 +279,7 @@ class Source:
             self._expected_before = self.expected
         self._received_before = self._received
         self.ssrc = self._proven = ssrc
-        self.valid = True
+        self.valid, self._away = True, False
         self._candidate = self._bad = -1
         self._highest = self._settled = sequence + 0x10000  # one cycle up, so that late packets stay positive
         self._base = self._highest - run + 1

@@ -1,8 +1,9 @@
 """Callers and those whom they are joined with, in one process: what one says the other hears, and how much later.
 
 On standard input it takes `call N`, `talk SECONDS` and `hangup`, each answered by one line of JSON; `call` and `hangup`
-as `talkers` has them. The edge at the first port sends each call on to the second, where we answer it. Every packet
-carries the moment at which it was sent, so that its way through the edge is measured by one clock.
+as `talkers` has them. `join PORT...` speaks through a relay without SIP instead of calling. The edge at the first port
+sends each call on to the second, where we answer it. Every packet carries the moment at which it was sent, so that its
+way through the edge is measured by one clock.
 """
 
 import json
@@ -62,6 +63,16 @@ class BothEnds(Talkers):
         while len(self.by_port) < 2 * count and time.monotonic() < until:
             self._read_sip(time.monotonic() + 0.05)
         return {"up": len(self.by_port) / 2}
+
+    def join(self, ports: list[int]) -> dict[str, float]:
+        """Take two ports for a call: what is said to the first is heard from the second, and the other way round."""
+        for number, port in enumerate(ports):
+            if number % (2 * _PER_SOCKET) == 0:
+                self.rtp += [_udp(), _udp()]
+            ends = (self.calls, self.others)[number % 2]
+            self.by_port[port] = Talker(number // 2, self.rtp[number % 2 - 2], peer=(self.target[0], port))
+            ends.append(self.by_port[port])
+        return {"up": len(ports) / 2}
 
     def talk(self, seconds: float) -> dict[str, float]:
         """Send a packet of both ends of every call every 20 ms, and measure what comes."""
@@ -204,6 +215,8 @@ def main() -> None:
         match words.popleft():
             case "call":
                 done = ends.call(int(words.popleft()))
+            case "join":
+                done = ends.join([int(port) for port in words])
             case "talk":
                 done = ends.talk(float(words.popleft()))
             case "hangup":

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tests.bench import sipp
 from tests.bench.edge import Edge
-from tests.bench.programs import DRIVING, Program, wait_for_port
+from tests.bench.programs import DRIVING, MEASURED, Program, wait_for_port
 from tests.bench.report import Line, at_most, exactly
 from tests.bench.signalling import Candidate, Load, compared
 from tests.interop.free_ports import free_sip_port
@@ -46,6 +46,7 @@ def run(load: BridgeLoad | None = None) -> Iterator[Line]:
     load = load or BridgeLoad()
     yield from _signalling(load.signalling)
     yield from media(load.calls, load.seconds)
+    yield from plain(load.calls, load.seconds)
 
 
 @contextmanager
@@ -74,10 +75,9 @@ def _signalling(load: Load) -> Iterator[Line]:
 
 def media(calls: int, seconds: float, *, settle_s: float = _SETTLE_S) -> Iterator[Line]:
     """Have so many joined calls talk, both sides all the time."""
-    command = [sys.executable, "-m", "tests.bench.both_ends"]
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        ends = stack.enter_context(Program("both-ends", command, folder, core=DRIVING, talks=True))
+        ends = stack.enter_context(_both_ends(folder))
         edge = stack.enter_context(Edge(folder, agents=_endpoint(int(ends.read()))))
         up = _ask(ends, f"{edge.port}\ncall {calls}")["up"]
         yield exactly(f"{calls} joined calls of G.711: up", up, calls)
@@ -88,16 +88,52 @@ def media(calls: int, seconds: float, *, settle_s: float = _SETTLE_S) -> Iterato
         yield exactly("  calls left afterwards", 0 if left is not None else edge.figures()["calls"], 0)
 
 
-def _talk(edge: Edge, ends: Program, seconds: float) -> Iterator[Line]:
-    cpu_s, begun = edge.program.cpu_s, time.monotonic()
+def plain(calls: int, seconds: float, *, settle_s: float = _SETTLE_S) -> Iterator[Line]:
+    """Have as many talk through a program that does nothing but receive and send: what this machine takes by itself."""
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        ends = stack.enter_context(_both_ends(folder))
+        command = [sys.executable, "-m", "tests.bench.plain_relay", str(calls)]
+        relay = stack.enter_context(Program("plain-relay", command, folder, core=MEASURED, talks=True))
+        ends.read()
+        ends.say("0")  # nobody is called
+        _ask(ends, "join " + " ".join(str(port) for port in json.loads(relay.read())))
+        _ask(ends, f"talk {settle_s}")
+        heard, cpu_s, _ = _heard(relay, ends, seconds)
+        yield Line(
+            "a relay that does nothing else: CPU per packet", f"{1e6 * cpu_s / max(heard['received'], 1):.1f} us"
+        )
+        yield Line("  packets lost", f"{heard['sent'] - heard['received']:.0f}")
+        yield from _delays(heard, aim_ms=None)
+
+
+def _both_ends(folder: Path) -> Program:
+    command = [sys.executable, "-m", "tests.bench.both_ends"]
+    return Program("both-ends", command, folder, core=DRIVING, talks=True)
+
+
+def _heard(measured: Program, ends: Program, seconds: float) -> tuple[dict[str, float], float, float]:
+    """Have both ends talk; gives what they heard, and the seconds of CPU and of time that it took."""
+    cpu_s, begun = measured.cpu_s, time.monotonic()
     heard = _ask(ends, f"talk {seconds}")
-    cpu_s, took_s = edge.program.cpu_s - cpu_s, time.monotonic() - begun
+    return heard, measured.cpu_s - cpu_s, time.monotonic() - begun
+
+
+def _talk(edge: Edge, ends: Program, seconds: float) -> Iterator[Line]:
+    heard, cpu_s, took_s = _heard(edge.program, ends, seconds)
     yield exactly(f"  packets lost of {heard['sent']:.0f}", heard["sent"] - heard["received"], 0)
     yield exactly("  ends that heard nothing", heard["silent"], 0)
     yield Line("  CPU per relayed packet", f"{1e6 * cpu_s / max(heard['received'], 1):.1f} us")
     yield Line("  share of one core", f"{100 * cpu_s / took_s:.0f} %")
+    yield from _delays(heard, aim_ms=_AIM_DELAY_MS)
+
+
+def _delays(heard: dict[str, float], *, aim_ms: float | None) -> Iterator[Line]:
     yield Line("  a packet's way through, half of them within", f"{heard['p50_ms']:.2f} ms")
-    yield at_most("  99 of 100 within", heard["p99_ms"], _AIM_DELAY_MS, "ms")
+    if aim_ms is None:
+        yield Line("  99 of 100 within", f"{heard['p99_ms']:.2f} ms")
+    else:
+        yield at_most("  99 of 100 within", heard["p99_ms"], aim_ms, "ms")
     yield Line("  999 of 1000 within", f"{heard['p99.9_ms']:.2f} ms")
     yield Line("  the slowest", f"{heard['p100_ms']:.1f} ms")
     yield Line("  what drives it was late by at most", f"{heard['late_ms']:.1f} ms")

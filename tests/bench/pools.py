@@ -4,7 +4,8 @@ import random
 import time
 from collections.abc import Iterator
 
-from sipflow.numbers.pool import Member, Pool, PoolSettings
+from sipflow.numbers.pool import Pool
+from sipflow.numbers.pool_settings import Member, PoolSettings
 from sipflow.numbers.resting import Rest
 from sipflow.numbers.use import Book, Caps, Day
 from tests.bench.report import Line, at_most

@@ -10,7 +10,8 @@ from sipflow.media.desk import MediaDesk
 from sipflow.media.ports import PortCounts
 from sipflow.media.recording import WavFile
 from sipflow.media.settings import Settings
-from tests.media.stage import free_ports
+from sipflow.rtp.rtcp import ReceiverReport, SourceDescription, build_compound
+from tests.media.stage import Stage, free_ports, until
 
 
 async def test_sessions_share_ports_and_pacer() -> None:
@@ -73,3 +74,23 @@ async def test_closing_waits_for_recordings_to_be_finished_and_holds_up_nobody_e
     assert beats > 10
     assert len(read_wav((tmp_path / "a.wav").read_bytes()).pcm) == 50 * 3 * 320
     await recording.stop()
+
+
+async def test_what_the_far_end_reports_in_the_first_second_is_read_after_it() -> None:
+    low = free_ports(8)
+    desk = MediaDesk(Settings(port_low=low, port_high=low + 7, bind_host="127.0.0.1", drain_s=0.0))
+    async with Stage() as stage:
+        lasting, short = desk.open(ipv6=False), desk.open(ipv6=False)
+        for session in (lasting, short):
+            session.start(stage.agreed())
+            report = build_compound([ReceiverReport(7, ()), SourceDescription(7, "there")])
+            stage.peer.socket.sendto(report, ("127.0.0.1", session.pair.rtcp_port))
+        watched_at_once = len(desk.pacer.poller)
+        short.close()
+
+        await until(lambda: lasting.statistics().rtcp_received)
+
+        assert (watched_at_once, len(desk.pacer.poller)) == (2, 2)  # one socket of each, then both of the one
+        assert short.statistics().rtcp_received == 0
+        lasting.close()
+    await desk.close()

@@ -199,6 +199,18 @@ async def test_a_payload_type_that_was_not_agreed_is_dropped_but_is_a_sign_of_li
         assert statistics.last_packet_at is not None
 
 
+async def test_what_a_peer_goes_on_sending_while_it_is_held_is_no_loss() -> None:
+    async with Stage() as stage:
+        stage.say(1, 2, 3)
+        stage.session.update(replace(stage.agreed(), receives=False))
+        stage.say(*range(4, 10))
+        stage.session.update(stage.agreed())
+        stage.say(10, 12)
+
+        found = stage.session.statistics()
+        assert (found.packets_received, found.lost, found.unexpected) == (5, 1, 6)
+
+
 async def test_the_noise_of_the_peers_room_is_heard_while_it_is_silent_rfc3389() -> None:
     async with Stage() as stage:
         stage.session.update(replace(stage.agreed(), comfort_noise_receive=13))

@@ -143,7 +143,7 @@ class Slow:
 
 async def test_a_disk_slower_than_speech_loses_sound_and_says_how_much(threads: ThreadPoolExecutor) -> None:
     disk = Slow()
-    recording = Recording(Path("slow.wav"), disk, Tracks(8000), threads)
+    recording = Recording(Path(__file__), disk, Tracks(8000), threads)
     for _ in range(50 * 30):
         recording.sent(pcm(1))
     disk.going.set()
@@ -166,9 +166,30 @@ async def test_a_full_disk_ends_the_recording_and_not_the_call(threads: ThreadPo
     assert disk.closed
 
 
+def test_a_file_whose_header_has_no_room_is_not_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(module, "WavWriter", full)
+    with pytest.raises(OSError, match="No space left"):
+        module.WavFile(tmp_path / "a.wav", 8000)
+
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_a_file_that_is_taken_away_meanwhile_is_told_of(tmp_path: Path, threads: ThreadPoolExecutor) -> None:
+    recording = await Recording.open(tmp_path / "a.wav", format="wav", sample_rate_hz=8000, threads=threads)
+    recording.put(pcm(1))
+    recording.sent(pcm(1))
+    (tmp_path / "a.wav").rename(tmp_path / "b.wav")
+
+    with pytest.raises(MediaError, match="the file was deleted or moved while it was being written"):
+        await recording.stop()
+
+
 async def test_what_waits_is_written_although_the_loop_does_not_run(threads: ThreadPoolExecutor) -> None:
     disk = Slow()
-    recording = Recording(Path("slow.wav"), disk, Tracks(8000), threads)
+    recording = Recording(Path(__file__), disk, Tracks(8000), threads)
     for _ in range(50 * 5):
         recording.sent(pcm(1))
     recording.end()

@@ -3,6 +3,8 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from sipflow.media.relay import Relay, payload_types
 from sipflow.rtp.packet import RtpPacket, header
 from sipflow.rtp.srtp import SrtpSession
@@ -110,6 +112,76 @@ async def test_what_is_played_or_pressed_meanwhile_goes_first_and_the_relay_foll
             (4, 5, False),
         ]
         assert [(each.timestamp - START.timestamp) // 160 for each in sent] == [0, 1, 2, 3, 4]
+
+
+def ticked(stage: Stage) -> bool:
+    return stage.session._outbound in stage.pacer.members
+
+
+def play(stage: Stage, relay: Relay) -> None:
+    stage.session.enqueue(pcm(9, 20))
+
+
+def press(stage: Stage, relay: Relay) -> None:
+    stage.session.send_digits("1", duration_ms=40, gap_ms=20)
+
+
+def agree(stage: Stage, relay: Relay) -> None:
+    stage.session.update(stage.agreed())
+
+
+def part(stage: Stage, relay: Relay) -> None:
+    relay.end()
+
+
+@pytest.mark.parametrize("cause", [play, press, agree, part])
+async def test_a_leg_that_only_relays_is_ticked_again_when_it_has_something_of_its_own_to_send(
+    cause: Callable[[Stage, Relay], None],
+) -> None:
+    async with two() as (one, other, relay):
+        assert ticked(other)
+        other.tick(2)
+        assert not ticked(other)
+        say(one, 7, 8, 9)
+        cause(other, relay)
+        assert ticked(other)
+        if cause is not part:
+            other.tick(8)
+            assert not ticked(other)
+
+
+async def test_what_was_queued_while_paused_is_sent_after_resume_by_a_leg_that_relays() -> None:
+    async with two() as (_, other, _relay):
+        other.session.queue.pause()
+        other.session.enqueue(pcm(9, 20))
+        other.tick(2)
+        assert not ticked(other)
+        other.session.queue.resume()
+        other.tick()
+
+        assert [each.payload for each in other.peer.received()] == [speech(9)]
+
+
+async def test_the_time_line_goes_on_while_a_leg_is_not_ticked() -> None:
+    async with two() as (_, other, _relay):
+        other.tick()
+        other.pacer.now += 2.0
+        assert other.session._reporting._progress().rtp_timestamp == START.timestamp + 101 * 160
+        other.pacer.now += 1.0
+        other.session.enqueue(pcm(9, 20))
+        other.tick()
+
+        assert other.peer.received() == [packet(0, speech(9), marker=True, ticks=151)]
+
+
+async def test_a_leg_that_rests_is_not_ticked_again_when_it_closes() -> None:
+    async with two() as (_, other, relay):
+        other.tick()
+        other.session.close()
+        relay.end()
+        other.session.queue.enqueue(pcm(9, 20))
+
+        assert not ticked(other)
 
 
 async def test_our_own_packets_go_on_after_the_relay_ends() -> None:

@@ -218,12 +218,21 @@ def seen(play: Play) -> dict[str, Any]:
     return every
 
 
-async def played(seed: int) -> tuple[dict[str, Any], int]:
-    """Play one of many pieces; returns what was seen, and how many usual packets went the short way."""
+async def played(seed: int, *, connected: bool) -> tuple[dict[str, Any], int]:
+    """Play one of many pieces; returns what was seen, and how many usual packets went the short way.
+
+    Args:
+        seed: says which.
+        connected: whether peers are given a socket of their own whenever they may have one.
+    """
     draw, short = random.Random(seed), 0
     async with playing() as play:
+        play.other.say(1, 2, 3, 4)
         play.say(5)
         for _ in range(30):
+            if connected:
+                play.one.session._connect()
+                play.other.session._connect()
             draw.choice(STEPS)(play)
             for _ in range(draw.choice((0, 1, 3, 70))):
                 play.say()
@@ -235,14 +244,15 @@ async def played(seed: int) -> tuple[dict[str, Any], int]:
 async def test_nobody_can_tell_whether_packets_went_the_short_way_or_the_long_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    short = [await played(seed) for seed in range(10)]
+    ways = [[await played(seed, connected=connected) for seed in range(7)] for connected in (False, True)]
     monkeypatch.setattr(Relay, "settled", lambda relay, inbound: None)
-    long = [await played(seed) for seed in range(10)]
+    long = [await played(seed, connected=False) for seed in range(7)]
 
-    for seed, ((here, _), (there, never)) in enumerate(zip(short, long, strict=True)):
-        assert (seed, here) == (seed, there)
-        assert never == 0
-    assert sum(taken for _, taken in short) > 1000
+    for short in ways:
+        for seed, ((here, _), (there, never)) in enumerate(zip(short, long, strict=True)):
+            assert (seed, here) == (seed, there)
+            assert never == 0
+        assert sum(taken for _, taken in short) > 1000
 
 
 async def test_usual_packets_go_the_short_way_and_are_counted_when_somebody_asks() -> None:

@@ -121,6 +121,26 @@ def test_a_gap_of_less_than_a_minute_is_loss_and_no_restart() -> None:
     assert counts(source) == NOTHING | {"received": 3, "lost": 2998}
 
 
+@pytest.mark.parametrize("goes_on_at", [5, 400, 2999, 40_000, 65_400])
+def test_what_was_sent_while_nobody_looked_is_no_loss_and_what_is_lost_before_and_after_is(goes_on_at: int) -> None:
+    source = Source()
+    play(source, [1, 2, 4])
+    source.look_away()
+
+    assert play(source, [goes_on_at, goes_on_at + 2]) == [Arrival.IN_ORDER, Arrival.IN_ORDER]
+    assert counts(source) == NOTHING | {"received": 5, "lost": 2}
+    assert source.report(now=1.0) == ReceptionReport(7, (2 << 8) // 7, 2, goes_on_at + 2 & 0xFFFF, 0)
+
+
+def test_another_source_that_speaks_when_somebody_looks_again_is_proven_as_ever() -> None:
+    source = Source()
+    play(source, [1, 2])
+    source.look_away()
+
+    assert play(source, [900, 901, 903], ssrc=8) == [Arrival.PROBATION, Arrival.IN_ORDER, Arrival.IN_ORDER]
+    assert counts(source) == NOTHING | {"received": 5, "lost": 1, "restarts": 1}
+
+
 def test_a_stray_packet_of_another_source_changes_nothing() -> None:
     source = Source()
     play(source, [1, 2, 3])
