@@ -7,13 +7,13 @@ from contextlib import suppress
 from sipflow.agents.audiosocket_connection import AudioSocket
 from sipflow.agents.audiosocket_options import AudioSocketOptions, read_options
 from sipflow.agents.audiosocket_wire import AUDIO_KINDS, FRAME_MS, RATES_HZ, Kind, call_uuid, error_text
+from sipflow.agents.fallback import fall_back
 from sipflow.agents.spec import HandOver
 from sipflow.agents.stream.dialect import Frames
 from sipflow.agents.stream.session import How, Outcome
 from sipflow.audio.frame import SAMPLE_BYTES
 from sipflow.audio.resample import Resampler
 from sipflow.calls.call import Call
-from sipflow.calls.ending import Word
 from sipflow.calls.leg import RATES_HZ as CALL_RATES_HZ
 from sipflow.errors import CallEnded, LocalProtocolError, MediaError, SipflowError
 
@@ -48,16 +48,7 @@ async def audiosocket(call: Call) -> HandOver | None:
     outcome = await Conversation(call, options).run()
     if outcome.how is not How.FAILED:
         return None
-    fallback = options.fallback or options.fallback_file or None
-    call.log.warning("the audiosocket failed", why=outcome.why, fallback=fallback)
-    if options.fallback:
-        return HandOver(options.fallback, outcome.why)
-    if options.fallback_file:
-        if not call.answered:
-            await call.answer()
-        await call.play(options.fallback_file)
-    call.end_for(Word.AGENT_FAILED, outcome.why, status=options.fallback_status)
-    return None
+    return await fall_back(call, options, what="audiosocket", why=outcome.why)
 
 
 class Conversation:

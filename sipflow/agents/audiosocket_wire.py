@@ -6,7 +6,6 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 from sipflow.errors import RemoteProtocolError
 
 _HEADER_BYTES = 3
-MAX_PAYLOAD_BYTES = 0xFFFF  # what the length can say
 FRAME_MS = 20  # of audio in each message that we send
 
 

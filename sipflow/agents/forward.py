@@ -28,7 +28,7 @@ _under_way: WeakKeyDictionary[Tasks, Counter[str]] = WeakKeyDictionary()  # by t
 
 @dataclass(frozen=True, slots=True)
 class ForwardOptions:
-    """To whom, and what then.
+    """Who is called, and what happens where nobody takes the call.
 
     Attributes:
         to: who is called, one after the other: `sip:` addresses, numbers and names of the trunk's, or phone books

@@ -90,12 +90,14 @@ class Runner:
             await call.outlast_transfer()
         except CallEnded:
             pass  # the far end hung up while the agent waited: the quiet end
-        except (asyncio.CancelledError, GeneratorExit):
+        except GeneratorExit:
             raise
         except BaseException as error:  # an agent may raise, exit, or panic in Rust; it ends its own call and no other
             if ended_alone(error):
                 return
-            call.log.exception("the agent raised", agent=call.record.agent, why=f"{type(error).__name__}: {error}")
+            if isinstance(error, asyncio.CancelledError) and (_told_to_end() or call.ending is not None):
+                raise
+            call.log.exception("the agent raised", agent=call.record.agent, why=_words(error))
             await call.outlast_transfer()  # a person who has the call needs no agent
             call.end_for(Word.AGENT_FAILED, f"the agent raised {type(error).__name__}", status=500)
         finally:
@@ -127,8 +129,7 @@ class Runner:
         except BaseException as error:  # as in `_run`; but here there is somebody who goes on
             if ended_alone(error):
                 raise
-            why = f"{type(error).__name__}: {error}"
-            call.log.exception("the agent raised", agent=to.agent, then=following.agent, why=why)
+            call.log.exception("the agent raised", agent=to.agent, then=following.agent, why=_words(error))
             return following if call.ending is None else None
         if isinstance(after, HandOver):
             return after if after.then else HandOver(after.agent, after.why, to.then)
@@ -152,6 +153,22 @@ class Runner:
 def ended_alone(error: BaseException) -> bool:
     """Whether tasks of an agent's TaskGroup heard that the call is over, and nothing else went wrong."""
     return isinstance(error, BaseExceptionGroup) and error.split(CallEnded)[1] is None
+
+
+def _told_to_end() -> bool:
+    """Whether somebody has cancelled this task; else an agent that is cancelled waited for a task that was."""
+    task = asyncio.current_task()
+    return task is None or task.cancelling() > 0
+
+
+def _words(error: BaseException) -> str:
+    """Say what an agent raised, whatever its error does when it is asked."""
+    if isinstance(error, asyncio.CancelledError):
+        return "CancelledError: what it waited for was cancelled"
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception:  # noqa: BLE001  (an exception of a user's own; that it was raised must be told all the same)
+        return type(error).__name__
 
 
 class _Patience:

@@ -1,4 +1,4 @@
-"""`handler: voicemail`: a greeting, a beep, and what the caller says, in a file that plays whatever becomes of us."""
+"""`handler: voicemail`: a greeting, a beep, and what the caller says, in a file that plays even if we are killed."""
 
 import asyncio
 import json

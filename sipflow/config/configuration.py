@@ -15,7 +15,7 @@ from sipflow.media.settings import Settings as MediaSettings
 from sipflow.net.settings import Settings as SipSettings
 from sipflow.net.tracers import Settings as TraceSettings
 from sipflow.numbers.inventory import Inventory
-from sipflow.numbers.pool import PoolSettings
+from sipflow.numbers.pool_settings import PoolSettings
 from sipflow.store.settings import Settings as StoreSettings
 from sipflow.trunks.trunk import Trunk
 

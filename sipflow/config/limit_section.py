@@ -17,7 +17,7 @@ CallsPerDay = Annotated[int, Field(ge=1, le=1_000_000)] | None
 
 
 class LimitModel(Model):
-    """Of a trunk or the whole.
+    """The limits of one trunk, or of all calls together.
 
     Attributes:
         max_calls: at a time, in and out; nothing said is no limit.
@@ -34,7 +34,7 @@ class LimitModel(Model):
 
 
 class CapsModel(Model):
-    """Of a number.
+    """The limits of one number.
 
     Attributes:
         max_calls: at a time; nothing said is no limit.
@@ -53,7 +53,7 @@ class CapsModel(Model):
 
 
 class _AgentModel(Model):
-    """Of an agent.
+    """The limits of one agent.
 
     Attributes:
         max_calls: at a time, in and out; nothing said is no limit.
@@ -63,7 +63,7 @@ class _AgentModel(Model):
 
 
 class _TokenModel(Model):
-    """Of a client of the API.
+    """The limits of one client of the API.
 
     Attributes:
         calls_per_second: calls ordered a second; nothing said is no limit.

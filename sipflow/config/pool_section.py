@@ -13,14 +13,14 @@ from sipflow.config.problems import shown, suggestion
 from sipflow.config.section import Section
 from sipflow.errors import LocalProtocolError
 from sipflow.numbers.inventory import is_wildcard
-from sipflow.numbers.pool import Member, PoolSettings
+from sipflow.numbers.pool_settings import Member, PoolSettings
 from sipflow.numbers.resting import RestSettings
 
 _RestModel = model_of(RestSettings)
 
 
 class MemberModel(CapsModel):
-    """Of a number in a pool.
+    """A number in a pool, and how it is used there.
 
     Attributes:
         weight: how often it is chosen beside the others, with `weighted`.

@@ -12,6 +12,7 @@ from sipflow.config.fields import Texts, given, model_of, short_for
 from sipflow.config.section import Section
 from sipflow.config.sentences import Model
 from sipflow.errors import LocalProtocolError
+from sipflow.net.literal import WILDCARDS
 from sipflow.net.settings import DnsSettings, ListenAddress, Settings, StreamSettings, TlsSettings
 from sipflow.sip.addressing import DEFAULT_PORTS
 from sipflow.sip.brake import OverloadSettings
@@ -150,12 +151,22 @@ def _listen(section: Section, model: SipModel) -> tuple[ListenAddress, ...]:
         address = section.attempt(ListenAddress.parse, text, at=keys)
         if address is None:
             continue
-        if address in found and address.port:
+        twin = next((each for each in found if _clash(each, address)), None)
+        if twin == address:
             section.report(f"{address} is listed twice", *keys)
+        elif twin is not None:
+            section.report(f"{address} and {twin} are one port: leave one of them out, or give it another", *keys)
         found[address] = text
     if "listen" in section.keys and not model.listen:
         section.report("lists no address; without one nobody can reach us", "listen")
     return tuple(found)
+
+
+def _clash(one: ListenAddress, other: ListenAddress) -> bool:
+    """Whether the system would refuse to open both: tls is tcp, and all addresses of a family have every single one."""
+    ports = [("udp" if each.transport == "udp" else "tcp", each.family, each.port) for each in (one, other)]
+    hosts = {one.host, other.host}
+    return ports[0] == ports[1] and one.port != 0 and (len(hosts) == 1 or not WILDCARDS.isdisjoint(hosts))
 
 
 def _advertise(section: Section, model: AdvertiseModel) -> dict[str, str]:

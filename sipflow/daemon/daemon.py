@@ -21,6 +21,7 @@ from sipflow.config.call_section import LogSettings
 from sipflow.config.changes import changes
 from sipflow.config.configuration import Configuration
 from sipflow.daemon.build import build
+from sipflow.daemon.certificates import files_of, say_ends
 from sipflow.daemon.created import HandlerCheck
 from sipflow.daemon.greeting import greet, health_lines
 from sipflow.daemon.leaving import cut_off, run_and_let_go
@@ -97,7 +98,7 @@ def _new_loop() -> asyncio.AbstractEventLoop:
 
 
 def _raise_file_limit() -> None:
-    """A call needs two sockets; many systems allow a process 1,024 files unless it asks for more."""
+    """A call needs three sockets; many systems allow a process 1,024 files unless it asks for more."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _FILES_WANTED if hard == resource.RLIM_INFINITY else min(_FILES_WANTED, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
@@ -149,6 +150,9 @@ class Daemon:
         try:
             await self._greet()
             await self._stop_asked.wait()
+        except asyncio.CancelledError:
+            log.error("the daemon was cancelled: code of an agent cancels every task of the process, not only its own")
+            raise
         finally:
             notifier.stopping(within_s=self.configuration.calls.drain_s + _LEAVING_S)
             await self.stop()
@@ -192,6 +196,7 @@ class Daemon:
         board.steers, self.steering.hand_over = self.steering.steers, board.hand_over
         self.registrations = Registrations(board, ids=ids, secret=secret, on_source=table.learn, paths=edge.endpoint)
         board.on_call_failed = self.registrations.call_failed
+        edge.endpoint.on_network_changed = self.registrations.network_changed
         if configuration.api is not None and storage.writer is not None:
             board.announced = AnnouncedCalls(read=False)  # those of before a restart are in the store
         self.health = HealthChecks(board, ids=ids, on_recovered=self.registrations.kick)
@@ -214,6 +219,7 @@ class Daemon:
         directory.on_change = self.live.changed
         _spare_the_collector()
         edge.tasks.spawn(self._open_the_rest(), name="store and API")
+        edge.tasks.spawn(say_ends(files_of(configuration)), name="ends of certificates")
 
     def _declare(self, configuration: Configuration) -> None:
         self.directory.declare(
@@ -350,10 +356,17 @@ class Daemon:
         self.live.apply()
 
     async def _reload_certificates(self) -> None:
+        files = files_of(self.configuration)
         try:
             await self.edge.endpoint.reload_certificates()
+            if self._services is not None:
+                self._services.reload_certificate()
         except TransportError as error:
             log.error("the certificates were not reloaded; the old ones stay in use", why=str(error))
+        else:
+            if files:
+                log.info("the certificates have been read again", files=list(files))
+        await say_ends(files)
 
     # The end
 

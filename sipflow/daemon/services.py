@@ -13,8 +13,8 @@ from sipflow.tasks import Tasks
 
 if TYPE_CHECKING:
     from sipflow.api.server import ApiServer
-    from sipflow.daemon.daemon import Daemon
     from sipflow.daemon.pooling import Pooling
+    from sipflow.daemon.running import Running
     from sipflow.store.database import Database
     from sipflow.webhooks.service import Webhooks
 
@@ -27,7 +27,7 @@ _SLOW_API = ("sipflow.daemon.serving",)
 class Services:
     """The late parts of one daemon."""
 
-    def __init__(self, daemon: "Daemon", database: "Database") -> None:
+    def __init__(self, daemon: "Running", database: "Database") -> None:
         self._daemon = daemon
         self._database = database
         self._tasks = Tasks()
@@ -58,6 +58,15 @@ class Services:
             from sipflow.daemon.serving import open_api
 
             self._api = await open_api(self._daemon, settings, self._database, self._pooling, self._webhooks)
+
+    def reload_certificate(self) -> None:
+        """Let the API show renewed files.
+
+        Raises:
+            TransportError: they cannot be used; the old ones stay in use.
+        """
+        if self._api is not None:
+            self._api.reload_certificate()
 
     async def _open_pools(self) -> None:
         from sipflow.daemon.pooling import Pooling

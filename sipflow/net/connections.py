@@ -13,7 +13,7 @@ from sipflow.errors import TransportError
 from sipflow.net.connection import Connection
 from sipflow.net.keepalive import KeepAlives
 from sipflow.net.literal import WILDCARDS, is_loopback
-from sipflow.net.local import LocalAddresses
+from sipflow.net.local import LocalAddresses, has_address
 from sipflow.net.rarely import Rarely
 from sipflow.net.settings import ListenAddress, Settings
 from sipflow.net.sockets import prepare_stream
@@ -127,6 +127,14 @@ class Connections:
         for connection, since in list(self._leaving.items()):
             if now - since >= _LINGER_S:
                 connection.abort("the peer does not read")
+
+    def leave_lost_addresses(self) -> None:
+        """End the connections from addresses that this machine no longer has: nothing would come back on them."""
+        lost = {host for host in {each.hop.local_host for each in self._by_number.values()} if not has_address(host)}
+        for connection in list(self._by_number.values()):
+            host = connection.hop.local_host
+            if host in lost:
+                connection.abort(f"this machine no longer has the address {host}")
 
     async def close(self) -> None:
         """Close every connection, giving each a second to send its last octets."""

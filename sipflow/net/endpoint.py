@@ -17,7 +17,8 @@ from sipflow.net.connections import Connections, StreamEvents
 from sipflow.net.keepalive import PING, KeepAlives
 from sipflow.net.listeners import Listeners
 from sipflow.net.literal import family_of
-from sipflow.net.local import LocalAddresses
+from sipflow.net.local import LocalAddresses, has_address
+from sipflow.net.netlink import Netlink
 from sipflow.net.rarely import Rarely
 from sipflow.net.resolver import Resolver
 from sipflow.net.settings import ListenAddress, Settings
@@ -91,6 +92,7 @@ class Endpoint:
         tasks: owner of everything that waits: connecting, shaking hands, looking up.
         dropped: datagrams and connections that `admit` turned away.
         brake: as it was handed in.
+        on_network_changed: told when addresses or routes of this machine have changed; None where nobody minds.
     """
 
     def __init__(
@@ -142,6 +144,9 @@ class Endpoint:
             on_exhausted=self._exhausted,
             brake=brake,
         )
+        self._netlink = Netlink(self._network_changed)
+        self._lost: set[str] = set()  # addresses of listeners that this machine no longer has
+        self.on_network_changed: Callable[[], None] | None = None
         self._failures: OrderedDict[tuple[str, str, int], str] = OrderedDict()
         self._queue: deque[object] = deque()
         self._busy = False
@@ -165,6 +170,7 @@ class Endpoint:
         soonest = partial(attrgetter("soonest"), self._core)
         self._timer = DeadlineTimer(loop, lambda: self._core.deadline, soonest, self._due)
         self._listeners.open()
+        self._netlink.open()
         self._tick()
         self._timer.arm()
 
@@ -177,6 +183,7 @@ class Endpoint:
             self._timer.stop()
         if self._ticker is not None:
             self._ticker.cancel()
+        self._netlink.close()
         self._listeners.close()
         await self._streams.close()
         self._local.ports.close()
@@ -251,6 +258,10 @@ class Endpoint:
     def local_address(self, hop: Hop) -> Hop:
         """Give `hop` with the address of ours that the peer sees and the port we listen on for that transport."""
         return self._local.fill(hop)
+
+    def near_end(self, host: str) -> str:
+        """Say from which address of ours the system reaches an IP literal, "" when it has no route."""
+        return self._local.source_of(host)
 
     def keep_alive(self, hop: Hop) -> None:
         """Keep the path to `hop` open through NAT and idle time-outs, until `forget` is called as often."""
@@ -339,6 +350,29 @@ class Endpoint:
         if now >= self._routes_at:
             self._routes_at = now + _ROUTES_S
             self._listeners.forget_routes()
+
+    def _network_changed(self) -> None:
+        self._local.forget()
+        self._listeners.forget_routes()
+        self._streams.leave_lost_addresses()
+        self._look_at_listeners()
+        try:
+            if self.on_network_changed is not None:
+                self.on_network_changed()
+        except Exception as error:  # noqa: BLE001  (this is called by the loop, and the next change must be told too)
+            self._rarely.failed("fault after a change of the network", error)
+
+    def _look_at_listeners(self) -> None:
+        """Say which addresses we listen on are gone from this machine, and which of them are back."""
+        lost = {host for host in {each.host for each in self.listening} if not has_address(host)}
+        for host in lost - self._lost:
+            _log.error(
+                f"this machine no longer has the address {host}, which sip.listen names: nobody can reach us there; "
+                "give it back, or change sip.listen (0.0.0.0 or [::] is every address) and restart"
+            )
+        for host in self._lost - lost:
+            _log.info(f"this machine has the address {host} again, which sip.listen names")
+        self._lost = lost
 
     def _tick(self) -> None:
         self._ticker = asyncio.get_running_loop().call_later(_TICK_S, self._tick)

@@ -1,5 +1,6 @@
 """Which address and port of ours a peer sees, and which listener therefore speaks to it."""
 
+import errno
 import socket
 from collections.abc import Callable, Sequence
 
@@ -45,6 +46,10 @@ class LocalAddresses:
             source = self._sources[host] = _ask_system(host)
         return source
 
+    def forget(self) -> None:
+        """Ask the system anew; its addresses or routes have changed."""
+        self._sources.clear()
+
     def listener(self, hop: Hop) -> ListenAddress | None:
         """Choose the listener of the hop's transport and IP version from whose address it is reached.
 
@@ -79,6 +84,16 @@ class LocalAddresses:
         if host in WILDCARDS:
             host = hop.local_host or self.source_of(hop.host) or host
         return hop._replace(local_host=host, local_port=listener.port)
+
+
+def has_address(host: str) -> bool:
+    """Whether this machine has an address, an IP literal; where that cannot be told, it has."""
+    try:
+        with socket.socket(family_of(host), socket.SOCK_DGRAM) as probe:
+            probe.bind((host, 0))
+    except OSError as error:
+        return error.errno != errno.EADDRNOTAVAIL
+    return True
 
 
 def _ask_system(host: str) -> str:

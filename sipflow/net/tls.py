@@ -1,6 +1,7 @@
 """TLS: whom we trust, what we show, and what went wrong in words an operator can act on."""
 
 import asyncio
+import os
 import ssl
 from collections.abc import Callable
 
@@ -114,7 +115,7 @@ def _context(purpose: ssl.Purpose, settings: TlsSettings) -> ssl.SSLContext:
     try:
         context = ssl.create_default_context(purpose, cafile=settings.ca or None)
     except (OSError, ValueError) as error:
-        raise TransportError(f"tls.ca: cannot use {settings.ca}: {_reason(error)}") from error
+        raise TransportError(f"tls.ca: cannot use {settings.ca}: {reason_of(error)}") from error
     context.minimum_version = _MINIMUM[settings.minimum_version]
     return context
 
@@ -135,7 +136,7 @@ def _load_chain(context: ssl.SSLContext, settings: TlsSettings, which: str = "")
     try:
         context.load_cert_chain(certificate, key, password=answer)
     except (OSError, ValueError) as error:
-        why = _reason(error)
+        why = reason_of(error)
         if asked and isinstance(error, ssl.SSLError):
             why = f"tls.{which}key_passphrase does not open it ({why})"
         raise TransportError(f"cannot use certificate {certificate} with key {key}: {why}") from error
@@ -145,10 +146,11 @@ def explain(error: BaseException, hop: Hop) -> str:
     """Say in one sentence why a connection to `hop` failed."""
     host = f"[{hop.host}]" if ":" in hop.host else hop.host
     place = f"{hop.server_name} ({host}:{hop.port})" if hop.server_name else f"{host}:{hop.port}"
-    return f"{hop.transport.upper()} to {place} failed: {_reason(error)}"
+    return f"{hop.transport.upper()} to {place} failed: {reason_of(error)}"
 
 
-def _reason(error: BaseException) -> str:
+def reason_of(error: BaseException) -> str:
+    """Say what went wrong with a connection or a file, in words and without a place."""
     if isinstance(error, ssl.SSLCertVerificationError):
         remedy = _REMEDIES.get(error.verify_code)
         return f"{remedy} ({error.verify_message})" if remedy else error.verify_message
@@ -158,10 +160,12 @@ def _reason(error: BaseException) -> str:
         return str(error)
     if isinstance(error, TimeoutError):
         return "no answer in time"
+    if isinstance(error, ConnectionAbortedError) and "handshake" in str(error):
+        return "the far end did not end the TLS handshake in time (does it speak TLS on this port?)"
     if isinstance(error, ConnectionRefusedError):
         return "connection refused: nothing listens there"
-    if isinstance(error, OSError):
-        return error.strerror or str(error) or _SILENT_END
+    if isinstance(error, OSError):  # asyncio puts words of its own into `strerror` where connecting fails
+        return (os.strerror(error.errno) if error.errno else "") or error.strerror or str(error) or _SILENT_END
     return str(error) or type(error).__name__
 
 
@@ -173,6 +177,10 @@ def _alert(reason: str) -> str:
         return f"no TLS version in common ({reason}): see tls.minimum_version"
     if "certificate required" in reason or "handshake failure" in reason:
         return f"the far end refused us ({reason}): it may want a client certificate, set tls.client_certificate"
+    if "pem lib" in reason or "no start line" in reason:
+        return "one of the two is no PEM file, or is damaged"
+    if "key values mismatch" in reason:
+        return "the key does not belong to the certificate"
     if "unknown ca" in reason or "bad certificate" in reason:
         return f"the far end does not trust the certificate we show ({reason})"
     return reason

@@ -267,4 +267,6 @@ def _unreachable(ancillary: list[tuple[int, int, bytes]]) -> int:
 def _why_not(data: bytes, error: OSError) -> str:
     if error.errno == errno.EMSGSIZE:
         return f"a message of {len(data)} octets is too large for UDP"
+    if error.errno == errno.EPERM:
+        return "a firewall of this machine forbids it"
     return error.strerror or str(error)

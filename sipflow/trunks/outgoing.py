@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 from sipflow.errors import LocalProtocolError
 
-CALLER_IDS = ("number", "original")
 FROM_USERS = ("caller", "username")
 IDENTITIES = ("none", "asserted", "preferred", "remote_party")
 PRIVACIES = ("full", "header", "from")

@@ -163,6 +163,19 @@ class Registration:
             return []
         return self.kick(now=now, within_s=within_s)
 
+    def moved(self, *, now: float, within_s: float = 0.0) -> list[Output]:
+        """Register again: the registrar is reached from another address of ours now, or is within reach again.
+
+        Args:
+            now: monotonic seconds.
+            within_s: see `lost`: a way that changes again and again is followed ever more slowly. Should what is on the
+                wire fail, it is tried again soon.
+        """
+        if self._flight is not _Flight.NOTHING:
+            self._pauses.forget()
+            return []
+        return self.lost(now=now, within_s=within_s)
+
     def handle_timer(self, *, now: float) -> list[Output]:
         """Do what is due: note that our binding has ended, send the next REGISTER."""
         outputs: list[Output] = []

@@ -22,6 +22,7 @@ _AFTER_LOSS_S = 2.0  # those that lose a connection together come back within so
 # have been restarted. 404 is mostly a wrong number, so a registration is believed for a minute.
 _FORGOTTEN = frozenset({403, 404, 408, 503})
 _TRUSTED_S = 60.0
+_NAMED = 10  # trunks in one line
 _SAID = (RegistrationState.REGISTERED, RegistrationState.UNREGISTERED, HealthState.UP)
 
 
@@ -78,6 +79,9 @@ class Paths(Protocol):
     def forget(self, hop: Hop) -> None:
         """Undo one `keep_alive`."""
 
+    def near_end(self, host: str) -> str:
+        """Say from which address of ours the system reaches an IP literal, "" when it has no route."""
+
 
 class Registrations:
     """The registrations of all trunks that register."""
@@ -110,6 +114,7 @@ class Registrations:
         self._on_source = on_source
         self._paths = paths
         self._kept: dict[Registration, Hop] = {}
+        self._near: dict[Registration, tuple[str, str]] = {}  # who was asked last, and from which address of ours
         self._fleet: Fleet[Registration] = Fleet(
             requester,
             build=self._build,
@@ -126,6 +131,8 @@ class Registrations:
         and then registered anew.
         """
         self._fleet.apply(trunk for trunk in trunks if trunk.register is not None)
+        there = set(self._fleet.machines.values())
+        self._near = {machine: near for machine, near in self._near.items() if machine in there}
 
     async def stop(self, timeout_s: float = 2.0) -> None:
         """Un-register every trunk; returns after `timeout_s` seconds at the latest, whoever has answered by then."""
@@ -151,6 +158,22 @@ class Registrations:
             if used is not None and used[:3] == hop[:3]:
                 again = machine.lost if used.reliable else machine.suspect
                 self._fleet.perform(machine, again(now=now, within_s=_AFTER_LOSS_S))
+
+    def network_changed(self) -> None:
+        """Register again, within 2 s, whoever is reached from another address of ours than before, or is so at last."""
+        found: dict[tuple[str, str, str], list[str]] = {}
+        for machine in self._fleet.machines.values():
+            host, before = self._near.get(machine, ("", ""))
+            near = self._paths.near_end(host) if host and self._paths is not None else ""
+            if near != before:
+                found.setdefault((host, before, near), []).append(machine.name)
+                self._near[machine] = (host, near)
+            moved = bool(near) and near != before
+            lost = not host and machine.state is RegistrationState.FAILED  # its name could not even be looked up
+            if moved or lost:
+                self._fleet.perform(machine, machine.moved(now=self._fleet.now, within_s=_AFTER_LOSS_S))
+        for (host, before, near), names in found.items():
+            _say_moved(host, before, near, names)
 
     def call_failed(self, name: str, status: int) -> None:
         """Register a trunk again early when a call out through it failed as if its registrar had forgotten us.
@@ -188,7 +211,11 @@ class Registrations:
             self._keep(machine, None)
 
     def _ended(self, machine: Registration, outcome: Outcome) -> None:
-        if outcome.hop is None or not 200 <= outcome.status < 300:
+        if outcome.hop is None:
+            return
+        if self._paths is not None:
+            self._near[machine] = (outcome.hop.host, self._paths.near_end(outcome.hop.host))
+        if not 200 <= outcome.status < 300:
             return
         if self._on_source is not None:
             self._on_source(machine.name, outcome.hop.host)
@@ -286,6 +313,21 @@ def _status(machine: Registration) -> RegistrationStatus:
         machine.seen_as,
         machine.answered_by,
     )
+
+
+def _say_moved(host: str, before: str, near: str, names: list[str]) -> None:
+    """Log that the way to a registrar is another one, or none."""
+    trunks = names[:_NAMED]
+    if not near:
+        _log.warning(f"this machine has no route to {host} any more: its trunks cannot register", trunks=trunks)
+    elif not before:
+        _log.info(f"there is a route to {host} again, from {near}: its trunks register again", trunks=trunks)
+    else:
+        _log.warning(
+            f"our address towards {host} is {near} now, and was {before}: its trunks register again; "
+            "calls that are up may not be heard any more",
+            trunks=trunks,
+        )
 
 
 def _say(machine: Registration | Health, change: StateChanged) -> None:

@@ -2,7 +2,7 @@
 
 from enum import Enum, auto
 
-from sipflow.sip.headers.scalars import parse_number, parse_retry_after
+from sipflow.sip.headers.scalars import parse_min_expires, parse_retry_after
 from sipflow.sip.message import Response
 from sipflow.sip.plan import Outcome
 from sipflow.sip.uri import SipUri
@@ -74,7 +74,7 @@ def retry_after_s(response: Response | None) -> int:
 def min_expires_s(response: Response | None) -> int:
     """Read Min-Expires, 0 to 86400 s; 0 when there is none that can be read (RFC 3261 §20.23)."""
     value = response.headers.get("Min-Expires") if response is not None else None
-    seconds = parse_number(value, 2**32) if value is not None else None
+    seconds = parse_min_expires(value) if value is not None else None
     return min(seconds or 0, LONGEST_EXPIRES_S)
 
 

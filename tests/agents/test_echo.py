@@ -5,9 +5,10 @@ import asyncio
 import pytest
 
 from sipflow.agents import echo
-from sipflow.audio.tones import measure_tone, sine
+from sipflow.audio.tones import sine
 from sipflow.errors import AgentError
 from tests.calls.stage import WAIT_S, staged
+from tests.interop.phone import steady_dbfs
 
 
 async def test_caller_hears_himself() -> None:
@@ -22,7 +23,7 @@ async def test_caller_hears_himself() -> None:
         await call.hangup()
         await stage.quiet()
 
-    assert measure_tone(heard[8000:16000], 700) == pytest.approx(-10.0, abs=1.0)
+    assert steady_dbfs(heard[8000:16000], 700) == pytest.approx(-10.0, abs=1.0)
 
 
 async def test_it_ends_with_the_call_and_leaves_no_error() -> None:

@@ -55,7 +55,7 @@ async def forwarded(
         return await forward(call, wall=lambda: at)
 
     async with (
-        staged(person, ports=(42000, 42200)) as far,
+        staged(person) as far,
         staged(agent) as near,  # type: ignore[arg-type]  # what it returns is for the runner
     ):
         agents = near.agent.runner._agents

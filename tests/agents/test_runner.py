@@ -13,7 +13,7 @@ from sipflow.calls.ending import Fault, Word
 from sipflow.calls.inbound import InboundCall
 from sipflow.errors import AgentError, CallEnded, CallFailed
 from sipflow.tasks import Tasks
-from tests.calls.stage import Stage, staged
+from tests.calls.stage import WAIT_S, Stage, staged
 
 
 def impatient(stage: Stage, answer_timeout_s: float) -> None:
@@ -90,7 +90,14 @@ class Panic(BaseException):
     """What a library in Rust raises where it panics."""
 
 
-@pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt, Panic])
+class UnspeakableError(Exception):
+    """An error that cannot say what it is."""
+
+    def __str__(self) -> str:
+        raise ValueError("and has another one")
+
+
+@pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt, Panic, UnspeakableError, asyncio.CancelledError])
 async def test_agent_that_exits_the_program_or_panics_ends_only_its_call(error: type[BaseException]) -> None:
     async def agent(call: InboundCall) -> None:
         if call.variables.get("X-Exit"):
@@ -117,7 +124,10 @@ async def test_agent_that_exits_the_program_or_panics_ends_only_its_call(error: 
 
 async def test_agent_that_cancels_itself_ends_its_call() -> None:
     async def agent(call: InboundCall) -> None:
-        raise asyncio.CancelledError
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+        await call.read_digit(timeout=60)
 
     async with staged(agent) as stage:
         assert await failure(stage) == 480
@@ -283,6 +293,9 @@ async def test_a_fault_beside_the_end_of_the_call_is_told() -> None:
             phone = await stage.call()
             await phone.hangup()
             await stage.quiet()
+            async with asyncio.timeout(WAIT_S):
+                while not any(line["event"] == "the agent raised" for line in said):  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
 
     (raised,) = [line["why"] for line in said if line["event"] == "the agent raised"]
     assert raised.startswith("ExceptionGroup: unhandled errors in a TaskGroup")

@@ -47,7 +47,7 @@ def test_text_is_text_and_seconds_are_seconds() -> None:
 
 
 async def test_what_a_caller_writes_stays_where_it_is_put() -> None:
-    async with staged(answer_and_wait, ports=(42000, 42200)) as far:
+    async with staged(answer_and_wait) as far:
 
         async def agent(call: object) -> None:
             leg = await dial(

@@ -44,7 +44,7 @@ async def between(endpoint: Agent, *, fallback: bool = True, **options: Any) -> 
         return await sip_endpoint(call)
 
     async with (
-        staged(endpoint, ports=(42000, 42200)) as far,
+        staged(endpoint) as far,
         staged(middle) as near,  # type: ignore[arg-type]  # what it returns is for the runner
     ):
         near.agent.runner._agents["desk"] = (AgentSpec("desk", "test"), takes_over)
@@ -306,7 +306,7 @@ async def test_what_a_caller_says_cannot_change_whom_we_call() -> None:
 
     numbers = (Number("*", inbound_agent="agent"),)
     async with (
-        staged(endpoint, ports=(42000, 42200), numbers=numbers) as far,
+        staged(endpoint, numbers=numbers) as far,
         staged(middle) as near,  # type: ignore[arg-type]
     ):
         call = await near.call(headers=(("X-Who", 'sip:eve@192.0.2.9;x=">'),))

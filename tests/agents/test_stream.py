@@ -4,21 +4,20 @@ import asyncio
 import json
 from collections.abc import Mapping
 from contextlib import suppress
-from pathlib import Path
 
 import pytest
 
 from sipflow.agents.spec import AgentSpec, HandOver
 from sipflow.agents.stream import check, refers_to, stream
 from sipflow.agents.stream.signing import signature
-from sipflow.audio.tones import measure_tone, sine
-from sipflow.audio.wav import wav_header
+from sipflow.audio.tones import sine
 from sipflow.calls.ending import Word
 from sipflow.calls.inbound import InboundCall
 from sipflow.errors import AgentError, CallEnded
 from tests.agents.stream.bots import Visit, bot
 from tests.agents.stream.fake_call import FakeCall
 from tests.calls.stage import Stage, staged
+from tests.interop.phone import steady_dbfs
 
 NOWHERE = {"url": "ws://127.0.0.1:1/ws", "dialect": "twilio", "connect_timeout_s": 0.1}
 
@@ -51,13 +50,6 @@ async def test_without_a_bot_and_without_a_fallback_the_caller_gets_503() -> Non
     assert call.did[1][:3] == ("end", Word.AGENT_FAILED, 503)  # type: ignore[index]
 
 
-async def test_a_fallback_may_be_a_status_of_ones_own() -> None:
-    call = FakeCall({**NOWHERE, "fallback_status": 486})
-    await stream(call.as_call)
-
-    assert call.did[1][:3] == ("end", Word.AGENT_FAILED, 486)  # type: ignore[index]
-
-
 async def test_a_fallback_may_be_another_agent() -> None:
     call = FakeCall({**NOWHERE, "fallback": "desk"})
     after = await stream(call.as_call)
@@ -66,16 +58,6 @@ async def test_a_fallback_may_be_another_agent() -> None:
     assert after is not None
     assert after.agent == "desk"
     assert after.why.startswith("no stream to 127.0.0.1:1: it cannot be reached: ")
-
-
-async def test_a_fallback_may_be_a_file_that_is_played_after_answering(tmp_path: Path) -> None:
-    file = tmp_path / "sorry.wav"
-    file.write_bytes(wav_header(0))
-    call = FakeCall({**NOWHERE, "fallback_file": str(file)})
-    await stream(call.as_call)
-
-    assert call.did[:3] == ["ring", "answer", ("play", str(file))]
-    assert call.did[3][:3] == ("end", Word.AGENT_FAILED, 503)  # type: ignore[index]
 
 
 async def test_a_bot_that_fails_in_the_middle_gets_its_fallback() -> None:
@@ -152,7 +134,7 @@ async def test_a_call_goes_to_a_bot_and_back() -> None:
         ending = await asyncio.wait_for(call.ended(), 10)
         await stage.quiet()
 
-    assert measure_tone(heard[-16000:], 1000, 8000) == pytest.approx(-12.0, abs=1.0)
+    assert steady_dbfs(heard[-16000:], 1000) == pytest.approx(-12.0, abs=1.0)
     assert found.visits[0].heard[-1]["dtmf"]["digit"] == "5"
     assert (ending.status, stage.kept.records[0].agent) == (200, "agent")
 

@@ -20,7 +20,7 @@ from sipflow.net.acl import Networks
 from sipflow.net.settings import ListenAddress
 from sipflow.net.settings import Settings as SipSettings
 from sipflow.numbers.inventory import Number
-from sipflow.numbers.pool import Member, PoolSettings
+from sipflow.numbers.pool_settings import Member, PoolSettings
 from sipflow.numbers.use import Caps
 from sipflow.trunks.outgoing import OutboundSettings
 from sipflow.trunks.settings import RegisterSettings

@@ -1,7 +1,7 @@
 import pytest
 
 from sipflow.config.pool_section import pool_settings
-from sipflow.numbers.pool import Member, PoolSettings
+from sipflow.numbers.pool_settings import Member, PoolSettings
 from sipflow.numbers.resting import RestSettings
 from sipflow.numbers.use import Caps
 from tests.config.sections import section_of, told

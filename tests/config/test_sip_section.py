@@ -88,6 +88,12 @@ def test_one_advertised_address_is_for_every_transport() -> None:
     [
         ("listen: []", 1, "listen", "lists no address"),
         ("listen:\n- udp:127.0.0.1:5060\n- udp:127.0.0.1", 3, "listen.1", "udp:127.0.0.1:5060 is listed twice"),
+        (
+            "listen: [udp:0.0.0.0, 'udp:[::]', udp:127.0.0.1]",
+            1,
+            "listen.2",
+            "udp:127.0.0.1:5060 and udp:0.0.0.0:5060 are one port: leave one of them out, or give it another",
+        ),
         ("listen: sctp:127.0.0.1", 1, "listen.0", "not a listen address: 'sctp:127.0.0.1'"),
         ("listen:\n- udp:localhost:5060", 2, "listen.0", "localhost is not an IP address"),
         ("a: &x 1\nlisten: tls:127.0.0.1", 2, "", "a tls listener needs tls.certificate and tls.key"),

@@ -2,19 +2,18 @@
 
 import json
 import signal
-import subprocess
 from pathlib import Path
 from typing import Any
 
 from tests.faults.knock import Knock
-from tests.interop.daemon import SIPFLOW, Daemon
+from tests.interop import warm
+from tests.interop.daemon import Daemon
 from tests.interop.waiting import wait_until
 
 
 def record(daemon: Daemon) -> dict[str, Any] | None:
     """The only call that is kept, once it is."""
-    command = [SIPFLOW, "calls", "--config", str(daemon.file), "--json"]
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = warm.run("calls", "--config", str(daemon.file), "--json")
     calls = json.loads(done.stdout)["calls"] if done.returncode == 0 else []
     return dict(calls[0]) if calls else None
 

@@ -1,17 +1,16 @@
 """The file of the database is deleted under a running daemon."""
 
 import json
-import subprocess
 from pathlib import Path
 
 from tests.daemon.api_client import Api
-from tests.interop.daemon import SIPFLOW, Daemon, call
+from tests.interop import warm
+from tests.interop.daemon import Daemon, call
 from tests.interop.waiting import wait_until
 
 
 def kept(daemon: Daemon) -> int:
-    command = [SIPFLOW, "calls", "--config", str(daemon.file), "--json"]
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = warm.run("calls", "--config", str(daemon.file), "--json")
     return int(json.loads(done.stdout)["total"]) if done.returncode == 0 else 0
 
 

@@ -1,4 +1,5 @@
 import socket
+from pathlib import Path
 
 import pytest
 
@@ -81,6 +82,26 @@ async def test_a_server_that_fails_is_not_taken_for_no() -> None:
         answer = await asking(server, lookup_s=0.5)(Question("A", "example.com"))
 
     assert (answer.silent, answer.empty) == (True, True)
+
+
+async def test_who_failed_and_how_is_told() -> None:
+    async with dns_server() as server:
+        server.broken.add("example.com")
+        answer = await asking(server)(Question("A", "example.com"))
+
+    assert answer.problem == f"no DNS server could answer (127.0.0.1@{server.port}: SERVFAIL)"
+
+
+async def test_other_servers_of_the_system_are_asked_once_its_file_names_them(tmp_path: Path) -> None:
+    file = tmp_path / "resolv.conf"
+    file.write_text("nameserver 127.0.0.1\n")
+    lookup = DnsLookup(DnsSettings(lookup_s=0.1), system=str(file))
+    problems = [(await lookup(Question("A", "nobody.invalid"))).problem]
+    file.write_text("# DHCP has taken the server away\n")
+    problems.append((await lookup(Question("A", "nobody.invalid"))).problem)
+
+    none = "no DNS server is configured on this host"
+    assert [problem == none for problem in problems] == [False, True]
 
 
 async def test_a_forged_answer_with_another_id_is_ignored() -> None:

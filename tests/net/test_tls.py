@@ -1,4 +1,5 @@
 import asyncio
+import errno
 import socket
 import ssl
 import warnings
@@ -469,3 +470,9 @@ def test_a_failure_is_explained_with_name_address_and_port(error: Exception, why
     assert explain(error, Hop("tls", "2001:db8::1", 5061, server_name="pbx.example.com")) == (
         f"TLS to pbx.example.com ([2001:db8::1]:5061) failed: {why}"
     )
+
+
+def test_why_there_is_no_way_is_told_in_the_words_of_the_system() -> None:
+    error = OSError(errno.EHOSTUNREACH, "Connect call failed ('10.0.0.5', 5060)")  # asyncio's own words
+
+    assert explain(error, Hop("tcp", "10.0.0.5", 5060)) == "TCP to 10.0.0.5:5060 failed: No route to host"

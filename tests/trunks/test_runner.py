@@ -45,10 +45,14 @@ class Far:
 
 
 class Paths:
-    """Remembers which paths somebody wants open."""
+    """Remembers which paths somebody wants open; `near` is our address towards everybody."""
 
     def __init__(self) -> None:
         self.open: list[Hop] = []
+        self.near = "10.0.0.2"
+
+    def near_end(self, host: str) -> str:
+        return self.near if host else ""
 
     def keep_alive(self, hop: Hop) -> None:
         self.open.append(hop)
@@ -59,6 +63,70 @@ class Paths:
 
 def ids() -> Ids:
     return Ids(lambda size: bytes(range(size % 256)) if size < 256 else bytes(size))
+
+
+def test_whoever_is_reached_from_another_address_registers_again_at_once_and_says_so() -> None:
+    async def scenario() -> None:
+        paths, far = Paths(), Far(granted)
+        registrations = Registrations(far, ids=ids(), secret=SECRET, paths=paths, jitter=lambda: 0.0)
+        registrations.apply([pbx()])
+        await asyncio.sleep(1.0)
+        with capture_logs() as logs:
+            registrations.network_changed()  # something else has: nothing is done
+            await asyncio.sleep(5.0)
+            assert len(far.asked) == 1
+            for paths.near in ("10.0.0.3", "", "10.0.0.3"):
+                registrations.network_changed()
+                await asyncio.sleep(5.0)
+
+        assert far.asked == [(0.0, "REGISTER"), (6.0, "REGISTER"), (16.0, "REGISTER")]
+        assert [(each["log_level"], each["event"]) for each in logs] == [
+            (
+                "warning",
+                "our address towards 10.0.0.5 is 10.0.0.3 now, and was 10.0.0.2: its trunks register again; "
+                "calls that are up may not be heard any more",
+            ),
+            ("warning", "this machine has no route to 10.0.0.5 any more: its trunks cannot register"),
+            ("info", "there is a route to 10.0.0.5 again, from 10.0.0.3: its trunks register again"),
+        ]
+        await registrations.stop()
+
+    run(scenario)
+
+
+def test_a_way_that_changes_again_and_again_is_followed_ever_more_slowly() -> None:
+    async def scenario() -> None:
+        paths, far = Paths(), Far(granted)
+        registrations = Registrations(far, ids=ids(), secret=SECRET, paths=paths, jitter=lambda: 0.0)
+        registrations.apply([pbx()])
+        for turn in range(100):
+            paths.near = f"10.0.0.{2 + turn % 2}"
+            await asyncio.sleep(1.0)
+            registrations.network_changed()
+
+        assert 4 <= len(far.asked) <= 8
+        await registrations.stop()
+
+    run(scenario)
+
+
+def test_a_trunk_that_waits_long_after_many_failures_does_not_once_the_network_is_back() -> None:
+    async def scenario() -> None:
+        paths, far = Paths(), Far(silence)
+        paths.near = ""
+        registrations = Registrations(far, ids=ids(), secret=SECRET, paths=paths, jitter=lambda: 0.0)
+        registrations.apply([pbx()])
+        await asyncio.sleep(3600.0)
+        asked = len(far.asked)
+        paths.near, far.answer = "10.0.0.2", granted
+        registrations.network_changed()
+        await asyncio.sleep(3.0)
+
+        assert len(far.asked) == asked + 1
+        assert [each.state for each in registrations.states()] == [RegistrationState.REGISTERED]
+        await registrations.stop()
+
+    run(scenario)
 
 
 def test_a_registrations_life_is_told_in_four_lines() -> None:

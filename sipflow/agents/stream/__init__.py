@@ -2,13 +2,12 @@
 
 from collections.abc import Mapping
 
+from sipflow.agents.fallback import fall_back
 from sipflow.agents.spec import HandOver
 from sipflow.agents.stream.options import StreamOptions, read_options, trusting
 from sipflow.agents.stream.session import How, Session
 from sipflow.calls.call import Call
-from sipflow.calls.ending import Word
 
-_UNAVAILABLE = 503
 _MOST_READ = 256
 
 # What was read of the options of agents that are in use; the options are kept too, so that their id stays theirs.
@@ -42,15 +41,7 @@ async def stream(call: Call) -> HandOver | None:
     outcome = await Session(call, options).run()
     if outcome.how is not How.FAILED:
         return None
-    call.log.warning("the stream failed", why=outcome.why, fallback=options.fallback or options.fallback_file or None)
-    if options.fallback:
-        return HandOver(options.fallback, outcome.why)
-    if options.fallback_file:
-        if not call.answered:
-            await call.answer()
-        await call.play(options.fallback_file)
-    call.end_for(Word.AGENT_FAILED, outcome.why, status=options.fallback_status or _UNAVAILABLE)
-    return None
+    return await fall_back(call, options, what="stream", why=outcome.why)
 
 
 def _options(call: Call) -> StreamOptions:

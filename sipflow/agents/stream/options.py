@@ -67,7 +67,7 @@ class StreamOptions:
         first_audio_timeout_s: how long `answer: first_audio` waits for it.
         fallback: the agent that takes over, "" for none.
         fallback_file: what is played before hanging up, "" for nothing.
-        fallback_status: what an unanswered call is refused with, 0 for 503.
+        fallback_status: what an unanswered call is refused with.
         on_close: what a bot that closes the WebSocket means by it.
         ping_s: between two pings.
         drop_s: how long the bot may be silent.
@@ -87,7 +87,7 @@ class StreamOptions:
     first_audio_timeout_s: float = 10.0
     fallback: str = ""
     fallback_file: str = ""
-    fallback_status: int = 0
+    fallback_status: int = 503
     on_close: OnClose = "hangup"
     ping_s: float = 10.0
     drop_s: float = 30.0

@@ -10,10 +10,10 @@ from sipflow.agents.stream.connection import Connection, Limits, connect
 from sipflow.agents.stream.dialect import FRAME_MS, Dialect, Frames
 from sipflow.agents.stream.messages import Audio, Clear, ClearMarks, Command, Hangup, Mark, Start, Unknown
 from sipflow.agents.stream.options import StreamOptions
-from sipflow.agents.stream.parameters import fill
 from sipflow.agents.stream.signing import signed_headers
 from sipflow.agents.stream.throttle import Throttle
 from sipflow.calls.call import Call
+from sipflow.calls.variables import fill
 from sipflow.errors import (
     CallEnded,
     LocalProtocolError,

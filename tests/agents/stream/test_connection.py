@@ -66,6 +66,11 @@ async def wait_to_be_left(visit: Visit) -> None:
     await visit.hear_all()
 
 
+async def read_nothing(visit: Visit) -> None:
+    visit.socket.transport.pause_reading()
+    await visit.socket.wait_closed()
+
+
 @asynccontextmanager
 async def connected(
     script: Callable[[Visit], Awaitable[None]] = wait_to_be_left,
@@ -310,11 +315,7 @@ async def test_a_bot_that_reads_too_slowly_loses_the_oldest_audio_and_costs_no_m
 
 
 async def test_a_bot_that_never_reads_is_left() -> None:
-    async def script(visit: Visit) -> None:
-        visit.socket.transport.pause_reading()
-        await asyncio.sleep(PATIENCE_S)
-
-    async with connected(script, limits=Limits(ping_s=0.1, drop_s=0.3)) as (connection, ear, visit):
+    async with connected(read_nothing, limits=Limits(ping_s=0.1, drop_s=0.3)) as (connection, ear, visit):
         await asyncio.sleep(0.02)
         for _ in range(20_000):
             connection.send_audio(bytes(500), is_text=False)
@@ -326,11 +327,7 @@ async def test_a_bot_that_never_reads_is_left() -> None:
 
 
 async def test_texts_that_the_bot_does_not_read_are_bounded() -> None:
-    async def script(visit: Visit) -> None:
-        visit.socket.transport.pause_reading()
-        await asyncio.sleep(PATIENCE_S)
-
-    async with connected(script) as (connection, ear, visit):
+    async with connected(read_nothing) as (connection, ear, visit):
         await asyncio.sleep(0.02)
         for _ in range(20_000):
             connection.send("x" * 1000)
@@ -348,11 +345,7 @@ async def test_a_bot_that_answers_pings_is_kept_however_little_it_says() -> None
 
 
 async def test_a_bot_that_is_silent_pongs_included_is_left() -> None:
-    async def script(visit: Visit) -> None:
-        visit.socket.transport.pause_reading()
-        await asyncio.sleep(PATIENCE_S)
-
-    async with connected(script, limits=Limits(ping_s=0.05, drop_s=0.2)) as (_, ear, visit):
+    async with connected(read_nothing, limits=Limits(ping_s=0.05, drop_s=0.2)) as (_, ear, visit):
         assert await ear.until_lost() == (False, "the bot was silent for 0.2 s, pongs included")
         visit.socket.transport.abort()
 
@@ -443,16 +436,12 @@ async def test_fragments_without_end_cost_no_memory() -> None:
 
 
 async def test_closing_says_goodbye_and_waits_a_second_at_most() -> None:
-    async def script(visit: Visit) -> None:
-        visit.socket.transport.pause_reading()
-        await asyncio.sleep(PATIENCE_S)
-
     async with connected() as (connection, ear, visit):
         await connection.close()
         await connection.close()
     assert (ear.ending, visit.socket.close_code) == (None, 1000)
 
-    async with connected(script) as (connection, ear, visit):
+    async with connected(read_nothing) as (connection, ear, visit):
         began = time.monotonic()
         await connection.close()
         assert 0.5 < time.monotonic() - began < 5
