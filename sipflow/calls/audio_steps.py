@@ -59,6 +59,8 @@ class AudioSteps:
         if able.srtp is not Encryption.OFF:
             local = LegSecrets(able).provide(local, None, offer=offer)
         _, agreed = answer_offer(offer, local, able)
+        if not agreed.begun:
+            return Audio("", (("the INVITE has no medium: the call is silent until a re-INVITE brings one", True),))
         return Audio(agreed.codec.name, tuple(_said(offer, agreed, able, trunk, hop)))
 
 

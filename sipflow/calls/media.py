@@ -133,8 +133,9 @@ class LegMedia:
         says = INACTIVE if wanted is SENDONLY and self.held else wanted
         if says is not local.direction:
             local = replace(local, direction=says)
-        self._offered_under = self.agreed
-        body = make_offer(local, self._capabilities, after=self._last, agreed=self.agreed)
+        settled = self.agreed
+        self._offered_under = settled if settled is not None and settled.begun else None
+        body = make_offer(local, self._capabilities, after=self._last, agreed=self._offered_under)
         self._open_offer = body if self._last else b""
         self._offered = (local, body, wanted)
         self._version = local.version

@@ -98,7 +98,7 @@ class Capabilities:
 
 @dataclass(slots=True)  # not frozen: that makes construction four times slower, and every call has several
 class LocalMedia:
-    """Our end of a stream. Nobody changes one; what differs is another.
+    """Our end of a stream. Never changed once made; a change makes another one.
 
     Attributes:
         address: IP literal that the peer is to send to, without brackets.
@@ -146,7 +146,7 @@ class SrtpKeys:
 
 @dataclass(slots=True)  # not frozen, as `LocalMedia`
 class Agreed:
-    """What both sides settled on for the audio stream. Nobody changes one; what differs is another.
+    """What both sides settled on for the audio stream. Never changed once made; a change makes another one.
 
     Attributes:
         codec: of our capabilities; what we send, and expect first.
@@ -154,7 +154,7 @@ class Agreed:
         receive_payload_type: the number we gave it.
         ptime_ms: packet time we send: 10 to 60, in steps of 10.
         remote_host: IP literal; "0.0.0.0" or "::" while the peer holds the old way (RFC 3264 §8.4): send nothing there.
-        remote_rtp_port: 1 to 65535.
+        remote_rtp_port: 1 to 65535; 0 while the call has no audio stream.
         remote_rtcp_host, remote_rtcp_port: port 0 when there is no place for RTCP.
         sends, receives: whether we send, and whether the peer does.
         telephone_event_send, telephone_event_receive: payload types of digits, None for no digits.
@@ -191,6 +191,11 @@ class Agreed:
     srtp: SrtpKeys | None = None
     dtls: DtlsTerms | None = None
     remote_named: bool = False
+
+    @property
+    def begun(self) -> bool:
+        """Whether the call has, or has had, an audio stream, so that what was settled for it holds further on."""
+        return bool(self.remote_rtp_port) or self.srtp is not None or self.dtls is not None
 
     def moved(self, host: str, rtp_port: int) -> "Agreed":
         """Give the same with the peer elsewhere, its RTCP next to its RTP (RFC 3550 §11) unless they share a port."""

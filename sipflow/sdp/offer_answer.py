@@ -1,6 +1,7 @@
 """Offer and answer: what the peer wants, what we can, what both agree on (RFC 3264)."""
 
 import re
+from dataclasses import replace
 
 from sipflow.sdp.agreement import PCMA, PCMU, Agreed, Capabilities, Codec, Encryption, LocalMedia
 from sipflow.sdp.attributes import RtpMap, direction_of
@@ -75,6 +76,9 @@ def answer_offer(
     would let the peer change between them at any time, and some peers ask at once, with another offer, for one of them.
     `agreed` is what the call has so far.
 
+    An offer without media has its own in a later one (RFC 3264 §5, RFC 3725 §4.4), and one that switches off what the
+    call had (RFC 3264 §8.2) is taken as well: nothing flows until then.
+
     Raises:
         RemoteProtocolError: the offer is broken (status 400), or has nothing that we can use (status 488).
     """
@@ -83,16 +87,45 @@ def answer_offer(
     if known is not None and found is not None:
         reply, settled = found[0], found[1].moved(known.host, known.port)
     else:
-        reply, settled = _settle(offer, local, capabilities, agreed)
+        description = SessionDescription.parse(offer)
+        if _is_silent(description, begins=agreed is None):
+            media = [write_refused(medium) for medium in description.media]
+            return write_description(local, _time_of(description), media), _without_audio(local, capabilities, agreed)
+        reply, settled = _settle(description, local, capabilities, agreed)
         if known is not None:
             _REPLIES.keep(known.key, capabilities, (reply, settled))
     audio = write_placed(local, reply.terms, rtcp_mux=settled.rtcp_mux)
     return write_description(local, reply.time, (reply.before, audio, reply.after)), settled
 
 
-def _settle(offer: bytes, local: LocalMedia, capabilities: Capabilities, agreed: Agreed | None) -> tuple[Reply, Agreed]:
+def _is_silent(description: SessionDescription, *, begins: bool) -> bool:
+    """Whether an offer is for no medium at all: as a call begins, one that lists none, but says whose session it is."""
+    if begins:
+        return not description.media and description.session.first("o") is not None  # RFC 8866 §5.2: always there
+    return not any(medium.port for medium in description.media)
+
+
+def _time_of(description: SessionDescription) -> str:
+    """Give the t= of the answer: the offer's (RFC 3264 §6)."""
+    time = description.session.first("t") or ""
+    return time if _TIME.fullmatch(time) else "0 0"
+
+
+def _without_audio(local: LocalMedia, capabilities: Capabilities, agreed: Agreed | None) -> Agreed:
+    """Settle that nothing flows for now; what the call has keeps its codec and its keys."""
+    if agreed is not None:
+        return replace(agreed, remote_rtp_port=0, remote_rtcp_port=0, sends=False, receives=False)
+    codec = (*capabilities.codecs, PCMU)[0]
+    number, ptime_ms = codec.payload_type, packet_ms(codec, capabilities.ptime_ms)
+    nowhere = "::" if ":" in local.address else "0.0.0.0"  # noqa: S104  (written, never bound)
+    types = ((number, codec),)
+    return Agreed(codec, number, number, ptime_ms, nowhere, 0, nowhere, 0, False, False, None, None, False, types)
+
+
+def _settle(
+    description: SessionDescription, local: LocalMedia, capabilities: Capabilities, agreed: Agreed | None
+) -> tuple[Reply, Agreed]:
     """Work out the answer to an offer: all of it that does not stand in `local`."""
-    description = SessionDescription.parse(offer)
     choice = choose(description, local, capabilities, agreed=agreed)
     number, codec = choice.payload_type, choice.codec
     events = choice.events if capabilities.telephone_event_payload_type is not None else None
@@ -113,8 +146,7 @@ def _settle(offer: bytes, local: LocalMedia, capabilities: Capabilities, agreed:
     )
     media = [write_refused(medium) for medium in description.media]
     before, after = "".join(media[: choice.place]), "".join(media[choice.place + 1 :])
-    time = description.session.first("t") or ""  # RFC 3264 §6: the answer repeats the offer's t=
-    return Reply(time if _TIME.fullmatch(time) else "0 0", before, terms, after), settled
+    return Reply(_time_of(description), before, terms, after), settled
 
 
 def read_answer(

@@ -5,6 +5,7 @@ from typing import NamedTuple
 from sipflow.errors import RemoteProtocolError
 from sipflow.sip.body import ACCEPT, SDP, sdp_of
 from sipflow.sip.headers.content import accepts
+from sipflow.sip.headers.tokens import unsupported
 from sipflow.sip.message import Request
 from sipflow.sip.uri import OtherUri
 from sipflow.sip.validate import KNOWN_METHODS
@@ -15,7 +16,7 @@ _LONGEST_WHY = 200  # characters; a datagram must hold it beside everything else
 
 
 class Abilities:
-    """What we take, and what we say that we can: both from what is switched on, so that the one is the other.
+    """What we accept, and what we announce in Allow and Supported; both follow from what is switched on, so they agree.
 
     Attributes:
         methods: that we serve.
@@ -66,14 +67,14 @@ def refuse(request: Request, able: Abilities = ABLE) -> Refusal | None:
         return Refusal(416, f"Request-URI scheme {request.request_uri.scheme} is not sip, sips or tel")  # §8.2.2.1
     try:
         return _refuse_extensions(request, able) or _refuse_body(request)
-    except RemoteProtocolError as error:  # a quote of Require or Accept is not closed, say
+    except RemoteProtocolError as error:  # Require names what is no option tag, or Accept cannot be read
         return Refusal(error.status, str(error))
 
 
 def _refuse_extensions(request: Request, able: Abilities) -> Refusal | None:
     if "require" not in request.headers or request.method in ("CANCEL", "ACK"):
         return None
-    unknown = [tag for tag in request.headers.values("Require") if tag.lower() not in able.extensions]
+    unknown = unsupported(request.headers.all("Require"), able.extensions)
     if not unknown:
         return None
     tags = ", ".join(unknown)

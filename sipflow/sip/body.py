@@ -1,6 +1,8 @@
 """The session description of a message: its whole body, or one part of a multipart body (RFC 5621)."""
 
 import re
+from collections.abc import Iterator
+from itertools import islice
 from typing import NamedTuple
 
 from sipflow.errors import RemoteProtocolError
@@ -10,7 +12,8 @@ from sipflow.sip.message import Request, Response
 SDP = "application/sdp"
 ACCEPT = f"{SDP}, multipart/mixed"
 _FLAT = frozenset({"multipart/mixed", "multipart/alternative", "multipart/related"})
-_MOST_PARTS = 16  # SDP, ISUP, a location and a picture are four; parts are never looked into for further parts
+_MOST_PARTS = 16  # SDP, ISUP, a location and a picture are four
+_MOST_DEPTH = 3  # of multiparts inside each other
 _MOST_HEADER_BYTES = 2048  # of one part
 _BOUNDARY = re.compile(r"[-'()+_,./:=? 0-9A-Za-z]{1,70}")  # RFC 2046 §5.1.1
 _FOLD = re.compile(rb"\r\n[ \t]+")
@@ -47,8 +50,8 @@ class _Part(NamedTuple):
 def sdp_of(message: Request | Response) -> bytes:
     """Return the session description a message carries, b"" when there is none that we can read. Never raises.
 
-    A body without Content-Type is taken as SDP. In a multipart body it is the first part that is one; other parts are
-    ignored unless their sender marks them `handling=required` (RFC 5621 §8).
+    A body without Content-Type is taken as SDP. In a multipart body it is the first part that is one, and the last of
+    alternatives; other parts are ignored unless their sender marks them `handling=required` (RFC 5621 §8).
     """
     body = message.body
     if not body:
@@ -66,12 +69,25 @@ def sdp_of(message: Request | Response) -> bytes:
 
 
 def _first_sdp(message: Request | Response) -> bytes:
-    parts = _parts(message.body, message.headers.get("Content-Type") or "")
+    parts = list(islice(_leaves(message.body, message.headers.get("Content-Type") or ""), _MOST_PARTS))
     found = [part for part in parts if part.is_session]
     others = [part for part in parts if not part.is_session]
     if not found or any(part.must_be_understood for part in others):
         return b""
     return found[0].body
+
+
+def _leaves(body: bytes, content_type: str, depth: int = 1) -> Iterator[_Part]:
+    """List the parts of a multipart body, and those of the multiparts among them (RFC 2046 §5.1.2).
+
+    Of alternatives the last comes first: it is the best one (RFC 2046 §5.1.4).
+    """
+    parts = _parts(body, content_type)
+    for part in reversed(parts) if _essence(content_type) == "multipart/alternative" else parts:
+        if part.essence in _FLAT and depth < _MOST_DEPTH:
+            yield from _leaves(part.body, part.headers["content-type"], depth + 1)
+        else:
+            yield part
 
 
 def _parts(body: bytes, content_type: str) -> list[_Part]:

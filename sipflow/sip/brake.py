@@ -20,6 +20,7 @@ _GAP_S = 0.5  # waits that are further apart are two troubles, and not one that 
 _HOLD_S = 5.0  # how long after the last of them a new one need not last first
 _CLOCK_SET_S = 120.0  # nothing waits for so long: every transaction has given up by then, so somebody set the clock
 _RETRY_S = (1, 2, 3)  # spread, or all of them come back together; short, for proxies send nothing at all until then
+_T1_S = 0.5  # RFC 3261 §17.1.1.1: a loop that is later has everything sent again; what is less, busy machines have, too
 _UNREAD = 2  # waits of that many times `wait_s` have calls left unread, which costs another tenth; still below T1
 _WITH_TAG = re.compile(rb"\n(?:to|t)[ \t]*:[^\r\n]*;[ \t]*tag[ \t]*=", re.IGNORECASE)  # RFC 3261 §12.2: in a dialog
 _REFUSED = b";tag=busy-"  # what `refuse_statelessly` marks its answers with
@@ -61,7 +62,7 @@ class Brake:
     Attributes:
         wait_s: how long what is being read now has waited, in seconds.
         worst_s: the longest of all waits since somebody last set it to 0.
-        lag_s: by how much the loop comes late to everything; whoever measures it sets it.
+        lag_s: by how much the loop came late to what was due last.
         refused: calls that were told to come back.
         unread: INVITEs that were left unread, repetitions included.
     """
@@ -81,8 +82,17 @@ class Brake:
         self.wait_s = wait_s
         if wait_s <= self._settings.wait_s:
             return
+        self._too_long(wait_s, now, now)
+
+    def late(self, lag_s: float, *, now: float) -> None:
+        """Learn by how much the loop comes late to what is due: whatever there is to read waits for as long."""
+        self.lag_s = lag_s
+        if max(_T1_S, self._settings.wait_s) < lag_s <= _CLOCK_SET_S:
+            self._too_long(lag_s, now - lag_s, now)
+
+    def _too_long(self, wait_s: float, began: float, now: float) -> None:
         self.worst_s = max(self.worst_s, wait_s)
-        if now - self._last > _GAP_S:
+        if began - self._last > _GAP_S:
             self._since = now
         self._last = now
         if now - self._since >= self._settings.grace_s or now < self._until:
@@ -108,6 +118,10 @@ class Brake:
     def on(self, *, now: float) -> bool:
         """Whether a call that waited too long would be refused now."""
         return now < self._until
+
+    def left_s(self, *, now: float) -> float:
+        """How much longer calls that wait too long are refused, if none of them comes; 0 where they are taken."""
+        return max(0.0, self._until - now)
 
     def leaves(self, datagram: bytes) -> bool:
         """Whether what has just come need not even be read."""

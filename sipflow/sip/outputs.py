@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sipflow.sip.headers.address import NameAddr
-from sipflow.sip.headers.reason import Reason, reasons_in
+from sipflow.sip.headers.reason import Reason
 from sipflow.sip.headers.refer_to import ReferTo
 from sipflow.sip.hop import Hop
 from sipflow.sip.message import Request, Response
@@ -278,11 +278,6 @@ class Ended(NamedTuple):
     cause: Reason | None = None
     message: Request | Response | None = None
     lost: bool = False
-
-    @property
-    def causes(self) -> list[Reason]:
-        """All Reasons that the peer gave: SIP's and the telephone network's often stand side by side."""
-        return reasons_in(self.message.headers) if self.message is not None else []
 
 
 class Finished(NamedTuple):

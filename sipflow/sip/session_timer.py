@@ -42,7 +42,25 @@ class SessionSettings:
             raise LocalProtocolError(f"expires_s: {self.expires_s} is below min_s, {self.min_s}")
 
 
-class SessionTimer:
+class _Interval:
+    """How long a session lasts without a refresh; a far end that wants longer ones may raise it a few times."""
+
+    __slots__ = ("_raises", "interval_s", "min_s")
+    _raises: int
+    interval_s: int
+    min_s: int
+
+    def raise_to(self, response: Response) -> bool:
+        """Take the Min-SE of a 422 (§7.3); False where it asks for nothing new, or too often."""
+        self._raises += 1
+        least = min_se_of(response) or 0
+        if least <= self.interval_s or self._raises > _MOST_RAISES:
+            return False
+        self.min_s = self.interval_s = least
+        return True
+
+
+class SessionTimer(_Interval):
     """The agreement of one call, and its two moments.
 
     Attributes:
@@ -53,7 +71,7 @@ class SessionTimer:
         hang_up_at: when to say BYE unless a refresh has come through; monotonic seconds.
     """
 
-    __slots__ = ("_raises", "hang_up_at", "interval_s", "min_s", "refresh_at", "we_refresh")
+    __slots__ = ("hang_up_at", "refresh_at", "we_refresh")
 
     def __init__(self, interval_s: int, *, we_refresh: bool, min_s: int, now: float) -> None:
         self.interval_s = interval_s
@@ -88,39 +106,21 @@ class SessionTimer:
         """Send no refresh until `restart` or `postpone`: one is under way."""
         self.refresh_at = None
 
-    def raise_to(self, response: Response) -> bool:
-        """Take the Min-SE of a 422 (§7.3); False where it asks for nothing new, or too often."""
-        self._raises += 1
-        least = min_se_of(response) or 0
-        if least <= self.interval_s or self._raises > _MOST_RAISES:
-            return False
-        self.min_s = self.interval_s = least
-        return True
-
     def request_lines(self) -> Lines:
         """Write what a re-INVITE or UPDATE of ours says: nothing is to change (§7.4)."""
         return request_lines(self.interval_s, self.min_s, "uac" if self.we_refresh else "uas")
 
 
-class Asking:
+class Asking(_Interval):
     """What a first INVITE of ours asks for, until it is answered (§7.1)."""
 
-    __slots__ = ("_raises", "interval_s", "min_s", "refresher")
+    __slots__ = ("refresher",)
 
     def __init__(self, settings: SessionSettings) -> None:
         self.interval_s = settings.expires_s
         self.min_s = settings.min_s
         self.refresher = {"us": "uac", "them": "uas"}.get(settings.refresher, "")  # §7.1: better left open
         self._raises = 0
-
-    def raise_to(self, response: Response) -> bool:
-        """Take the Min-SE of a 422 (§7.3); False where it asks for nothing new, or too often."""
-        self._raises += 1
-        least = min_se_of(response) or 0
-        if least <= self.interval_s or self._raises > _MOST_RAISES:
-            return False
-        self.min_s = self.interval_s = least
-        return True
 
     def request_lines(self) -> Lines:
         return request_lines(self.interval_s, self.min_s, self.refresher)

@@ -42,6 +42,14 @@ def test_order_of_the_trunk_counts_where_it_names_codecs() -> None:
     assert said(audio)[0].endswith("trunk a allows PCMA, PCMU, and ours counts")
 
 
+def test_call_without_media_is_said_to_be_silent_until_there_are_some() -> None:
+    offer = plain_invite("1", HOP, "caller").partition(b"\r\n\r\n")[2]
+
+    audio = found(TRUNK, HOP, (offer[offer.index(b"m=") :], b""))
+
+    assert audio == Audio("", (("the INVITE has no medium: the call is silent until a re-INVITE brings one", True),))
+
+
 @pytest.mark.parametrize(
     ("dtmf", "events", "sentence"),
     [

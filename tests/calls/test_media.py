@@ -223,6 +223,50 @@ async def test_the_keys_of_a_leg_survive_every_description_of_the_call(desk: Med
     media.close()
 
 
+@pytest.mark.parametrize("srtp", [Encryption.OFF, Encryption.REQUIRED])
+async def test_an_offer_without_media_is_answered_and_gets_them_by_a_later_one_rfc3725_4_4(
+    desk: MediaDesk, srtp: Encryption
+) -> None:
+    able = replace(BOTH, srtp=srtp)
+    media = LegMedia(desk, address=OURS, capabilities=able, session_id=7, on_digit=lambda _digit: None)
+    nothing, medium = sdp().split(b"m=")
+
+    answer = media.accept(nothing)
+    media.commit()
+    held = media.held
+    offer = media.offer()
+    sure = srtp is Encryption.REQUIRED
+    key = b"a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:" + b"A" * 40 + b"\r\n" if sure else b""
+    media.take_answer(nothing + b"m=" + medium.replace(b"AVP", b"SAVP" if sure else b"AVP") + key)
+
+    assert answer.endswith(b"\r\nt=0 0\r\n")
+    assert (held, media.held) == (True, False)
+    assert (len(keys(offer)), b" RTP/SAVP " in offer) == ((2, True) if sure else (0, False))
+    media.close()
+
+
+async def test_audio_that_is_switched_off_in_a_call_is_taken_up_again_with_its_keys_rfc3264_8_2(
+    desk: MediaDesk,
+) -> None:
+    able = replace(BOTH, srtp=Encryption.REQUIRED)
+    media = LegMedia(desk, address=OURS, capabilities=able, session_id=7, on_digit=lambda _digit: None)
+    theirs = b"a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:" + b"A" * 40 + b"\r\n"
+    on, off = (sdp(port=port).replace(b"RTP/AVP", b"RTP/SAVP") + theirs for port in (4000, 0))
+
+    first = media.accept(on)
+    media.commit()
+    answer = media.accept(off)
+    media.commit()
+    held = media.held
+    last = media.accept(on)
+    media.commit()
+
+    assert b"\r\nm=audio 0 RTP/SAVP 0 8\r\n" in answer
+    assert (held, media.held) == (True, False)
+    assert keys(first) == keys(last)
+    media.close()
+
+
 async def test_two_answers_to_one_offer_may_take_different_lines_of_it(desk: MediaDesk) -> None:
     """As when a call is forked: early media from one phone, and another one is picked up (RFC 3261 §13.1)."""
     encrypted = replace(BOTH, srtp=Encryption.OPTIONAL)

@@ -103,7 +103,7 @@ def multiparts() -> list[tuple[int, bytes, str]]:
         nested = b"Content-Type: multipart/mixed;boundary=%s\r\n\r\n" % name + multipart(nested, boundary=name)
     return [
         (200, multipart(known), mixed),
-        (415, multipart(b"Content-Type: multipart/mixed;boundary=c\r\n\r\n" + multipart(known, boundary=b"c")), mixed),
+        (200, multipart(b"Content-Type: multipart/mixed;boundary=c\r\n\r\n" + multipart(known, boundary=b"c")), mixed),
         (415, multipart(nested), mixed),
         (415, b"--b\r\nContent-Type: multipart/mixed;boundary=b\r\n\r\n" * 800, mixed),
         (200, multipart(*[b"\r\nx"] * 15, known), mixed),

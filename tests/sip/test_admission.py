@@ -76,6 +76,17 @@ def test_a_required_extension_is_named_in_unsupported(lines: Lines, unsupported:
     assert refuse(request(headers=lines)) == Refusal(420, why, (("Unsupported", unsupported),))
 
 
+@pytest.mark.parametrize("tag", ["tim\x01er", '"timer"', "a b", "\x85"])
+def test_what_is_no_option_tag_is_refused_and_not_repeated(tag: str) -> None:
+    asked = request()
+    asked.headers.add_raw(f"Require: {tag}")
+
+    refusal = refuse(asked)
+
+    assert refusal is not None
+    assert (refusal.status, refusal.headers) == (400, ())
+
+
 @pytest.mark.parametrize("method", ["CANCEL", "ACK"])
 def test_require_means_nothing_in_cancel_and_ack_rfc3261_8_2_2_3(method: str) -> None:
     assert refuse(request(method, (("Require", "100rel"),))) is None

@@ -105,18 +105,26 @@ def test_a_part_that_must_be_understood_and_is_not_spoils_the_whole() -> None:
     assert sdp_of(mixed(strict, SDP_PART)) == b""
 
 
+def test_the_last_of_alternatives_counts_rfc2046_5_1_4() -> None:
+    assert (
+        sdp_of(mixed(SDP_PART, part("Content-Type: application/sdp", content=b"best"), kind="alternative")) == b"best"
+    )
+
+
 def test_text_before_and_after_the_parts_is_ignored() -> None:
     body = b"preamble\r\n--x \t\r\n" + SDP_PART + b"\r\n--x--\r\nepilogue\r\n--x\r\n" + ISUP
     assert sdp_of(message(body, "multipart/mixed; boundary=x")) == SDP
 
 
-def test_a_multipart_inside_a_multipart_is_not_looked_into() -> None:
-    inner = mixed(SDP_PART, boundary="y")
-    outer = part("Content-Type: multipart/mixed;boundary=y", content=inner.body)
-    for depth in range(50):
-        outer = part(f"Content-Type: multipart/mixed;boundary=n{depth}", content=b"--n\r\n" + outer + b"\r\n--n--")
+@pytest.mark.parametrize(("depth", "found"), [(1, SDP), (2, SDP), (3, b""), (50, b"")])
+def test_multiparts_are_looked_into_three_deep_rfc2046_5_1_2(depth: int, found: bytes) -> None:
+    request = mixed(ISUP, SDP_PART)
+    for level in range(depth):
+        request = mixed(
+            part(f"Content-Type: {request.headers.get('Content-Type')}", content=request.body), boundary=f"n{level}"
+        )
 
-    assert sdp_of(mixed(outer)) == b""
+    assert sdp_of(request) == found
 
 
 @pytest.mark.parametrize(

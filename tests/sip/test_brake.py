@@ -63,6 +63,26 @@ def test_waits_with_a_pause_between_them_are_two_troubles() -> None:
     assert asked(brake) is None
 
 
+def test_a_loop_that_comes_late_again_and_again_is_told_apart_from_one_that_stood_still_once() -> None:
+    brake = Brake(OverloadSettings())
+    brake.late(3.0, now=10.0)
+    once = (brake.on(now=10.0), brake.left_s(now=10.0), brake.lag_s)
+    for beat in range(1, 5):
+        brake.late(0.6, now=10.0 + beat * 0.7)
+
+    assert once == (False, 0.0, 3.0)
+    assert (brake.on(now=12.8), round(brake.left_s(now=13.0), 3), brake.worst_s) == (True, 4.8, 3.0)
+    assert brake.left_s(now=20.0) == 0.0
+
+
+def test_a_loop_that_comes_hardly_late_brakes_nothing() -> None:
+    brake = Brake(OverloadSettings())
+    for beat in range(40):
+        brake.late(0.5, now=beat * 0.6)
+
+    assert (brake.left_s(now=24.0), brake.lag_s) == (0.0, 0.5)
+
+
 def test_a_call_that_was_read_in_time_is_taken_all_the_same() -> None:
     brake = braking(0.3)
     brake.waited(0.2, now=1.1)

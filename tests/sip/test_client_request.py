@@ -13,7 +13,7 @@ from sipflow.sip.hop import Hop
 from sipflow.sip.message import Request
 from sipflow.sip.outputs import Confirmed, Ended, Finished
 from sipflow.sip.plan import Outcome
-from sipflow.sip.usage.invite import ignore_outcome
+from sipflow.sip.usage.in_dialog import ignore_outcome
 from tests.support.calls import SDP, answered, calling, plan_to, uri
 from tests.support.peer import Peer
 from tests.support.wire import Node, Wire

@@ -4,6 +4,8 @@ import pytest
 
 from sipflow.errors import LocalProtocolError, RemoteProtocolError
 from sipflow.sip.dialog import Dialog, dialog_id_of, stopgap_dialog, uac_dialog, uas_dialog
+from sipflow.sip.grammar import unquote
+from sipflow.sip.headers.address import NameAddr
 from sipflow.sip.hop import Hop
 from sipflow.sip.message import Request, Response
 from sipflow.sip.outputs import Confirmed, Ended, InviteReceived
@@ -399,3 +401,24 @@ def test_a_200_that_says_nowhere_to_go_on_is_acknowledged_and_hung_up_where_it_c
     assert wire.request("a BYE").uri == "sip:bob@b"
     assert alice.happened(Confirmed) == []
     assert alice.the(Ended)[1:3] == ("system", 400)
+
+
+@pytest.mark.parametrize("name", ['"\\\x00\\\x01"', "\x85\x9f", '"\udcff"'])
+def test_whatever_a_caller_may_be_called_he_is_answered_and_our_bye_repeats_it_rfc3261_25_1(name: str) -> None:
+    lines = (
+        ("Via", f"SIP/2.0/UDP elsewhere;branch=z9hG4bK-odd;x={name}"),
+        ("From", f"{name} <sip:a@a>;tag=peer"),
+        ("To", f"{name} <sip:b@b>"),
+        ("Record-Route", f"{name} <sip:a@a;lr>"),
+    )
+    wire, alice, bob, invite = offered(headers=lines)
+    bob.answer(SDP)
+    wire.play()
+    alice.ack(invite, "b", headers=lines[1:2])
+    wire.play()
+    bob.bye()
+
+    bye = wire.request("b BYE")
+    assert alice.response(200).via.param("x") == unquote(name)
+    assert bye.headers.get("To") == str(NameAddr.parse(f"{name} <sip:a@a>;tag=peer"))
+    assert bye.headers.get("Route") == f"{name} <sip:a@a;lr>"

@@ -224,7 +224,7 @@ def test_messages_show_what_they_are() -> None:
 def test_what_responses_repeat_is_what_the_request_says_when_they_are_made() -> None:
     request = invite()
     before = make_response(request, 100)
-    request.via = request.via.with_received("192.0.2.7", 5070)
+    request.via = request.via._replace(params=(*request.via.params, ("received", "192.0.2.7")))
 
     assert make_response(request, 180, to_tag="1").headers.raw("Via")[0].endswith(";received=192.0.2.7")
     assert make_response(request, 200, to_tag="1").headers.raw("To") == make_response(

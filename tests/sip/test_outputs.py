@@ -3,7 +3,6 @@
 import pytest
 
 from sipflow.sip import outputs
-from sipflow.sip.headers.reason import Reason
 from sipflow.sip.message import Response
 
 
@@ -40,15 +39,5 @@ def test_what_an_event_may_lack_is_empty() -> None:
     usage = object()
 
     assert outputs.Ended(usage, "system", 408, "why")[4:] == (None, None, False)  # type: ignore[arg-type]
-    assert outputs.Ended(usage, "system", 408, "why").causes == []  # type: ignore[arg-type]
     assert outputs.InviteReceived(usage, usage, usage).replaces is None  # type: ignore[arg-type]
     assert outputs.Progressed(usage, Response(180)).body == b""  # type: ignore[arg-type]
-
-
-def test_every_reason_of_the_message_that_ended_a_call_can_be_read() -> None:
-    response = Response(480)
-    response.headers.add("Reason", 'SIP;cause=480;text="gone", Q.850;cause=20')
-    response.headers.add("Reason", "Q.850;=16")
-    ended = outputs.Ended(object(), "remote", 480, "why", None, response)  # type: ignore[arg-type]
-
-    assert ended.causes == [Reason("SIP", 480, "gone"), Reason("Q.850", 20)]

@@ -14,10 +14,11 @@ Written = tuple[tuple[str, ...], tuple[str, ...]]  # keys and whole lines of hea
 ECHO = ":echo"  # what responses repeat of a request, kept among the parsed values; no header has such a name
 _PLURALS = {"via": "vias", "contact": "contacts", "route": "routes", "record-route": "record_routes"}
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]")
+_ILLEGAL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")  # RFC 3261 §25.1: U+0080 to U+009F are UTF8-NONASCII
 _LINE_END = re.compile(r"[\r\n\0]")
 _CHALLENGED = frozenset({"www-authenticate", "proxy-authenticate", "authorization", "proxy-authorization"})
-_NAMED = frozenset({"from", "to", "contact", "route", "record-route", "refer-to", "referred-by"})
-_QUOTED_PAIR = re.compile(r"\\[\x01-\x09\x0b\x0c\x0e-\x7f]")
+_NAMED = frozenset({"via", "from", "to", "call-id", "contact", "route", "record-route", "refer-to", "referred-by"})
+_QUOTED_PAIR = re.compile(r"\\[\x00-\x09\x0b\x0c\x0e-\x7f]")
 
 
 def unfold(line: str) -> str:
@@ -43,11 +44,20 @@ def write_line(name: str, value: str) -> str:
         if _LINE_END.search(value):
             refuse_controls(value, f"a {name} header")
     elif not value.isprintable():
-        # Names that a peer gave himself stand in every request of his call, and may hold quoted pairs (§25.1).
-        refuse_controls(_QUOTED_PAIR.sub("", value) if name.lower() in _NAMED else value, f"a {name} header")
+        _refuse_unprintable(name, value)
     if not value.isascii():
         refuse_unencodable(value)
     return f"{name}: {value}"
+
+
+def _refuse_unprintable(name: str, value: str) -> None:
+    """Raise LocalProtocolError unless it is what a peer may have called himself, and every message of his call repeats.
+
+    Quoted pairs hold any character but line ends, NUL too, and other text any that is not ASCII (RFC 3261 §25.1).
+    """
+    if name.lower() in _NAMED and _ILLEGAL.search(_QUOTED_PAIR.sub("", value)) is None:
+        return
+    refuse_controls(value, f"a {name} header")
 
 
 def write_lines(lines: Iterable[tuple[str, str]]) -> Written:

@@ -24,15 +24,6 @@ def parse_tokens(values: Iterable[str]) -> list[str]:
     return tokens
 
 
-def option_tags(values: Iterable[str]) -> frozenset[str]:
-    """Read option tags in lower case, for comparing (RFC 3261 §19.2, §7.3.1: tokens are case-blind).
-
-    Raises:
-        RemoteProtocolError: an element is no token (status 400).
-    """
-    return frozenset(token.lower() for token in parse_tokens(values))
-
-
 def unsupported(required: Iterable[str], supported: Iterable[str]) -> list[str]:
     """List the required tags that are not supported, as the peer wrote them, for Unsupported (RFC 3261 §8.2.2.3).
 

@@ -14,7 +14,6 @@ from sipflow.sip.grammar import (
     find_param,
     parse_params,
     plain_params,
-    replace_param,
 )
 from sipflow.sip.headers.lines import unfold
 
@@ -70,10 +69,6 @@ class Via(NamedTuple):
         return cls(transport, host, number, params)
 
     @property
-    def transport_lower(self) -> str:
-        return self.transport.lower()
-
-    @property
     def branch(self) -> str | None:
         for name, value in self.params:
             if name == "branch":
@@ -103,16 +98,6 @@ class Via(NamedTuple):
     def param(self, name: str) -> str | None:
         """Return a parameter's unquoted value, "" for a flag, None when it is absent."""
         return find_param(self.params, name)
-
-    def with_received(self, host: str, port: int) -> "Via":
-        """Note the source of a request: `received` always, `rport` where the peer asked for it (RFC 3581 §4).
-
-        What the peer wrote into either is replaced.
-        """
-        params = self.params
-        if self.wants_rport:
-            params = replace_param(params, "rport", str(port))
-        return Via(self.transport, self.host, self.port, replace_param(params, "received", host))
 
     def __str__(self) -> str:
         transport, host, port, params = self

@@ -15,6 +15,9 @@ class Deadlines:
     when its entry comes up; one that moved forward gets a new entry and leaves a stale one behind. Stale entries hold
     two numbers and no transaction, and are swept out when new entries find them in the majority.
 
+    It is `sip.alarms.Alarms` written out for transactions: each message notes a deadline here, and to ask for it by way
+    of a property, as `Alarms` does, would cost each of them one call more.
+
     Attributes:
         soonest: a moment that no deadline comes before, infinite where there is none; exact right after `next`.
     """

@@ -12,7 +12,7 @@ _TAG_PREFIX = "busy-"
 
 
 class Busy(NamedTuple):
-    """That a request gets no transaction.
+    """The answer to a request that gets no transaction.
 
     Attributes:
         retry_after_s: what the 503 says, at least 1; 0 answers nothing at all.

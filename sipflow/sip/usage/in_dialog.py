@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from sipflow.sip.client_request import ClientRequest, OnFinal
+from sipflow.sip.client_request import ClientRequest, OnFinal, OnProvisional
 from sipflow.sip.dialog import Dialog
 from sipflow.sip.digest import DigestClient
 from sipflow.sip.hop import Hop
 from sipflow.sip.message import Request, Response
 from sipflow.sip.outputs import Output
+from sipflow.sip.plan import Outcome
 
 if TYPE_CHECKING:
     from sipflow.sip.stack import Stack
@@ -17,12 +18,23 @@ _WITH_CONTACT = frozenset({"INVITE", "UPDATE", "OPTIONS", "SUBSCRIBE", "NOTIFY",
 _WITH_ALLOW = frozenset({"INVITE", "UPDATE", "REFER"})  # §14.1, §13.2.1; RFC 3311 §5.1
 
 
+def ignore_provisional(response: Response, hop: Hop, now: float) -> list[Output]:  # noqa: ARG001
+    """For requests whose progress interests nobody."""
+    return []
+
+
+def ignore_outcome(outcome: Outcome, now: float) -> list[Output]:  # noqa: ARG001
+    """For requests whose end interests nobody."""
+    return []
+
+
 def request_in(
     stack: "Stack",
     dialog: Dialog,
     method: str,
     *,
     on_final: OnFinal,
+    on_provisional: OnProvisional = ignore_provisional,
     headers: Sequence[tuple[str, str]] = (),
     body: bytes = b"",
     content_type: str = "",
@@ -37,6 +49,7 @@ def request_in(
         dialog: where it goes.
         method: of the request.
         on_final: told what came of it.
+        on_provisional: told what comes before that.
         headers: further lines, in order.
         body: with its type in `content_type`.
         content_type: of `body`.
@@ -64,7 +77,7 @@ def request_in(
         hops=stack.known_hops(dialog),
         build=build,
         next_cseq=dialog.next_cseq,
-        on_provisional=ignore_provisional,
+        on_provisional=on_provisional,
         on_final=on_final,
         digest=digest,
         advertise=advertise,
@@ -72,8 +85,3 @@ def request_in(
         fail_over=False,
         look_up_after=True,
     )
-
-
-def ignore_provisional(response: Response, hop: Hop, now: float) -> list[Output]:  # noqa: ARG001
-    """For requests whose progress interests nobody."""
-    return []

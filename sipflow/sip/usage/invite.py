@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from sipflow.errors import LocalProtocolError
 from sipflow.sip.admission import one_line
 from sipflow.sip.body import sdp_of
-from sipflow.sip.client_request import ClientRequest, OnFinal
+from sipflow.sip.client_request import ClientRequest, OnFinal, OnProvisional
 from sipflow.sip.dialog import Dialog
 from sipflow.sip.digest import DigestClient
 from sipflow.sip.headers.lines import write_line
@@ -27,7 +27,7 @@ from sipflow.sip.outputs import (
 from sipflow.sip.plan import Outcome
 from sipflow.sip.session_timer import SessionSettings, SessionTimer, concerns_timers, settle_again, settle_as_uas
 from sipflow.sip.transaction.layer import ServerTransaction
-from sipflow.sip.usage.in_dialog import request_in
+from sipflow.sip.usage.in_dialog import ignore_provisional, request_in
 from sipflow.sip.usage.modification import Modification
 from sipflow.sip.usage.pending_ack import PendingAck
 from sipflow.sip.usage.referral import PATIENCE_S, Referral, refer_lines
@@ -229,6 +229,10 @@ class InviteUsage:
         """
         return self._modifying.offer(make_body, now=now, method=method, on_end=on_end)
 
+    def answer_in(self, response: Response) -> bytes:
+        """Give the SDP that answers the last offer of ours in the call, of which `response` is the end."""
+        return self._modifying.answer_in(response)
+
     def allows(self, method: str) -> bool:
         """Whether the far end has said that it takes `method`."""
         return method in [token.strip(" \t").upper() for token in (self.peer_allow or "").split(",")]
@@ -293,6 +297,18 @@ class InviteUsage:
         if self._bye_wanted is not None:
             return self._send_wanted_bye(now)
         return [Confirmed(self, request, sdp_of(request))]
+
+    def presume_acknowledged(self, reinvite: Request) -> list[Output]:
+        """Take a re-INVITE for the ACK to our 2xx that has not come yet (RFC 5407 §3.1.4).
+
+        Who begins another INVITE has had that 2xx; the ACK may be lost, or late. Not for a 2xx that offers something:
+        its ACK brings the answer.
+        """
+        self._pending_ack = None
+        if self.state is not ANSWERED:
+            return []
+        self.state = CONFIRMED
+        return [Confirmed(self, reinvite, b"")]
 
     def handle_timer(self, *, now: float) -> list[Output]:
         """Repeat a 2xx, or hang up when its ACK never came (§13.3.1.4); offer again after glare."""
@@ -492,6 +508,7 @@ class InviteUsage:
         method: str,
         *,
         on_final: OnFinal,
+        on_provisional: OnProvisional = ignore_provisional,
         headers: Lines = (),
         body: bytes = b"",
         content_type: str = "",
@@ -508,6 +525,7 @@ class InviteUsage:
             dialog or self.established,
             method,
             on_final=on_final,
+            on_provisional=on_provisional,
             headers=(*headers, *self._session_lines()) if refreshes else headers,
             body=body,
             content_type=content_type,
@@ -561,8 +579,3 @@ def reason_of(message: Request | Response | None) -> Reason | None:
     """The first Reason of a message that can be read; a broken one is as good as none."""
     reasons = reasons_in(message.headers) if message is not None else []
     return reasons[0] if reasons else None
-
-
-def ignore_outcome(outcome: Outcome, now: float) -> list[Output]:  # noqa: ARG001
-    """For requests whose end interests nobody."""
-    return []

@@ -7,12 +7,16 @@ from sipflow.errors import LocalProtocolError
 from sipflow.sip.admission import warning
 from sipflow.sip.body import SDP, sdp_of
 from sipflow.sip.client_request import ClientRequest
+from sipflow.sip.headers.rack import RAck
 from sipflow.sip.headers.scalars import parse_retry_after
+from sipflow.sip.hop import Hop
 from sipflow.sip.message import Request, Response
 from sipflow.sip.outputs import OfferAnswered, OfferReceived, Output, UpdateReceived
 from sipflow.sip.plan import Outcome
 from sipflow.sip.session_timer import is_too_small
 from sipflow.sip.transaction.layer import ServerTransaction
+from sipflow.sip.usage.in_dialog import ignore_outcome
+from sipflow.sip.usage.prack import reliable_number
 from sipflow.sip.usage.state import CONFIRMED, earliest
 
 if TYPE_CHECKING:
@@ -25,7 +29,7 @@ _LONGEST_RETRY_AFTER_S = 10  # §14.2, RFC 3311 §5.2: what a far end that is bu
 
 
 class _Asked:
-    """A request of ours as its answer sees it: it is let go with the first one, or the two would hold each other."""
+    """The request that a callback belongs to. It is let go with the first answer: they would keep each other alive."""
 
     __slots__ = ("request", "sent")
 
@@ -40,6 +44,7 @@ class Modification:
     __slots__ = (
         "_abandon_at",
         "_again_at",
+        "_early_answer",
         "_incoming",
         "_make_body",
         "_method",
@@ -47,6 +52,7 @@ class Modification:
         "_on_end",
         "_outgoing",
         "_repeats",
+        "_rseq",
         "_stack",
         "_usage",
     )
@@ -60,6 +66,8 @@ class Modification:
         self._method = "INVITE"
         self._on_end: OnEnd | None = None
         self._offered = b""
+        self._early_answer = b""  # in a reliable provisional response
+        self._rseq = 0  # of the last one that was acknowledged, 0 before the first
         self._repeats = 0
         self._again_at: float | None = None
         self._abandon_at: float | None = None
@@ -113,10 +121,12 @@ class Modification:
             usage.established.refresh_target(request, "UPDATE")
             outputs = usage.reply(transaction, 200, headers=self._accepting(request, now), now=now)
             return [*outputs, UpdateReceived(usage, request)] if request.method == "UPDATE" else outputs
+        outputs = usage.presume_acknowledged(request) if is_invite and usage.awaiting_ack else []
         self._incoming = transaction
         transaction.owner = usage  # so that a CANCEL finds it
-        trying: list[Output] = self._stack.trying(transaction, now=now) if is_invite else []
-        return [*trying, OfferReceived(usage, transaction, request, offer)]
+        if is_invite:
+            outputs += self._stack.trying(transaction, now=now)
+        return [*outputs, OfferReceived(usage, transaction, request, offer)]
 
     def _refuse_for_now(
         self, request: Request, transaction: ServerTransaction, offer: bytes, now: float
@@ -128,7 +138,7 @@ class Modification:
             return usage.reply(transaction, 491, now=now)  # §14.2, RFC 3311 §5.2: our own offer is open
         busy = self._incoming is not None and (is_invite or offer or self._incoming.request.method == "UPDATE")
         unanswered = (offer or is_invite) and usage.answering
-        if busy or unanswered or (is_invite and (usage.pending or usage.awaiting_ack)):
+        if busy or unanswered or (is_invite and usage.pending):
             retry = (("Retry-After", str(self._stack.below(11))),)  # §14.2, RFC 3311 §5.2: 0 to 10 seconds
             return usage.reply(transaction, 500, "Overlapping Requests", headers=retry, now=now)
         if "session-expires" in request.headers and usage.session.on and is_too_small(request, usage.session):
@@ -201,11 +211,27 @@ class Modification:
         def answered(outcome: Outcome, now: float) -> list[Output]:
             return self._answered(asked, outcome, now)
 
-        self._offered = self._make_body()
-        request = self._usage.client_request(self._method, on_final=answered, body=self._offered, content_type=SDP)
+        self._offered, self._early_answer, self._rseq = self._make_body(), b"", 0
+        request = self._usage.client_request(
+            self._method, on_final=answered, on_provisional=self._progressed, body=self._offered, content_type=SDP
+        )
         self._outgoing = request
         asked = _Asked(request)
         return request.start(now=now)
+
+    def _progressed(self, response: Response, hop: Hop, now: float) -> list[Output]:  # noqa: ARG002
+        """Acknowledge a reliable provisional response to our re-INVITE, once and in order (RFC 3262 §4)."""
+        number = reliable_number(response)
+        if not number or (self._rseq and number != self._rseq + 1) or self._usage.dialog is None:
+            return []
+        self._rseq = number
+        self._early_answer = self._early_answer or sdp_of(response)
+        rack = ("RAck", str(RAck(number, response.cseq)))
+        return self._usage.send("PRACK", on_final=ignore_outcome, now=now, headers=(rack,))
+
+    def answer_in(self, response: Response) -> bytes:
+        """Give the answer to our offer: in its final response, or before that in a reliable one (RFC 3262 §5)."""
+        return sdp_of(response) or self._early_answer
 
     def _answered(self, asked: _Asked, outcome: Outcome, now: float) -> list[Output]:
         usage, response = self._usage, outcome.response
@@ -247,7 +273,7 @@ class Modification:
         usage, response = self._usage, outcome.response
         if self._on_end is not None:
             return self._on_end(outcome, now)
-        body = sdp_of(response) if response is not None else b""
+        body = self.answer_in(response) if response is not None else b""
         return [OfferAnswered(usage, outcome.status, body), *usage.lost_if_gone(outcome, now=now)]
 
     def _pause(self, outcome: Outcome) -> float | None:

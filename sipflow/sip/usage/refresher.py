@@ -2,7 +2,6 @@
 
 from typing import TYPE_CHECKING
 
-from sipflow.sip.body import sdp_of
 from sipflow.sip.headers.scalars import parse_retry_after
 from sipflow.sip.outputs import OfferAnswered, Output
 from sipflow.sip.plan import Outcome
@@ -82,7 +81,8 @@ class Refresher:
         response = outcome.response
         if response is None or response.status >= 300:
             return self._failed(outcome, now)
-        return [OfferAnswered(self._usage, response.status, sdp_of(response))] if self._usage.describe else []
+        usage = self._usage
+        return [OfferAnswered(usage, response.status, usage.answer_in(response))] if usage.describe else []
 
     def _failed(self, outcome: Outcome, now: float) -> list[Output]:
         """Try again, unless the far end has no such call any more (§10)."""

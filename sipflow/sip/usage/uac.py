@@ -14,7 +14,8 @@ from sipflow.sip.message import Request, Response, make_cancel
 from sipflow.sip.outputs import Confirmed, EarlyOffer, Output, Progressed
 from sipflow.sip.plan import Outcome, RequestPlan
 from sipflow.sip.session_timer import Asking
-from sipflow.sip.usage.invite import InviteUsage, Lines, ignore_outcome
+from sipflow.sip.usage.in_dialog import ignore_outcome
+from sipflow.sip.usage.invite import InviteUsage, Lines
 from sipflow.sip.usage.prack import EarlyDialog, reliable_number
 from sipflow.sip.usage.state import CALLING, CONFIRMED, EARLY, ENDING, earliest
 

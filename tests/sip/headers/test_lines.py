@@ -172,3 +172,5 @@ def test_a_quoted_pair_in_the_name_of_a_far_end_is_written_as_it_came() -> None:
     assert write_line("To", '"a\\\x07b" <sip:a@b>') == 'To: "a\\\x07b" <sip:a@b>'
     with pytest.raises(LocalProtocolError, match="a control character in a To header"):
         write_line("To", '"a\x07b" <sip:a@b>')
+    with pytest.raises(LocalProtocolError, match="CR, LF or NUL in a To header"):
+        write_line("To", '"a\\\r\nb" <sip:a@b>')

@@ -1,7 +1,7 @@
 import pytest
 
 from sipflow.errors import RemoteProtocolError
-from sipflow.sip.headers.tokens import option_tags, parse_tokens, unsupported
+from sipflow.sip.headers.tokens import parse_tokens, unsupported
 
 
 def test_tokens_come_in_order_across_lines_and_empty_elements_are_skipped() -> None:
@@ -12,10 +12,6 @@ def test_tokens_come_in_order_across_lines_and_empty_elements_are_skipped() -> N
 def test_what_is_no_token_is_refused(value: str) -> None:
     with pytest.raises(RemoteProtocolError):
         parse_tokens([value])
-
-
-def test_option_tags_are_case_blind() -> None:
-    assert option_tags(["Timer, 100REL"]) == {"timer", "100rel"}
 
 
 def test_unsupported_tags_are_listed_as_the_peer_wrote_them() -> None:

@@ -169,7 +169,7 @@ def test_a_list_may_be_changed_by_who_asked_for_it() -> None:
 def test_the_top_via_is_replaced_alone() -> None:
     made = request(("Via", "SIP/2.0/UDP a;rport, SIP/2.0/UDP b"), ("Via", "SIP/2.0/UDP c"))
 
-    made.via = made.via.with_received("192.0.2.1", 4711)
+    made.via = Via("UDP", "a", None, (("rport", "4711"), ("received", "192.0.2.1")))
 
     assert made.headers.all("Via") == [
         "SIP/2.0/UDP a;rport=4711;received=192.0.2.1, SIP/2.0/UDP b",

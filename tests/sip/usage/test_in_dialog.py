@@ -2,9 +2,9 @@
 
 import pytest
 
-from sipflow.sip.usage.in_dialog import ignore_provisional, request_in
-from sipflow.sip.usage.invite import ignore_outcome
-from tests.support.calls import answered
+from sipflow.sip.outputs import OfferAnswered
+from sipflow.sip.usage.in_dialog import ignore_outcome, ignore_provisional, request_in
+from tests.support.calls import SDP, answered
 
 
 @pytest.mark.parametrize(
@@ -48,3 +48,22 @@ def test_progress_of_a_request_inside_a_dialog_interests_nobody() -> None:
     _, _, bob, usage = answered()
     assert usage.hop is not None
     assert ignore_provisional(bob.reply(bob.request("INVITE"), 180), usage.hop, 0.0) == []
+
+
+def test_a_reliable_response_to_our_reinvite_gets_its_prack_and_brings_the_answer_rfc3262_4() -> None:
+    wire, alice, bob, usage = answered()
+    alice.perform(usage.offer(lambda: SDP, now=wire.now))
+    wire.play()
+    reinvite = bob.request("INVITE")
+    reliable = (("Require", "100rel"), ("RSeq", "7"))
+    for _ in range(2):  # the second is a repetition
+        bob.reply(reinvite, 183, body=SDP, headers=reliable)
+        wire.play()
+    prack = bob.request("PRACK")
+    bob.reply(prack, 200)
+    bob.reply(reinvite, 200)
+    wire.play()
+
+    assert wire.methods()[-7:] == ["a INVITE", "b 183", "a PRACK", "b 183", "b 200", "b 200", "a ACK"]
+    assert (prack.headers.get("RAck"), str(prack.cseq)) == ("7 2 INVITE", "3 PRACK")
+    assert [event[1:] for event in alice.happened(OfferAnswered)] == [(200, SDP)]

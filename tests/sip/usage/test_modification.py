@@ -88,21 +88,6 @@ def test_a_second_offer_before_the_first_is_answered_is_refused_500_for_a_while(
     assert str(alice.response(200).cseq) == "2 INVITE"
 
 
-def test_a_reinvite_before_the_ack_of_the_last_one_is_refused_500() -> None:
-    wire, alice, bob, reinvite, event = reoffered()
-    accept(bob, event)
-    wire.play()
-
-    alice.ask("INVITE", "b", cseq=3, to_tag=to_tag(alice), body=NEW)
-    wire.play()
-    assert "Retry-After" in alice.response(500).headers
-    alice.ack(reinvite, "b")
-    alice.ask("INVITE", "b", cseq=4, to_tag=to_tag(alice), body=NEW)
-    wire.play()
-
-    assert len(bob.happened(OfferReceived)) == 2
-
-
 @pytest.mark.parametrize("method", ["INVITE", "UPDATE"])
 def test_an_offer_before_the_first_invite_is_answered_is_refused_500_rfc3261_14_2(method: str) -> None:
     wire, alice, bob, _ = offered()
