@@ -27,6 +27,10 @@ _NEVER_CAME = "the call was announced, and its INVITE did not come in time"
 _FLUSH_S = 1.0  # how long a reader waits for the calls that have just ended
 
 
+async def _at_once() -> None:
+    pass
+
+
 class Found(NamedTuple):
     """One call.
 
@@ -61,6 +65,8 @@ class CallDesk:
         events: what happens, live.
         once: carries out what has an Idempotency-Key.
         flush: waits until the calls that have ended are in the store.
+        unwritten: gives the record of one that is not yet, by id.
+        settled: waits until numbers, agents and pools that were changed are what calls are made with.
         sounds: folder of what may be played into calls; "" allows none.
         public_url: where clients reach the API, "" for where they asked.
         wall: UTC wall clock.
@@ -76,6 +82,8 @@ class CallDesk:
     events: LiveEvents
     once: Once
     flush: Callable[[], Awaitable[None]]
+    unwritten: Callable[[str], CallRecord | None]
+    settled: Callable[[], Awaitable[None]] = _at_once
     sounds: str = ""
     public_url: str = ""
     wall: Callable[[], datetime] = lambda: datetime.now(UTC)
@@ -122,11 +130,8 @@ class CallDesk:
             NotFound: there is no such call.
         """
         found = self.live_one(call_id)
-        if found is None and call_id in self.switchboard.saving.waiting:
-            return Found(self.switchboard.saving.waiting[call_id])
         if found is None:
-            await self._flush()
-            record = await self.records.find(call_id)
+            record = self._over(call_id) or await self.records.find(call_id)
             found = Found(record) if record is not None else await self._announced(call_id)
         if found is None:
             raise NotFound(f"there is no call {call_id[:80]!r}")
@@ -142,6 +147,10 @@ class CallDesk:
             return Found(record)
         expected = self.announced.expected(call_id)
         return Found(_expected(expected), REGISTERED) if expected is not None else None
+
+    def _over(self, call_id: str) -> CallRecord | None:
+        """Give the record of a call that is over and not in the store yet."""
+        return self.switchboard.saving.waiting.get(call_id) or self.unwritten(call_id)
 
     async def _announced(self, call_id: str) -> Found | None:
         """Give a call that was announced and did not come."""
@@ -163,7 +172,7 @@ class CallDesk:
             NotFound: there is no such call.
         """
         found = await self.find(call_id)
-        if self.live_one(call_id) is not None or found.status or call_id in self.switchboard.saving.waiting:
+        if self.live_one(call_id) is not None or found.status or self._over(call_id) is not None:
             return list(found.record.history)
         return await self.records.events(call_id)
 

@@ -152,6 +152,8 @@ class EdgeCollector(Collector):
                          {(): int(brake.on(now=measures.now()))})  # fmt: skip
             yield _counter("sipflow_overload_refusals", "INVITEs told 503 or left unread for having waited too long.",
                            ("what",), {("refused",): brake.refused, ("unread",): brake.unread})  # fmt: skip
+        yield _counter("sipflow_refusals_without_record", "Refused calls of trunks that left no record: too many.", (),
+                       {(): measures.switchboard.turning_away.unkept})  # fmt: skip
         strangers = measures.switchboard.strangers
         if strangers is not None:
             seen = {("refused",): strangers.refused, ("flood",): strangers.flooded, ("scanner",): strangers.scanners}

@@ -1,6 +1,7 @@
 """What every request passes before a route sees it: its id, the token, the size of its body, the time it takes."""
 
 import asyncio
+import json
 import os
 import re
 import time
@@ -20,6 +21,7 @@ from sipflow.net.literal import is_loopback
 _log = structlog.get_logger("sipflow.api")
 _ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _PASSED_OVER = 8  # times the size that is allowed: so much of a body is read that will not be taken
+_MAYBE_HALF = re.compile(rb"\\u[dD][89a-fA-F]")
 _LENGTH = re.compile(r"[0-9]{1,18}")
 _PASSED_ON = frozenset({b"forwarded", b"x-forwarded-for", b"x-real-ip"})  # what a proxy says of whom it speaks for
 _WANTED = frozenset({b"authorization", b"content-length", b"transfer-encoding", b"x-request-id"})
@@ -96,6 +98,7 @@ class Gate:
         length = headers.get(b"content-length", "")
         if length or b"transfer-encoding" in headers:
             body = await exchange.take_body(length)
+            _check_characters(body)
             express = self._express.get((scope["method"], path))
             answer = await express(scope, body) if express is not None else None
             if answer is not None:
@@ -191,6 +194,23 @@ def is_near(scope: MutableMapping[str, Any]) -> bool:
 def _filled(query: bytes) -> bytes:
     """Return a query without the names that nothing stands behind: an empty field of a form asks for nothing."""
     return b"&".join(part for part in query.split(b"&") if part.partition(b"=")[2])
+
+
+def _check_characters(body: bytes) -> None:
+    """Refuse halves of characters: JSON can write them, and no answer could ever give them back (RFC 8259 §8.2).
+
+    Raises:
+        ApiError: there are some.
+    """
+    if _MAYBE_HALF.search(body) is None:
+        return
+    try:
+        json.dumps(json.loads(body), ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        sentence = "the body holds half of a character: of \\ud800 to \\udfff only pairs mean something"
+        raise ApiError(400, sentence) from None
+    except (ValueError, RecursionError):
+        pass  # whoever reads it says what is wrong
 
 
 def _wanted_headers(headers: list[tuple[bytes, bytes]]) -> dict[bytes, str]:

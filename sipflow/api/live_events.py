@@ -8,6 +8,7 @@ where it had been (`Last-Event-ID`).
 import asyncio
 import re
 import secrets
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from sipflow.calls.history import Ear
@@ -17,11 +18,13 @@ from sipflow.errors import LimitReached
 KEPT = 10_000
 _MOST_READERS = 200
 _AT_ONCE = 200  # lines that a reader takes before others get their turn
+_TOGETHER_S = 0.05  # lines of all calls that come within this time go out together: a busy edge has thousands a second
 _ID = re.compile(r"([0-9a-f]{8})-([0-9]{1,15})")
 
 
-class Line(NamedTuple):
-    """One line of one call.
+@dataclass(frozen=True, eq=False, slots=True)  # compared by identity: who has written one out need not do so again
+class Line:
+    """One line of one call, the same object for every reader.
 
     Attributes:
         id: for `Last-Event-ID`.
@@ -78,9 +81,11 @@ class LiveEvents(Ear):
 
     def __init__(self, *, kept: int = KEPT) -> None:
         self._epoch = secrets.token_hex(4)
-        self._lines: list[_Kept | None] = [None] * kept
+        self._lines: list[_Kept | Line | None] = [None] * kept  # a `Line` once somebody has read it
         self._next = 1  # number of the line to come; 0 is where a reader stands who has had none
-        self._waiting: set[asyncio.Future[None]] = set()
+        self._waiting: dict[str, set[asyncio.Future[int]]] = {}  # readers by the call they read, "" for all
+        self._woken_at = -_TOGETHER_S  # those who read all calls
+        self._waking: asyncio.TimerHandle | None = None
         self._readers = 0
         self.closed = False
 
@@ -92,7 +97,9 @@ class LiveEvents(Ear):
         )
         self._next = number + 1
         if self._waiting:
-            self._wake()
+            self._wake(record.id, number)
+            if "" in self._waiting and self._waking is None:
+                self._wake_soon()
 
     def reader(self, call_id: str = "", *, after: str = "") -> "Reader":
         """Read the lines of one call, as far as they are kept, or with "" of all calls, from now on.
@@ -120,13 +127,36 @@ class LiveEvents(Ear):
     def close(self) -> None:
         """End every reader once it has had what is kept."""
         self.closed = True
-        self._wake()
+        for call_id in tuple(self._waiting):
+            self._wake(call_id, self._next)
+        if self._waking is not None:
+            self._waking.cancel()
 
-    def _wake(self) -> None:
-        waiting, self._waiting = self._waiting, set()
-        for future in waiting:
+    def _wake_soon(self) -> None:
+        """Wake who reads all calls: now, or together with what comes within a moment."""
+        loop = asyncio.get_running_loop()
+        due_at = self._woken_at + _TOGETHER_S
+        if loop.time() >= due_at:
+            self._wake_all()
+        else:
+            self._waking = loop.call_at(due_at, self._wake_all)
+
+    def _wake_all(self) -> None:
+        self._waking, self._woken_at = None, asyncio.get_running_loop().time()
+        self._wake("", self._next)
+
+    def _leave(self, call_id: str, future: "asyncio.Future[int]") -> None:
+        waiting = self._waiting.get(call_id)
+        if waiting is not None:
+            waiting.discard(future)
+            if not waiting:
+                del self._waiting[call_id]
+
+    def _wake(self, call_id: str, number: int) -> None:
+        """Wake those who read one call, or "" for all; the lines before this number are none of theirs, or had."""
+        for future in self._waiting.pop(call_id, ()):
             if not future.done():
-                future.set_result(None)
+                future.set_result(number)
 
 
 class Reader:
@@ -151,8 +181,11 @@ class Reader:
         until = min(events._next, self._number + _AT_ONCE)
         for number in range(self._number, until):
             line = events._lines[number % len(events._lines)]
-            if line is not None and (not self._call_id or line.call_id == self._call_id):
-                found.append(line.written(f"{events._epoch}-{number}"))
+            if line is None or (self._call_id and line.call_id != self._call_id):
+                continue
+            if isinstance(line, _Kept):
+                line = events._lines[number % len(events._lines)] = line.written(f"{events._epoch}-{number}")
+            found.append(line)
         self._number = until
         return found
 
@@ -163,12 +196,14 @@ class Reader:
             return True
         if events.closed:
             return False
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        events._waiting.add(future)
+        future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        events._waiting.setdefault(self._call_id, set()).add(future)
         try:
             await asyncio.wait([future], timeout=timeout_s)
         finally:
-            events._waiting.discard(future)
+            events._leave(self._call_id, future)
+        if self._call_id:  # what came before is of other calls: whoever waits misses nothing, however much that is
+            self._number = future.result() if future.done() else events._next
         return self._number < events._next
 
     @property

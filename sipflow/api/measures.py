@@ -22,7 +22,7 @@ class Beats(Protocol):
 
     @property
     def lateness(self) -> Lateness:
-        """Of every beat."""
+        """How late each beat was, since the start."""
 
     @property
     def worst_lately_s(self) -> float:
@@ -30,7 +30,7 @@ class Beats(Protocol):
 
     @property
     def typical_now_s(self) -> float:
-        """How late it is as often as not."""
+        """The median lateness of the last two seconds or so."""
 
 
 @dataclass(kw_only=True, slots=True)

@@ -1,4 +1,4 @@
-"""The OpenAPI document: what FastAPI makes of the routes, told true and to the end."""
+"""The OpenAPI document: FastAPI's own, with what is not true here taken out and every missing description put in."""
 
 from collections.abc import Iterator, Sequence, Set
 from typing import Any
@@ -26,6 +26,8 @@ def openapi_document(routes: Sequence[BaseRoute], *, open_paths: Set[str] = froz
         title="sipflow",
         version=__version__,
         summary="An AI voice agent on any phone number you already own.",
+        description="What a description calls *ours* is an addition of sipflow's, which clients of the API that it is "
+        "compatible with (*the reference*) do not know. All else has the names and shapes that they expect.",
         routes=routes,
     )
     return _described(_told_true(document, open_paths))

@@ -1,4 +1,4 @@
-"""The HTTP server of the API: in the loop of the edge, on a socket of its own, with an end to its patience."""
+"""The HTTP server of the API: in the loop of the edge, on a socket of its own; slow clients are cut off."""
 
 import asyncio
 import json
@@ -19,6 +19,7 @@ from sipflow.errors import TransportError
 from sipflow.net.literal import is_loopback
 from sipflow.net.settings import ListenAddress
 from sipflow.net.sockets import bind
+from sipflow.net.tls import reason_of
 from sipflow.sip.addressing import join_host_port
 from sipflow.tasks import Tasks
 
@@ -43,6 +44,7 @@ class ApiServer:
         self._settings = settings
         self._tasks = Tasks()
         self._server: _Server | None = None
+        self._context: ssl.SSLContext | None = None
         self._serving: asyncio.Task[None] | None = None
         self.address = ListenAddress("tcp", settings.host, settings.port)
         self.on_closing: Callable[[], None] | None = None
@@ -59,7 +61,7 @@ class ApiServer:
         Raises:
             TransportError: the address cannot be had, or the certificate cannot be used; the sentence says why.
         """
-        context = _tls(self._settings)
+        context = self._context = _tls(self._settings)
         listener = _listener(self.address)
         self.address = ListenAddress("tcp", self.address.host, listener.getsockname()[1])
         _quiet_uvicorn()
@@ -82,6 +84,16 @@ class ApiServer:
         if self._settings.certificate == "" and not is_loopback(self.address.host):
             log.warning("the API speaks plain HTTP: tokens can be read on the way; set api.certificate and api.key")
         log.info("the API is open", url=self.url)
+
+    def reload_certificate(self) -> None:
+        """Show renewed files to the connections to come; those that are open keep theirs.
+
+        Raises:
+            TransportError: they cannot be used; the old ones stay in use.
+        """
+        if self._context is not None:
+            _tls(self._settings)  # whether they can be used at all
+            _load_chain(self._context, self._settings)
 
     async def close(self) -> None:
         """Take no more requests, let those under way end for a moment, close every connection."""
@@ -247,11 +259,20 @@ def _tls(settings: Settings) -> ssl.SSLContext | None:
         return None
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    try:
-        context.load_cert_chain(settings.certificate, settings.key)
-    except (OSError, ssl.SSLError) as error:
-        raise TransportError(f"the API's certificate or key cannot be used: {error.strerror or error}") from None
+    _load_chain(context, settings)
     return context
+
+
+def _load_chain(context: ssl.SSLContext, settings: Settings) -> None:
+    def refuse() -> str:
+        """Stand in for the prompt with which OpenSSL would stop the daemon."""
+        raise ValueError("the key is encrypted; write one without a passphrase into api.key")
+
+    try:
+        context.load_cert_chain(settings.certificate, settings.key, password=refuse)
+    except (OSError, ValueError) as error:
+        files = f"{settings.certificate} with key {settings.key}"
+        raise TransportError(f"the API cannot use certificate {files}: {reason_of(error)}") from None
 
 
 def _quiet_uvicorn() -> None:

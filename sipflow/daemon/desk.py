@@ -19,6 +19,7 @@ from sipflow.store.calls import CallRecords
 from sipflow.store.database import Database
 from sipflow.store.idempotency import IdempotencyKeys
 from sipflow.store.kept_secret import kept_secret
+from sipflow.store.writer import RecordWriter
 
 log = structlog.get_logger("sipflow.daemon")
 _HOUR_S = 3600
@@ -30,7 +31,8 @@ async def open_desk(
     originator: Originator | None,
     database: Database,
     recorder: Recorder,
-    flush: Callable[[], Awaitable[None]],
+    writer: RecordWriter,
+    settled: Callable[[], Awaitable[None]] | None = None,
     sounds: str = "",
 ) -> CallDesk:
     """Make the desk, and let the switchboard expect what was announced before the last stop.
@@ -40,7 +42,8 @@ async def open_desk(
         originator: places calls; None for none.
         database: the open store.
         recorder: of the edge.
-        flush: waits until the calls that have ended are in the store.
+        writer: of the records of calls that have ended.
+        settled: waits until what was changed is what runs; None where that is at once.
         sounds: folder of what may be played over the API, "" for none.
 
     Raises:
@@ -69,10 +72,13 @@ async def open_desk(
         links=RecordingLinks(secret, life_s=settings.link_hours * _HOUR_S),
         events=events,
         once=once,
-        flush=flush,
+        flush=writer.flush,
+        unwritten=writer.unwritten,
         sounds=sounds,
         public_url=settings.public_url,
     )
+    if settled is not None:
+        desk.settled = settled
     return desk
 
 

@@ -49,12 +49,18 @@ class Live:
     _trunks: Mapping[str, Trunk] | None = field(default=None, init=False)
     _timer: asyncio.Handle | None = field(default=None, init=False)
     _not_before: float = field(default=0.0, init=False)
+    _brought: asyncio.Event = field(default_factory=asyncio.Event, init=False)  # another one for each that is awaited
 
     def changed(self) -> None:
         """Bring the next moment what has changed; when changes come fast, several at once."""
         if self._timer is None:
             loop = asyncio.get_running_loop()
             self._timer = loop.call_at(max(self._not_before, loop.time()), self._bring)
+
+    async def settled(self) -> None:
+        """Wait until whatever has changed so far is what runs: half a second at most."""
+        if self._timer is not None:
+            await self._brought.wait()
 
     def _bring(self) -> None:
         try:
@@ -73,6 +79,8 @@ class Live:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+            self._brought.set()
+            self._brought = asyncio.Event()
         directory = self.directory
         configuration = self.configuration
         declared = configuration.agents.values()

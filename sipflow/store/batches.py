@@ -19,6 +19,9 @@ Also = Callable[[AsyncConnection, list[CallRecord]], Awaitable[None]]
 class Batches:
     """Writes batches into one database.
 
+    Attributes:
+        rows: what it writes with.
+
     Args:
         also_for: whether `also` has anything to write for a record; where not, it is not given it.
     """
@@ -26,7 +29,7 @@ class Batches:
     def __init__(self, database: Database, also_for: Callable[[CallRecord], bool] = lambda _record: True) -> None:
         self._database = database
         self.also_for = also_for
-        self._rows = Rows(sqlite=database.sqlite)
+        self.rows = Rows(sqlite=database.sqlite)
 
     async def write(self, batch: Sequence[Saved], also: Also | None) -> None:
         """Write records; those that the database refuses are logged whole and left out.
@@ -60,8 +63,8 @@ class Batches:
         async with self._database.write(durable=True) as connection:
             fresh = [each.record for each in batch if also is not None and self.also_for(each.record)]
             if fresh:
-                known = await self._rows.known(connection, [record.id for record in fresh])
+                known = await self.rows.known(connection, [record.id for record in fresh])
                 fresh = [record for record in fresh if record.id not in known]
-            await self._rows.write(connection, batch)
+            await self.rows.write(connection, batch)
             if also is not None and fresh:
                 await also(connection, fresh)

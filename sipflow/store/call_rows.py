@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from copy import copy
 from datetime import datetime
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from sipflow.calls.record import CallRecord
@@ -22,6 +23,9 @@ _TEXTS = ("id", "agent", "trunk", "number", "from_number", "to_number", "sip_cal
 _NAME, _LONGEST = 200, 4000  # characters
 _MOST_IDS = 500  # in one statement; SQLite has a limit
 _ROWS_AT_A_TIME = 50  # half a millisecond
+# In one statement of SQLite, which is carried out without Python's lock: that is let go of and taken again for each
+# statement. Times columns, less than the 999 values that any SQLite takes.
+_TOGETHER = 50
 
 
 class Rows:
@@ -31,8 +35,10 @@ class Rows:
         self._time: Callable[[datetime], object] = _sqlite_time if sqlite else in_utc
         self._mark = "?" if sqlite else "$"
         update = ", ".join(f"{name} = excluded.{name}" for name in _CALLS[1:])
-        insert = f"INSERT INTO calls ({', '.join(_CALLS)}) VALUES ({self._marks(_CALLS)})"  # noqa: S608  (our names)
-        self._insert = f"{insert} ON CONFLICT (id) DO UPDATE SET {update}"
+        insert = f"INSERT INTO calls ({', '.join(_CALLS)}) VALUES "  # noqa: S608  (our names)
+        marks, update = f"({self._marks(_CALLS)})", f" ON CONFLICT (id) DO UPDATE SET {update}"
+        self._insert = insert + marks + update
+        self._insert_many = insert + ", ".join([marks] * _TOGETHER) + update
 
     async def write(self, connection: "AsyncConnection", batch: Sequence[Saved]) -> None:
         """Write records; one that is there already is replaced."""
@@ -40,8 +46,16 @@ class Rows:
         for start in range(0, len(batch), _ROWS_AT_A_TIME):
             if start:
                 await asyncio.sleep(0)  # calls and their audio go first
-            rows += [self._row(each) for each in batch[start : start + _ROWS_AT_A_TIME]]
-        await connection.exec_driver_sql(self._insert, rows)
+            rows += [each.row or self._row(each) for each in batch[start : start + _ROWS_AT_A_TIME]]
+        if self._mark == "?" and len(rows) >= _TOGETHER:
+            whole = len(rows) - len(rows) % _TOGETHER
+            parts = [
+                tuple(chain.from_iterable(rows[start : start + _TOGETHER])) for start in range(0, whole, _TOGETHER)
+            ]
+            await connection.exec_driver_sql(self._insert_many, parts)
+            rows = rows[whole:]
+        if rows:
+            await connection.exec_driver_sql(self._insert, rows)
 
     async def known(self, connection: "AsyncConnection", ids: Sequence[str]) -> set[str]:
         """Return those of these calls that the database has."""
@@ -59,8 +73,16 @@ class Rows:
         return ", ".join(f"${number}" for number, _ in enumerate(values, 1))
 
     def _row(self, saved: Saved) -> tuple[Any, ...]:
-        time, record = self._time, saved.record
         _, text, history = saved.line.decode("ascii").split("\t")
+        return self.row(saved.record, text, history)
+
+    def row(self, record: CallRecord, text: str, history: str) -> tuple[Any, ...]:
+        """Return the row of a record.
+
+        Args:
+            text, history: of it, as JSON.
+        """
+        time = self._time
         if "\\u" in text:  # as JSON has what no ASCII is
             record = _plain(record)
         ending, answered_at, ended_at = record.ending, record.answered_at, record.ended_at

@@ -2,19 +2,16 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
-
-import phonenumbers
 
 from sipflow.errors import Conflict, LocalProtocolError, NotFound
 from sipflow.numbers.number import guess, read
 from sipflow.store.entries import AGENT_TYPES, INBOUND, OUTBOUND, AgentEntry, slug_of
 from sipflow.store.merged import Merged
-from sipflow.store.stored import e164_or_none, plain_json
-from sipflow.trunks.fields import PROVIDERS, REFERENCE_NAMES, TrunkFields
+from sipflow.store.stored import plain_json
+from sipflow.trunks.fields import PROVIDERS
 
 _LONGEST_NUMBER = 40
 _LONGEST_TEXT = 200
@@ -109,24 +106,6 @@ def number_is_ours(name: str, merged: Merged) -> None:
     """
     if name in merged.declared.numbers:
         raise Conflict(f"the number {name} {_declared(merged)}")
-
-
-def with_region(name: str, given: TrunkFields) -> TrunkFields:
-    """Let a trunk that a number brings along send national numbers of that number's country."""
-    if "region" in given.more or not e164_or_none(name):
-        return given
-    region = phonenumbers.region_code_for_number(phonenumbers.parse(name))
-    return replace(given, more={**given.more, "region": region}) if region in phonenumbers.SUPPORTED_REGIONS else given
-
-
-@contextmanager
-def reference_words() -> Iterator[None]:
-    """Let errors name fields as the reference does."""
-    try:
-        yield
-    except LocalProtocolError as error:
-        key, colon, sentence = str(error).partition(": ")
-        raise LocalProtocolError(f"{REFERENCE_NAMES.get(key, key)}{colon}{sentence}") from None
 
 
 # Trunks

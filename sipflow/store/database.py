@@ -1,6 +1,7 @@
 """The database: opened, brought up to date, read from and written to."""
 
 import asyncio
+import logging
 import os
 import time
 from collections.abc import AsyncIterator
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import structlog
-from sqlalchemy import Table, event, text
+from sqlalchemy import Table, event, inspect, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, DisconnectionError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -21,8 +22,13 @@ from sipflow.store.migrations import REVISIONS
 from sipflow.store.places import Place, place_of, sentence
 from sipflow.store.secrets import Cipher, own_key
 from sipflow.store.settings import Settings
+from sipflow.store.tables import metadata
 
 log = structlog.get_logger("sipflow.store")
+# A connection that could not take leave is told of by us, in a sentence and not in a traceback.
+logging.getLogger("sqlalchemy.pool.impl.AsyncAdaptedQueuePool").addFilter(
+    lambda record: not str(record.msg).startswith(("Exception closing", "Exception terminating"))
+)
 _BUSY_S = 5.0  # how long to wait while another process writes
 _READERS = 4  # of SQLite; each is a thread
 _CONNECTIONS = 10  # to PostgreSQL
@@ -137,7 +143,11 @@ class Database:
         """Close every connection; what is being written is waited for."""
         async with self._writing:
             for engine in (self._writer, self._durable, self._reader):
-                await engine.dispose()
+                try:
+                    async with asyncio.timeout(_BUSY_S):
+                        await engine.dispose()
+                except TimeoutError:  # a server that stands still does not take leave; what was written is its own
+                    log.warning("the database does not answer: its connections are cut off", store=str(self.place))
 
     def _check_file(self) -> None:
         """See that what is written will be found again: SQLite goes on writing to a file that was deleted."""
@@ -175,10 +185,22 @@ class Database:
                 f"the store {self.place} was made by a newer sipflow (its tables are version {version}, "
                 f"this one knows {REVISIONS[-1]}): run that version, or use another database"
             )
+        if not version and (theirs := await self._tables_of_ours()):
+            raise StoreError(
+                f"the store {self.place} has tables of another program ({', '.join(sorted(theirs))}): "
+                "give sipflow a database of its own"
+            )
         from sipflow.store.migrations.upgrade import upgrade  # Alembic takes a while to load
 
         await asyncio.to_thread(upgrade, self.place)
         log.info("the store is ready", store=str(self.place), tables=REVISIONS[-1], before=version or "none")
+
+    async def _tables_of_ours(self) -> set[str]:
+        """Name the tables that are there and are called like ours."""
+        with _told(self.place):
+            async with self._reader.connect() as connection:
+                there = await connection.run_sync(lambda sync: inspect(sync).get_table_names())
+        return metadata.tables.keys() & set(there)
 
     async def _version(self) -> str:
         """Return the version of the tables, "" where there are none."""

@@ -16,10 +16,10 @@ import structlog
 
 from sipflow.errors import AgentError, Conflict, LocalProtocolError, StoreError
 from sipflow.numbers.inventory import Inventory, Number
-from sipflow.store import checks
+from sipflow.store import checks, own_trunk
 from sipflow.store.entries import INBOUND, AgentEntry, NumberEntry, TrunkEntry, slug_of
 from sipflow.store.merged import Declared, Merged
-from sipflow.store.stored import Stored, StoredNumber, StoredTrunk, e164_or_none
+from sipflow.store.stored import Stored, StoredNumber, StoredTrunk
 from sipflow.trunks.fields import TrunkFields, trunk_from_fields
 from sipflow.trunks.trunk import Trunk
 
@@ -240,7 +240,7 @@ class Directory:
         )
         if trunk and given is not None:
             raise LocalProtocolError("trunk: give the name of a trunk or the fields of one, not both")
-        own = None if trunk else _own_trunk(name, given or TrunkFields(), now)
+        own = None if trunk else own_trunk.make(name, given or TrunkFields(), now)
         async with self._changing() as change:
             checks.number_is_free(name, self._now(change))
             if trunk:
@@ -289,9 +289,11 @@ class Directory:
             if limits is not None:
                 kept = replace(kept, limits=checks.limits(limits))
             if trunk is not None:
-                kept = await self._use_trunk(change, kept, trunk)
+                if trunk not in ("", name):
+                    checks.trunk_exists(trunk, merged)
+                kept = await own_trunk.leave_for(change, kept, trunk)
             if changes:
-                kept = await self._change_own_trunk(change, kept, changes)
+                kept = await own_trunk.alter(change, kept, changes, self._wall())
             await change.put_number(replace(kept, updated_at=self._wall()))
         return self.number(name)
 
@@ -307,29 +309,6 @@ class Directory:
             name = self._now(change).name_of(slug)
             checks.number_is_ours(name, self._now(change))
             await change.remove_number(name)
-
-    async def _use_trunk(self, change: "Change", kept: StoredNumber, trunk: str) -> StoredNumber:
-        if trunk and trunk != kept.number:
-            checks.trunk_exists(trunk, self._now(change))
-        if trunk != kept.number and kept.trunk == kept.number:
-            await change.remove_trunk(kept.number)
-        return replace(kept, trunk=trunk or None)
-
-    async def _change_own_trunk(self, change: "Change", kept: StoredNumber, changes: Mapping[str, Any]) -> StoredNumber:
-        if set(changes) == {"provider_name"} and kept.trunk != kept.number:
-            return replace(kept, provider_name=checks.provider_of(changes["provider_name"]))
-        if kept.trunk is not None and kept.trunk != kept.number:
-            raise Conflict(f"{kept.number} uses the trunk {kept.trunk}, which is not its own; change that trunk")
-        old = change.stored.trunks.get(kept.number)
-        base = old.fields if old is not None else TrunkFields(provider_name=kept.provider_name)
-        given = replace(base, **changes)
-        own = _own_trunk(kept.number, given, old.created_at if old is not None else self._wall())
-        if own.trunk is not None:
-            await change.put_trunk(replace(own, updated_at=self._wall()))
-        elif old is not None:
-            await change.remove_trunk(kept.number)
-        trunk = kept.number if own.trunk is not None else None
-        return replace(kept, trunk=trunk, provider_name=given.provider_name)
 
     # Trunks of their own
 
@@ -418,6 +397,7 @@ class Directory:
         handler: str | None = None,
         options: Mapping[str, Any] | None = None,
         fields: Mapping[str, Any] | None = None,
+        settings: Mapping[str, Any] | None = None,
     ) -> AgentEntry:
         """Change an agent; None leaves a field as it is.
 
@@ -430,6 +410,7 @@ class Directory:
             handler: a built-in handler or `module:function`.
             options: in the place of all options.
             fields: those that change; the others stay.
+            settings: what changes below the field `agent`; the rest of that stays.
 
         Raises:
             NotFound: there is no such agent.
@@ -440,10 +421,11 @@ class Directory:
         given: dict[str, Any] = {"name": name, "type": type, "handler": handler, "options": options}
         changes = {key: value for key, value in given.items() if value is not None}
         old = checks.agent_is_ours(model_id, self._merged)
-        await self._check(checks.agent(replace(old, **changes, fields={**old.fields, **(fields or {})})))
+        await self._check(checks.agent(replace(old, **changes, fields=_changed(old.fields, fields, settings))))
         async with self._changing() as change:
             old = checks.agent_is_ours(model_id, self._now(change))
-            agent = replace(old, **changes, fields={**old.fields, **(fields or {})}, updated_at=self._wall())
+            changed = _changed(old.fields, fields, settings)
+            agent = replace(old, **changes, fields=changed, updated_at=self._wall())
             await change.put_agent(checks.agent(agent))
             if agent.type != old.type:
                 await self._change_roles(change, agent)
@@ -565,18 +547,19 @@ class Directory:
             )
 
 
-def _own_trunk(number: str, given: TrunkFields, now: datetime) -> StoredTrunk:
-    """Make the trunk that a number brings along; errors name fields as the reference does."""
-    given = checks.with_region(number, given)
-    with checks.reference_words():
-        return StoredTrunk(number, given, trunk_from_fields(number, given, phone_number=e164_or_none(number)), now)
-
-
 def _trunk(name: str, given: TrunkFields, now: datetime) -> StoredTrunk:
     trunk = trunk_from_fields(name, given)
     if trunk is None:
         raise LocalProtocolError("sip_domain: is missing: the host that calls go to, such as pbx.example.com")
     return StoredTrunk(name, given, trunk, now)
+
+
+def _changed(
+    old: Mapping[str, Any], fields: Mapping[str, Any] | None, settings: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """Return an agent's fields with these changed, and with these below `agent`."""
+    made = {**old, **(fields or {})}
+    return made if settings is None else {**made, "agent": {**(old.get("agent") or {}), **settings}}
 
 
 def _page(items: Sequence[Any], limit: int | None, offset: int) -> Sequence[Any]:

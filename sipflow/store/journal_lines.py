@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from json.encoder import encode_basestring_ascii as quoted
+from typing import Any
 
 from sipflow.calls.record import CallRecord
 from sipflow.store.journal import Journal
@@ -26,11 +27,13 @@ class Saved:
         record: of the call.
         line: of the journal.
         offset: where that begins.
+        row: as the database takes it; None where it is still to be made.
     """
 
     record: CallRecord
     line: bytes
     offset: int
+    row: tuple[Any, ...] | None = None
 
     @property
     def text(self) -> str:
@@ -60,7 +63,12 @@ def begun_line(record: CallRecord) -> bytes:
 
 def over_line(record: CallRecord) -> bytes:
     """Return the line of a call that is over."""
-    return f"S{quoted(record.id)}\t{to_json(record)}\t{history_json(record)}\n".encode("ascii")
+    return line_of(record.id, to_json(record), history_json(record))
+
+
+def line_of(call_id: str, text: str, history: str) -> bytes:
+    """Return the line of a call that is over, of its record and its history as JSON."""
+    return f"S{quoted(call_id)}\t{text}\t{history}\n".encode("ascii")
 
 
 def written_line(offset: int) -> bytes:

@@ -1,6 +1,8 @@
 """Pools of numbers that the API created."""
 
-from collections.abc import Callable, Mapping
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from types import MappingProxyType
@@ -12,7 +14,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sipflow.errors import Conflict, NotFound, SipflowError
-from sipflow.numbers.pool import Member, PoolSettings
+from sipflow.numbers.pool_settings import Member, PoolSettings
 from sipflow.numbers.resting import RestSettings
 from sipflow.numbers.use import Caps
 from sipflow.store.database import Database
@@ -57,6 +59,7 @@ class PoolShelf:
         self._database = database
         self._wall = wall
         self._stored: dict[str, PoolEntry] = {}
+        self._changing = asyncio.Lock()  # one change sees what the one before it has left
         self.declared = declared
         self.agents_of = agents_of
         self.on_change: Callable[[], None] = lambda: None
@@ -109,6 +112,17 @@ class PoolShelf:
             raise NotFound(f"there is no pool {name[:80]!r}")
         return self._stored[name]
 
+    @asynccontextmanager
+    async def staying(self, name: str) -> AsyncIterator[None]:
+        """Keep a pool from being changed or deleted while the block runs, as long as an agent is told to call from it.
+
+        Raises:
+            NotFound: there is no such pool.
+        """
+        async with self._changing:
+            self.find(name)
+            yield
+
     async def add(self, settings: PoolSettings) -> PoolEntry:
         """Create a pool.
 
@@ -121,32 +135,39 @@ class PoolShelf:
             raise Conflict(f"there is a pool {name!r} already")
         entry = PoolEntry(settings, False, self._wall())
         try:
-            async with self._database.write() as connection:
-                await connection.execute(insert(pools).values(created_at=entry.created_at, **_row(settings)))
-                await _put_members(connection, settings)
+            async with self._changing:
+                async with self._database.write() as connection:
+                    await connection.execute(insert(pools).values(created_at=entry.created_at, **_row(settings)))
+                    await _put_members(connection, settings)
+                self._stored[name] = entry
         except IntegrityError:
             raise Conflict(f"there is a pool {name!r} already") from None
-        self._stored[name] = entry
         self.on_change()
         return entry
 
-    async def change(self, settings: PoolSettings) -> PoolEntry:
+    async def change(self, name: str, changed: Callable[[PoolSettings], PoolSettings]) -> PoolEntry:
         """Let a pool be another one from now on.
+
+        Args:
+            changed: what becomes of the pool as it is when this change has its turn.
 
         Raises:
             NotFound: there is no such pool.
             Conflict: the configuration declares it.
             StoreError: the store cannot be written.
         """
-        entry = replace(self._ours(settings.name), settings=settings, updated_at=self._wall())
-        async with self._database.write() as connection:
-            mine = update(pools).where(pools.c.name == settings.name)
-            done = await connection.execute(mine.values(updated_at=entry.updated_at, **_row(settings)))
-            if not done.rowcount:
-                raise NotFound(f"there is no pool {settings.name!r} any more")
-            await connection.execute(delete(pool_members).where(pool_members.c.pool == settings.name))
-            await _put_members(connection, settings)
-        self._stored[settings.name] = entry
+        async with self._changing:
+            old = self._ours(name)
+            settings = changed(old.settings)
+            entry = replace(old, settings=settings, updated_at=self._wall())
+            async with self._database.write() as connection:
+                mine = update(pools).where(pools.c.name == name)
+                done = await connection.execute(mine.values(updated_at=entry.updated_at, **_row(settings)))
+                if not done.rowcount:
+                    raise NotFound(f"there is no pool {name!r} any more")
+                await connection.execute(delete(pool_members).where(pool_members.c.pool == name))
+                await _put_members(connection, settings)
+            self._stored[name] = entry
         self.on_change()
         return entry
 
@@ -158,13 +179,14 @@ class PoolShelf:
             Conflict: the configuration declares it, or an agent calls from it.
             StoreError: the store cannot be written.
         """
-        self._ours(name)
-        agents = self.agents_of(name)
-        if agents:
-            raise Conflict(f"pool {name!r} cannot go: {', '.join(agents[:5])} would have no numbers to call from")
-        async with self._database.write() as connection:
-            await connection.execute(delete(pools).where(pools.c.name == name))
-        self._stored.pop(name, None)
+        async with self._changing:
+            self._ours(name)
+            agents = self.agents_of(name)
+            if agents:
+                raise Conflict(f"pool {name!r} cannot go: {', '.join(agents[:5])} would have no numbers to call from")
+            async with self._database.write() as connection:
+                await connection.execute(delete(pools).where(pools.c.name == name))
+            self._stored.pop(name, None)
         self.on_change()
 
     def _ours(self, name: str) -> PoolEntry:

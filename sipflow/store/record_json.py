@@ -63,21 +63,19 @@ def _rest(record: CallRecord) -> str:
     if record.extra is not None:
         text += f',"extra":{_dump(record.extra)}'
     if record.attempts:
-        attempts = [
-            (trunk, target, status, why, time_text(started_at), ended_at and time_text(ended_at))
-            for trunk, target, status, why, started_at, ended_at in record.attempts
-        ]
-        text += f',"attempts":{_dump(attempts)}'
+        text += f',"attempts":[{",".join([_attempt_text(each) for each in record.attempts])}]'
     return text
+
+
+def _attempt_text(attempt: Attempt) -> str:
+    trunk, target, status, why, started_at, ended_at = attempt
+    ended = f'"{time_text(ended_at)}"' if ended_at is not None else "null"
+    return f'[{_quoted(trunk)},{_quoted(target)},{status},{_quoted(why)},"{time_text(started_at)}",{ended}]'
 
 
 def history_json(record: CallRecord) -> str:
     """Return the history of a record as one line of ASCII."""
-    lines = [
-        f'["{time_text(at)}",{_quoted(name)},{_flat(details) if details else "{}"}]'
-        for at, name, details in record.history
-    ]
-    return f"[{','.join(lines)}]"
+    return _dump([(time_text(at), name, details) for at, name, details in record.history])
 
 
 def from_json(text: str | bytes | Mapping[str, Any], history: str | bytes = "") -> CallRecord:
@@ -160,13 +158,15 @@ def _attempt(values: Sequence[Any]) -> Attempt:
 
 
 def _flat(values: Mapping[str, object]) -> str:
-    """Return a mapping as JSON, quickly where it has texts and whole numbers only, as most have."""
+    """Return a mapping as JSON, quickly where it has texts, whole numbers and yes or no only, as most have."""
     parts = []
     for key, value in values.items():
         if isinstance(value, str):
             parts.append(f"{_quoted(key)}:{_quoted(value)}")
         elif type(value) is int:
             parts.append(f"{_quoted(key)}:{value}")
+        elif value is True or value is False:
+            parts.append(f"{_quoted(key)}:{'true' if value else 'false'}")
         else:
             return _dump(dict(values))
     return f"{{{','.join(parts)}}}"

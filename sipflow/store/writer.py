@@ -11,7 +11,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -23,12 +23,13 @@ from sipflow.store.journal_lines import (
     Saved,
     begun,
     begun_line,
+    line_of,
     lines,
-    over_line,
     read_before,
     saved,
     written_line,
 )
+from sipflow.store.record_json import history_json, to_json
 from sipflow.tasks import Tasks
 
 if TYPE_CHECKING:
@@ -111,6 +112,10 @@ class RecordWriter:
         """How long the journal is."""
         return self._journal.size
 
+    def unwritten(self, call_id: str) -> CallRecord | None:
+        """Give the record of a finished call that the database does not have yet; None where memory has none."""
+        return next((each.record for each in reversed(self._waiting) if each.record.id == call_id), None)
+
     # What calls do
 
     def started(self, record: CallRecord) -> None:
@@ -129,7 +134,8 @@ class RecordWriter:
         """Keep the record of a finished call."""
         self._live.pop(record.id, None)
         try:
-            line = over_line(record)
+            text, history = to_json(record), history_json(record)
+            line = line_of(record.id, text, history)
         except Exception:  # whatever is wrong with a record must not harm the calls beside it
             log.exception("the record of a call cannot be kept", call=record.id)
             return
@@ -141,10 +147,19 @@ class RecordWriter:
         if len(self._waiting) >= self._most_waiting:
             self._overflow(record, offset, kept=kept)
             return
-        self._waiting.append(Saved(record, line, offset))
+        self._waiting.append(Saved(record, line, offset, self._row(record, text, history)))
         self._work.set()
         if self.also is not None and self._soon is None and self.also_for(record):
             self._soon = asyncio.get_running_loop().call_later(_SOON_S, self._hurry.set)
+
+    def _row(self, record: CallRecord, text: str, history: str) -> tuple[Any, ...] | None:
+        """Make the row now, while the processor still has all of the record at hand; a second later it has not."""
+        if self._batches is None:
+            return None
+        try:
+            return self._batches.rows.row(record, text, history)
+        except Exception:  # noqa: BLE001  (it is tried again when it is written, and found out what is wrong with it)
+            return None
 
     def _overflow(self, record: CallRecord, offset: int, *, kept: bool) -> None:
         """Leave a record to the journal alone."""

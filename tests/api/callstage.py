@@ -21,6 +21,7 @@ from sipflow.api.context import Context
 from sipflow.api.measures import Measures
 from sipflow.api.server import ApiServer
 from sipflow.api.settings import Settings
+from sipflow.api.trace_desk import TraceDesk
 from sipflow.calls.call import Call
 from sipflow.calls.inbound import InboundCall
 from sipflow.calls.originator import Originator
@@ -220,12 +221,13 @@ async def callstage(
             originator=Originator(near.switchboard, numbers=given),
             database=database,
             recorder=recorders[0],
-            flush=writer.flush,
+            writer=writer,
             sounds=sounds,
         )
         stack.push_async_callback(desk.once.close)
         states: list[RegistrationStatus] = []
-        context = Context(directory=directory, database=database, calls=desk, traces=watching.traces())
+        traces = TraceDesk(ring=watching.tracers.ring, captures=watching.captures)
+        context = Context(directory=directory, database=database, calls=desk, traces=traces)
         context.quality = watching.quality
         context.measures = _measures(near, watching, writer, states)
         server = await _serve(stack, context, desk)

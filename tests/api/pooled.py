@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from sipflow.api.pool_desk import PoolDesk
 from sipflow.calls.limits import Limits, LimitSettings
 from sipflow.numbers.inventory import Number
-from sipflow.numbers.pool import Member, PoolSettings
+from sipflow.numbers.pool_settings import Member, PoolSettings
 from sipflow.numbers.pools import Pools, Source
 from sipflow.store.database import Database
 from sipflow.store.pools import PoolShelf

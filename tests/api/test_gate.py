@@ -44,6 +44,18 @@ async def test_a_body_larger_than_allowed_is_refused_whether_or_not_it_says_so(a
     assert said == unsaid == "the body is larger than 1048576 bytes"
 
 
+@pytest.mark.parametrize("half", ["\\ud800", "\\uDFFF", "\\ude00\\ud83d"])
+async def test_half_of_a_character_is_refused_which_no_answer_could_give_back(api: Stage, half: str) -> None:
+    """In one agent it would keep all from being listed."""
+    body = b'{"type": "inbound", "name": "Ada", "agent": {"prompt": "\\ud83d\\ude00%s"}}'
+    kind = {"Content-Type": "application/json"}
+    said = await api.refused("POST", "/v2/assistants", status=400, content=body % half.encode(), headers=kind)
+    await api.ask("POST", "/v2/assistants", content=body % b"", headers=kind)
+
+    assert said == "the body holds half of a character: of \\ud800 to \\udfff only pairs mean something"
+    assert (await api.get("/v2/assistants"))["response"]["assistants"][-1]["agent"]["prompt"] == "😀"
+
+
 @pytest.mark.parametrize(
     "query", ["limit=&offset=", "is_available=", "is_available", "workspace=&limit=20&", "limit=20&limit=&%C3%BC"]
 )

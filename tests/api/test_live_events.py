@@ -120,6 +120,54 @@ async def test_waiting_ends_with_a_line_or_with_the_time() -> None:
     assert not await reader.more(0.01)
 
 
+async def settle() -> None:
+    """Let every task that could go on do so."""
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+async def test_who_reads_one_call_sleeps_while_others_talk_and_loses_nothing_by_it() -> None:
+    events, history = edge(kept=10)
+    history.note(call("one"), "started")
+    reader = events.reader("one")
+    reader.take()
+    waiting = asyncio.create_task(reader.more(10))
+    await settle()
+    for _ in range(50):
+        history.note(call("other"), "digit")
+    await settle()
+    asleep = not waiting.done()
+    history.note(call("one"), "answered")
+
+    assert (asleep, await waiting) == (True, True)
+    assert names(reader.take()) == ["answered"]
+
+
+async def test_who_reads_all_calls_gets_what_comes_in_quick_succession_together() -> None:
+    events, history = edge()
+    reader = events.reader()
+    events._woken_at = asyncio.get_running_loop().time() + 60  # as if that had just been
+    waiting = asyncio.create_task(reader.more(10))
+    for name in ("started", "ringing", "answered"):
+        await settle()
+        history.note(call("a"), name)
+    await settle()
+    asleep = not waiting.done()
+    events.close()  # which waits for nothing
+
+    assert (asleep, await waiting) == (True, True)
+    assert names(reader.take()) == ["started", "ringing", "answered"]
+
+
+def test_readers_share_the_lines() -> None:
+    events, history = edge()
+    readers = [events.reader(), events.reader()]
+    history.note(call("a"), "started")
+    (one,), (other,) = [reader.take() for reader in readers]
+
+    assert one is other
+
+
 async def test_closing_ends_readers_that_have_had_everything() -> None:
     events, history = edge()
     reader = events.reader()

@@ -121,12 +121,51 @@ async def test_it_speaks_tls_where_it_has_a_certificate(sqlite_settings: StoreSe
     assert server.url.startswith("https://127.0.0.1:")
 
 
+async def shown(server: ApiServer) -> str:
+    """Connect, and give the certificate that is shown."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    _, writer = await asyncio.open_connection(server.address.host, server.address.port, ssl=context)
+    found = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
+    writer.close()
+    return ssl.DER_cert_to_PEM_cert(found)
+
+
+async def test_renewed_files_are_shown_after_a_reload_and_broken_ones_never(tmp_path: Path) -> None:
+    made, files = make_certificates(tmp_path), (tmp_path / "now.pem", tmp_path / "now.key")
+    first, other = (Path(each.certificate).read_text() for each in (made.server, made.other_host))  # noqa: ASYNC240
+
+    def put(certificate: str, key: str) -> None:
+        files[0].write_text(Path(certificate).read_text())
+        files[1].write_text(Path(key).read_text())
+
+    put(made.server.certificate, made.server.key)
+    server = ApiServer(None, replace(FREE, certificate=str(files[0]), key=str(files[1])))
+    await server.start()
+    try:
+        seen = [await shown(server)]
+        put(made.other_host.certificate, made.other_host.key)
+        server.reload_certificate()
+        seen.append(await shown(server))
+        put(made.server.certificate, made.other_host.key)
+        with pytest.raises(TransportError, match="the key does not belong to the certificate"):
+            server.reload_certificate()
+        seen.append(await shown(server))
+    finally:
+        await server.close()
+
+    assert [first.startswith(seen[0]), *(other.startswith(each) for each in seen[1:])] == [True, True, True]
+    assert first != other
+
+
 async def test_a_certificate_that_cannot_be_used_is_told_in_words(tmp_path: Path) -> None:
     file = tmp_path / "not.pem"
     file.write_text("no certificate")
     server = ApiServer(None, replace(FREE, certificate=str(file), key=str(file)))
 
-    with pytest.raises(TransportError, match="the API's certificate or key cannot be used"):
+    with pytest.raises(
+        TransportError, match=r"the API cannot use certificate .*: one of the two is no PEM file, or is damaged"
+    ):
         await server.start()
 
 

@@ -138,6 +138,21 @@ async def test_changes_that_come_fast_are_brought_together(tmp_path: Path) -> No
     assert (before, counting.told) == ([], [10])
 
 
+async def test_who_waits_for_a_change_finds_it_running_and_nobody_waits_for_nothing(tmp_path: Path) -> None:
+    async with running(tmp_path) as (live, _edge):
+        live._not_before = asyncio.get_running_loop().time() + 0.2  # as after a change that took its time
+        agent = await live.directory.add_agent(name="Ada", type="outbound", handler="echo", fields={"pool": "sales"})
+        at_once = (live.runner.knows(agent.model_id), live.outgoing.agents_of("sales"))
+        await live.settled()
+        settled = (live.runner.knows(agent.model_id), live.outgoing.agents_of("sales"))
+        await live.settled()
+        await live.directory.change_agent(agent.model_id, fields={"pool": ""})
+        left = live.outgoing.agents_of("sales")
+
+    assert (at_once, settled) == ((False, (agent.model_id,)), (True, (agent.model_id,)))
+    assert left == ()
+
+
 class Counting(Router):
     """Remembers how many numbers it was told to lead calls by, each time."""
 

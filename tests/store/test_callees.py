@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from sipflow.numbers.inventory import Number
-from sipflow.numbers.pool import Member, PoolSettings
+from sipflow.numbers.pool_settings import Member, PoolSettings
 from sipflow.numbers.pools import Pools, Source
 from sipflow.numbers.use import Day
 from sipflow.store.callees import KEEP, PoolCallees, kept_for

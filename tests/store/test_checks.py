@@ -8,8 +8,7 @@ import pytest
 
 from sipflow.errors import LocalProtocolError
 from sipflow.store import checks
-from sipflow.store.entries import AgentEntry, slug_of
-from sipflow.trunks.fields import TrunkFields
+from sipflow.store.entries import AgentEntry
 
 
 @pytest.mark.parametrize(
@@ -73,15 +72,6 @@ def test_text_is_short_and_prints() -> None:
     for wrong in ("x" * 201, "a\nb", "a\0"):
         with pytest.raises(LocalProtocolError, match=r"^friendly_name: "):
             checks.text(wrong, "friendly_name")
-
-
-def test_trunk_of_a_number_sends_the_national_numbers_of_its_country() -> None:
-    plain, said = TrunkFields(), TrunkFields(more={"region": "DE"})
-
-    assert checks.with_region("+442079460000", plain).more == {"region": "GB"}
-    assert checks.with_region("+442079460000", said) == said
-    assert checks.with_region("4711", plain) == plain
-    assert slug_of("+442079460000") == "442079460000"
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from structlog.testing import capture_logs
 
 from sipflow.errors import StoreError
+from sipflow.store import database as module
 from sipflow.store.database import Database
 from sipflow.store.migrations import REVISIONS
 from sipflow.store.settings import Settings
@@ -168,6 +169,18 @@ async def test_a_postgresql_that_was_restarted_costs_nobody_an_error(
     await database.close()
 
 
+async def test_a_postgresql_that_stands_still_does_not_hold_up_the_end(
+    postgres: Postgres, postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = await Database.open(Settings(url=postgres_url, encryption_keys=(KEY,)), folder=tmp_path)
+    async with database.read() as connection:
+        await connection.scalar(text("SELECT 1"))
+    monkeypatch.setattr(module, "_BUSY_S", 0.3)
+    with postgres.standing_still():
+        async with asyncio.timeout(20):  # its driver waits for 30 s
+            await database.close()
+
+
 async def test_a_store_of_a_newer_sipflow_is_left_alone(store_settings: Settings, tmp_path: Path) -> None:
     database = await Database.open(store_settings, folder=tmp_path)
     async with database.write() as connection:
@@ -188,6 +201,17 @@ async def test_what_is_no_database_is_told(tmp_path: Path) -> None:
 
     with pytest.raises(StoreError, match=r"noise\.db cannot be used: the file is no SQLite database"):
         await Database.open(Settings(url="sqlite:///noise.db"), folder=tmp_path)
+
+
+async def test_a_database_of_another_program_is_left_alone(tmp_path: Path) -> None:
+    file = tmp_path / "sipflow.db"
+    with closing(sqlite3.connect(file)) as theirs:
+        theirs.execute("CREATE TABLE calls (what TEXT)")
+        theirs.commit()
+    with pytest.raises(StoreError, match=r"has tables of another program \(calls\): give sipflow a database"):
+        await Database.open(Settings(url=f"sqlite:///{file}"), folder=tmp_path)
+    with closing(sqlite3.connect(file)) as theirs:
+        assert [name for (name,) in theirs.execute("SELECT name FROM sqlite_master")] == ["calls"]
 
 
 def make_noise(file: Path) -> None:

@@ -1,12 +1,15 @@
 """Pools in the store, with SQLite and with PostgreSQL."""
 
+import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from sqlalchemy import text
 
 from sipflow.errors import Conflict, NotFound
-from sipflow.numbers.pool import Member, PoolSettings
+from sipflow.numbers.pool_settings import Member, PoolSettings
 from sipflow.numbers.resting import RestSettings
 from sipflow.numbers.use import Caps
 from sipflow.store.database import Database
@@ -46,7 +49,7 @@ async def test_a_pool_is_changed_as_a_whole(database: Database) -> None:
     first = shelf(database)
     await first.add(WHOLE)
     other = PoolSettings("sales", ("weighted",), (Member("+12065550100", 3.0),))
-    changed = await first.change(other)
+    changed = await first.change("sales", lambda _old: other)
     again = shelf(database)
     await again.load()
 
@@ -75,7 +78,7 @@ async def test_names_are_taken_once(database: Database) -> None:
 
 async def test_what_the_configuration_declares_is_changed_there(database: Database) -> None:
     first = shelf(database)
-    for change in (first.change(DECLARED["house"]), first.remove("house")):
+    for change in (first.change("house", lambda old: old), first.remove("house")):
         with pytest.raises(Conflict, match="pool 'house' is declared in the configuration, and is changed there"):
             await change
 
@@ -87,13 +90,40 @@ async def test_a_pool_that_an_agent_calls_from_stays(database: Database) -> None
         await first.remove("sales")
 
 
+async def test_a_pool_is_not_deleted_while_an_agent_is_told_to_call_from_it(database: Database) -> None:
+    agents: list[str] = []
+    first = shelf(database, agents_of=lambda _name: tuple(agents))
+    await first.add(WHOLE)
+    async with first.staying("sales"):
+        removing = asyncio.create_task(first.remove("sales"))
+        await asyncio.sleep(0)
+        agents.append("desk")
+    with pytest.raises(Conflict, match="pool 'sales' cannot go: desk would have no numbers to call from"):
+        await removing
+    with pytest.raises(NotFound, match="there is no pool 'other'"):
+        async with first.staying("other"):
+            pass
+
+
 async def test_a_pool_that_another_process_deleted_cannot_be_changed(database: Database) -> None:
     first, beside = shelf(database), shelf(database)
     await first.add(WHOLE)
     await beside.load()
     await beside.remove("sales")
     with pytest.raises(NotFound, match="there is no pool 'sales' any more"):
-        await first.change(WHOLE)
+        await first.change("sales", lambda old: old)
+
+
+async def test_changes_at_once_each_find_what_the_others_have_left(database: Database) -> None:
+    first = shelf(database)
+    await first.add(PoolSettings("sales", members=(Member("+12065550100"),)))
+    changes: list[dict[str, Any]] = [{"remember": 7}, {"strategy": ("weighted",)}, {"caps": Caps(calls_per_day=9)}]
+    await asyncio.gather(*(first.change("sales", lambda old, its=each: replace(old, **its)) for each in changes))  # type: ignore[misc]
+    again = shelf(database)
+    await again.load()
+
+    whole = PoolSettings("sales", ("weighted",), (Member("+12065550100"),), Caps(calls_per_day=9), remember=7)
+    assert (first.find("sales").settings, again.find("sales").settings) == (whole, whole)
 
 
 async def test_declared_pools_come_first_and_hide_those_of_their_name(database: Database) -> None:

@@ -263,7 +263,9 @@ async def test_records_wait_while_another_program_locks_the_file(
                     writer.save(over(number))
                 await until(lambda: writer.away)
                 assert "another program has locked it" in writer.away
+                assert [writer.unwritten(id) for id in ("call-1", "call-3")] == [over(1), None]
             await asyncio.wait_for(writer.flush(), 20)
+            assert writer.unwritten("call-1") is None
 
     assert await ids_in(database) == ["call-0", "call-1", "call-2"]
     said = [line["event"] for line in logs if "journal" in line["event"] or "again" in line["event"]]

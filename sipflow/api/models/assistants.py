@@ -149,7 +149,7 @@ class CreateAssistant(_Assistant):
 
 
 class ChangeAssistant(_Assistant):
-    """What is to be another one; the rest stays, and so do the fields of `agent` that are not named."""
+    """The fields to change; those that are not named stay as they are, those of `agent` too."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"agent": {"ring_pause_seconds": 2}}]})
 

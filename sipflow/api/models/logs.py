@@ -1,4 +1,4 @@
-"""Deliveries of webhooks as the API shows them. The names are the reference's; what it has not is marked."""
+"""Deliveries of webhooks as the API shows them. The names are the reference's; what it does not have is marked."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -10,7 +10,7 @@ from sipflow.api.envelope import Answer
 
 
 class WebhookType(StrEnum):
-    """What a webhook is for; `custom_action` is of the reference, and nothing here sends one."""
+    """What a webhook is for; `custom_action` is among the reference's words, and sipflow sends none."""
 
     EXTERNAL = "external_webhook"
     INBOUND = "inbound_webhook"
@@ -27,7 +27,7 @@ class DeliveryStatus(StrEnum):
 
 
 class HttpMethod(StrEnum):
-    """Of the request; ours are all POST."""
+    """Of the request; sipflow always sends POST."""
 
     GET = "get"
     POST = "post"
@@ -46,10 +46,10 @@ class LogLine(Answer):
     webhook_url: str = Field(description="Without what its query may hold of secrets.")
     response_status_code: int | None
     http_method: HttpMethod
-    webhook_type: WebhookType = Field(description="Ours.")
-    call_id: str = Field(description="Ours.")
-    attempt_number: int = Field(description="Ours.")
-    error_message: str | None = Field(description="Ours.")
+    webhook_type: WebhookType = Field(description="Ours: what it is for.")
+    call_id: str = Field(description="Ours: of the call that it is about.")
+    attempt_number: int = Field(description="Ours: how often it has been tried.")
+    error_message: str | None = Field(description="Ours: why the last try failed.")
 
 
 class LogPage(Answer):
@@ -62,7 +62,7 @@ class LogPage(Answer):
 
 
 class Attempt(Answer):
-    """One try of a delivery; ours."""
+    """One try of a delivery. The reference has no such list."""
 
     attempt_number: int
     request_timestamp: datetime
@@ -73,7 +73,7 @@ class Attempt(Answer):
 
 
 class RequestOrigin(Answer):
-    """Where a request came from; only what we call ourselves, for nobody sent ours but we."""
+    """Who sent the request: sipflow itself, so that only `user_agent` is ever set."""
 
     user_agent: str | None = None
     x_forwarded_for: str | None = None
@@ -108,7 +108,7 @@ class LogDetail(Answer):
     response_ttfb_ms: int | None
     response_size_total: int | None
     response_size_body: int | None
-    created_at: datetime = Field(description="Ours.")
+    created_at: datetime = Field(description="Ours: when there was something to tell.")
     next_attempt_at: datetime | None = Field(description="Ours: when it is tried again.")
     give_up_at: datetime | None = Field(description="Ours: when it is given up.")
     attempts: list[Attempt] = Field(description="Ours: every try.")

@@ -104,7 +104,7 @@ class ImportNumber(_Trunk):
 
 
 class ChangeNumber(_Trunk):
-    """What is to be another one; the rest stays."""
+    """The fields to change; those that are not named stay as they are."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"friendly_name": "Night desk"}]})
 

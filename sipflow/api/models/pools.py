@@ -90,7 +90,7 @@ class CreatePool(Caps):
 
 
 class ChangePool(Caps):
-    """What is to be another one; the rest stays. `numbers` and `rest` are replaced as a whole."""
+    """The fields to change; those that are not named stay as they are. `numbers` and `rest` are replaced as a whole."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"strategy": "weighted"}]})
 

@@ -44,7 +44,7 @@ class TrunkState(Answer):
 
 
 class Status(Answer):
-    """The edge."""
+    """How the edge is at the moment."""
 
     version: str
     started_at: datetime

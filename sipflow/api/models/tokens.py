@@ -3,10 +3,10 @@
 from datetime import datetime
 from typing import Annotated
 
-from pydantic import AwareDatetime, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, ConfigDict, Field
 
 from sipflow.api.envelope import Answer, Ask
-from sipflow.api.models.values import Line
+from sipflow.api.models.values import Line, in_utc
 
 
 class CreateToken(Ask):
@@ -16,7 +16,7 @@ class CreateToken(Ask):
 
     name: Annotated[Line, Field(min_length=1)]
     scopes: list[Line] = Field(min_length=1, max_length=20)
-    expires_at: AwareDatetime | None = Field(None, description="Null: never.")
+    expires_at: Annotated[AwareDatetime, AfterValidator(in_utc)] | None = Field(None, description="Null: never.")
 
 
 class TokenLine(Answer):

@@ -48,7 +48,7 @@ class CreateTrunk(_Trunk):
 
 
 class ChangeTrunk(_Trunk):
-    """What is to be another one; the rest stays."""
+    """The fields to change; those that are not named stay as they are."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"outbound_proxy": "sip:10.0.0.5:5065"}]})
 

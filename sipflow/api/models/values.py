@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, StringConstraints
@@ -46,6 +47,14 @@ def storable(value: Any) -> Any:
         elif isinstance(each, str) and ("\0" in each or any("\ud800" <= character <= "\udfff" for character in each)):
             raise ValueError("holds a NUL character, or half of a character")
     return value
+
+
+def in_utc(at: datetime) -> datetime:
+    """Give a moment in UTC; one without a zone is taken for UTC."""
+    try:
+        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("lies outside of the years 1 to 9999") from None
 
 
 Line = Annotated[str, StringConstraints(max_length=200), AfterValidator(_printable)]

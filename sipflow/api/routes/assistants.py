@@ -1,6 +1,7 @@
 """Agents, which the reference calls assistants, and the numbers attached to them."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query
@@ -44,15 +45,15 @@ async def create_assistant(context: InContext, wanted: CreateAssistant) -> Creat
     """Create an agent; a number in `phone_number` is attached to it."""
     handler, options = _handler(context, wanted)
     _check_handler(context, handler)
-    _check_pool(context, wanted.pool)
     number = context.directory.number(wanted.phone_number).number if wanted.phone_number else ""
     fields = _passed(wanted)
     fields["agent"] = {"timezone": DEFAULT_TIMEZONE} | _given(wanted.agent)
     _check_voicemail(fields)
     directory = context.directory
-    entry = await directory.add_agent(
-        name=wanted.name, type=wanted.type, handler=handler, options=options, fields=fields
-    )
+    async with _staying(context, wanted.pool):
+        entry = await directory.add_agent(
+            name=wanted.name, type=wanted.type, handler=handler, options=options, fields=fields
+        )
     if number:
         try:
             await directory.attach(entry.model_id, [number])
@@ -86,21 +87,20 @@ async def update_assistant(context: InContext, model_id: AgentId, wanted: Change
     directory = context.directory
     entry = directory.agent(model_id)
     number = directory.number(wanted.phone_number).number if wanted.phone_number else wanted.phone_number
-    fields = _passed(wanted)
-    if wanted.agent is not None:
-        fields["agent"] = {**entry.fields.get("agent", {}), **_given(wanted.agent)}
-    _check_voicemail({**entry.fields, **fields})
+    fields, settings = _passed(wanted), _given(wanted.agent) if wanted.agent is not None else None
+    _check_voicemail({**entry.fields, **fields, "agent": {**(entry.fields.get("agent") or {}), **(settings or {})}})
     _check_handler(context, wanted.handler or entry.handler)
-    _check_pool(context, wanted.pool)
-    if fields or wanted.model_fields_set & {"name", "type", "handler", "options"}:
-        entry = await directory.change_agent(
-            model_id,
-            name=wanted.name,
-            type=wanted.type,
-            handler=wanted.handler,
-            options=_options(wanted, entry),
-            fields=fields,
-        )
+    if fields or wanted.model_fields_set & {"name", "type", "handler", "options", "agent"}:
+        async with _staying(context, wanted.pool):
+            entry = await directory.change_agent(
+                model_id,
+                name=wanted.name,
+                type=wanted.type,
+                handler=wanted.handler,
+                options=_options(wanted, entry),
+                fields=fields,
+                settings=settings,
+            )
     if number is not None:
         await _give_number(context, model_id, number)
     return _created(context, entry)
@@ -154,17 +154,20 @@ def _check_handler(context: Context, handler: str) -> None:
         raise ApiError(400, sentence)
 
 
-def _check_pool(context: Context, pool: str | None) -> None:
-    """Refuse a pool that is not there.
+@asynccontextmanager
+async def _staying(context: Context, pool: str | None) -> AsyncIterator[None]:
+    """Keep the pool that an agent is to call from while the agent is told so.
 
     Raises:
-        ApiError: it is not.
+        ApiError: there is no such pool.
     """
-    if pool and context.pools is not None:
-        try:
-            context.pools.shelf.find(pool)
-        except NotFound as error:
-            raise ApiError(400, f"pool: {error}") from None
+    async with AsyncExitStack() as stack:
+        if pool and context.pools is not None:
+            try:
+                await stack.enter_async_context(context.pools.shelf.staying(pool))
+            except NotFound as error:
+                raise ApiError(400, f"pool: {error}") from None
+        yield
 
 
 def _options(wanted: ChangeAssistant, entry: AgentEntry) -> Mapping[str, Any] | None:

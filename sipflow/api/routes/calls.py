@@ -72,7 +72,10 @@ async def place_call(
     response: Response,
     idempotency_key: IdempotencyKey = "",
 ) -> Placed:
-    """Call somebody; the agent talks once the call is answered. This answers before the call has reached anybody."""
+    """Call somebody; the agent talks once the call is answered. This answers before the call has reached anybody.
+
+    429 with Retry-After: a limit refuses it for now, or sipflow has more to do than it can handle. No call was placed.
+    """
     outcome = await order(desk_of(context), caller, wanted, idempotency_key)
     response.headers.update(outcome.headers)
     return Placed.model_validate(outcome.response)
@@ -84,6 +87,7 @@ async def order(desk: CallDesk, caller: Caller, wanted: PlaceCall, key: str) -> 
     Raises:
         SipflowError: it cannot be placed.
     """
+    await desk.settled()
     return await desk.once.run(
         caller.token_id, f"calls {key}" if key else "", wanted.model_dump(mode="json") if key else None,
         partial(_place, desk, wanted, caller.token_id), partial(_placed, 0),
@@ -133,9 +137,9 @@ async def list_calls(
     duration_min: _Seconds = None,
     duration_max: _Seconds = None,
     lead_phone_number: Annotated[str, Query(max_length=200, description="Of the person; write + as %2B.")] = "",
-    direction: Annotated[Literal["inbound", "outbound"] | None, Query(description="Ours.")] = None,
+    direction: Annotated[Literal["inbound", "outbound"] | None, Query(description="Ours: in, or out.")] = None,
     number: Annotated[str, Query(max_length=200, description="Ours: a number of ours, or either party's.")] = "",
-    trunk: Annotated[str, Query(max_length=80, description="Ours.")] = "",
+    trunk: Annotated[str, Query(max_length=80, description="Ours: its name.")] = "",
     text: Annotated[str, Query(max_length=200, description="Ours: a part of a number, an id or a SIP Call-ID.")] = "",
     live: Annotated[bool, Query(description="Ours: only calls that are not over.")] = False,
 ) -> Enveloped[CallList]:

@@ -1,7 +1,8 @@
 """What happens in calls: the history of one, and streams that go on while they live (Server-Sent Events)."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from functools import lru_cache
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header
@@ -85,8 +86,8 @@ async def _lines(reader: Reader) -> AsyncIterator[str]:
     try:
         yield f"retry: {_RETRY_MS}\n\n"
         while not reader.ended:
-            for line in reader.take():
-                yield _lost(line) if isinstance(line, Lost) else _line(line)
+            if found := reader.take():
+                yield _written(found)
             if not await reader.more(HEARTBEAT_S) and not reader.ended:
                 yield ": still here\n\n"
     finally:
@@ -100,10 +101,10 @@ async def _call_lines(desk: CallDesk, call_id: str, reader: Reader) -> AsyncIter
         told = over = False
         while not over and not reader.ended:
             live = desk.live_one(call_id) is not None
-            for line in reader.take():
-                yield _lost(line) if isinstance(line, Lost) else _line(line)
-                told = told or isinstance(line, Line)
-                over = over or (isinstance(line, Line) and line.name == _OVER)
+            if found := reader.take():
+                yield _written(found)
+                told = told or any(isinstance(line, Line) for line in found)
+                over = any(isinstance(line, Line) and line.name == _OVER for line in found)
             if not live and not over:  # it ended before the lines that are kept
                 for happening in await desk.history(call_id) if not told else ():
                     yield _old(call_id, happening)
@@ -115,6 +116,11 @@ async def _call_lines(desk: CallDesk, call_id: str, reader: Reader) -> AsyncIter
         reader.close()
 
 
+def _written(found: Sequence[Line | Lost]) -> str:
+    return "".join([_lost(line) if isinstance(line, Lost) else _line(line) for line in found])
+
+
+@lru_cache(maxsize=1024)  # of those who listen to all calls each gets the same lines
 def _line(line: Line) -> str:
     return f"id: {line.id}\ndata: {json.dumps(line.data, default=str)}\n\n"
 

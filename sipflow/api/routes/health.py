@@ -11,7 +11,7 @@ router = APIRouter(tags=["Health"])
 
 
 class Health(Answer):
-    """That it answers is what it says."""
+    """sipflow is alive, which the answer itself proves."""
 
     status: Literal["ok"] = "ok"
     version: str

@@ -45,7 +45,7 @@ async def listen_to_call(
 
 
 class _Listened(StreamingResponse):
-    """Lets go of the call however the answer ends, one that was never begun among them."""
+    """A stream that stops listening to its call however it ends, and even if it is never begun."""
 
     def __init__(self, sound: AsyncIterator[bytes], stack: ExitStack, *, headers: dict[str, str]) -> None:
         super().__init__(sound, media_type="audio/wav", headers=headers)

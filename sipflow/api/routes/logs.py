@@ -3,11 +3,12 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Any
 from urllib.parse import parse_qsl, quote, urlsplit, urlunsplit
 
 from fastapi import APIRouter, Depends, Path, Query
+from pydantic import AfterValidator
 
 from sipflow.api.auth import requires
 from sipflow.api.context import InContext, need
@@ -23,6 +24,7 @@ from sipflow.api.models.logs import (
     RequestOrigin,
     WebhookType,
 )
+from sipflow.api.models.values import in_utc
 from sipflow.store.deliveries import Deliveries, Delivery, DeliveryAttempt, LogFilter
 
 _ERRORS: dict[int | str, dict[str, Any]] = {
@@ -44,6 +46,7 @@ _MASK = "***"
 _SECRET_WORDS = ("token", "secret", "key", "sig", "auth", "pass", "code")  # in names of query parameters
 
 LogId = Annotated[str, Path(max_length=80, pattern=r"^[!-~]+$")]
+Moment = Annotated[datetime, AfterValidator(in_utc)]
 Text = Annotated[str | None, Query(max_length=200, pattern=r"^[^\x00]*$")]
 
 
@@ -56,8 +59,8 @@ class _Asked:
     webhook_type: WebhookType | None = None
     status: DeliveryStatus | None = None
     http_method: HttpMethod | None = None
-    from_date: datetime | None = None
-    to_date: datetime | None = None
+    from_date: Moment | None = None
+    to_date: Moment | None = None
     assistant_id: Text = None
     call_id: Text = None
 
@@ -70,8 +73,8 @@ class _Asked:
             agent=self.assistant_id or None,
             call_id=self.call_id or None,
             search=self.search or None,
-            from_at=_zoned(self.from_date),
-            to_at=_zoned(self.to_date),
+            from_at=self.from_date,
+            to_at=self.to_date,
         )
 
 
@@ -205,8 +208,3 @@ def _total_bytes(attempt: DeliveryAttempt) -> int | None:
         return None
     lines = attempt.response_headers or {}
     return attempt.response_bytes + sum(len(name) + len(value) + 4 for name, value in lines.items())
-
-
-def _zoned(at: datetime | None) -> datetime | None:
-    """Take a time without a zone for UTC."""
-    return at.replace(tzinfo=UTC) if at is not None and at.tzinfo is None else at

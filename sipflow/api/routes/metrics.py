@@ -20,7 +20,7 @@ _TEXT: dict[int | str, dict[str, Any]] = {
 
 
 class Alive(Answer):
-    """That it answers is what it says."""
+    """sipflow is alive, which the answer itself proves."""
 
     status: Literal["ok"] = "ok"
     version: str

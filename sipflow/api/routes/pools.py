@@ -1,6 +1,7 @@
 """Pools of numbers to call from: made, listed, changed, deleted, and how each of their numbers stands."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path
@@ -14,7 +15,8 @@ from sipflow.api.pool_desk import PoolDesk
 from sipflow.errors import LocalProtocolError, NotFound
 from sipflow.numbers.inventory import is_wildcard
 from sipflow.numbers.number import normalise
-from sipflow.numbers.pool import Member, PoolSettings, Standing
+from sipflow.numbers.pool import Standing
+from sipflow.numbers.pool_settings import Member, PoolSettings
 from sipflow.numbers.resting import RestSettings
 from sipflow.numbers.use import Caps
 from sipflow.store.directory import Directory
@@ -89,17 +91,7 @@ async def update_pool(
     context: InContext, desk: InPools, name: PoolName, wanted: shapes.ChangePool
 ) -> Enveloped[shapes.PoolLine]:
     """Change a pool. What is known of its numbers, and calls that are up, stay."""
-    old, given = desk.shelf.find(name).settings, wanted.model_fields_set
-    caps = {key: getattr(wanted if key in given else old.caps, key) for key in _CAPS}
-    settings = PoolSettings(
-        name,
-        tuple(wanted.strategy) if wanted.strategy is not None else old.strategy,
-        _members(context.directory, wanted.numbers) if wanted.numbers is not None else old.members,
-        Caps(**caps),
-        _rest(wanted.rest) if wanted.rest is not None else old.rest,
-        wanted.remember or old.remember,
-    )
-    entry = await desk.shelf.change(settings)
+    entry = await desk.shelf.change(name, partial(_changed, context.directory, wanted))
     return Enveloped(response=shapes.PoolLine(**_line(desk, entry)))
 
 
@@ -145,6 +137,19 @@ async def get_limits(desk: InPools) -> Enveloped[shapes.LimitsLine]:
         calls=live["calls"], waiting=desk.waiting(), by_trunk=by["trunks."], by_agent=by["agents."]
     )
     return Enveloped(response=line)
+
+
+def _changed(directory: Directory, wanted: shapes.ChangePool, old: PoolSettings) -> PoolSettings:
+    """Return a pool with what is named changed."""
+    given = wanted.model_fields_set
+    return PoolSettings(
+        old.name,
+        tuple(wanted.strategy) if wanted.strategy is not None else old.strategy,
+        _members(directory, wanted.numbers) if wanted.numbers is not None else old.members,
+        Caps(**{key: getattr(wanted if key in given else old.caps, key) for key in _CAPS}),
+        _rest(wanted.rest) if wanted.rest is not None else old.rest,
+        wanted.remember or old.remember,
+    )
 
 
 def _members(directory: Directory, wanted: Sequence[shapes.PoolNumber]) -> tuple[Member, ...]:

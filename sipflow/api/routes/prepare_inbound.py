@@ -29,6 +29,7 @@ async def prepare_inbound(
 ) -> PreparedInbound:
     """Announce a call: its INVITE carries the id in `X-EI: S.<id>;`, and so finds its agent and its variables."""
     desk = desk_of(context)
+    await desk.settled()  # the INVITE may come as soon as we have answered
     outcome = await desk.once.run(
         caller.token_id, f"prepare_inbound {idempotency_key}" if idempotency_key else "",
         wanted.model_dump(mode="json"), partial(_announce, context, desk, wanted), partial(_again, desk, wanted),

@@ -166,6 +166,14 @@ async def test_put_changes_what_it_names_down_to_the_fields_of_agent(api: Stage)
     assert found["updated_at"] is not None
 
 
+async def test_changes_at_once_leave_each_others_fields_of_agent(api: Stage) -> None:
+    model_id = await created(api, **FULL)
+    names = [f"my_{number}" for number in range(5)]
+    await asyncio.gather(*(api.put(f"/v2/assistants/{model_id}", {"agent": {name: name}}) for name in names))
+
+    assert (await shown(api, model_id))["agent"] == AGENT | {name: name for name in names}
+
+
 async def test_put_with_a_phone_number_gives_the_agent_that_number_instead(api: Stage) -> None:
     await with_numbers(api)
     model_id = await created(api, type="inbound", phone_number=NUMBERS[0])
@@ -388,9 +396,7 @@ async def test_an_agent_of_the_configuration_is_shown_without_secrets_and_cannot
     assert changed.startswith(f"the agent {DECLARED_AGENT} is declared in")
 
 
-@pytest.mark.parametrize(
-    "value", [float("nan"), "half \ud800", "nul \0", [[[[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]]]]
-)
+@pytest.mark.parametrize("value", [float("nan"), "nul \0", [[[[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]]]])
 async def test_values_that_no_database_keeps_are_refused(api: Stage, value: object) -> None:
     import json
 

@@ -3,7 +3,9 @@
 import asyncio
 import re
 import shlex
+import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -452,6 +454,18 @@ async def test_a_ringing_call_out_is_cancelled(edge: CallStage) -> None:
     call = await edge.one(call_id)
 
     assert (call["status"], call["sipflow"]["ending"]["by"], call["duration"]) == ("canceled", "local", 0)
+
+
+async def test_a_call_that_is_over_is_shown_while_the_store_cannot_write_it(edge: CallStage, tmp_path: Path) -> None:
+    call_id = await edge.answered()
+    with closing(sqlite3.connect(tmp_path / "sipflow.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        await edge.post(f"/v2/calls/{call_id}/hangup")
+        await edge.over(call_id)
+        call, events = await edge.one(call_id), await edge.get(f"/v2/calls/{call_id}/events")
+
+    assert (call["call_id"], call["status"]) == (call_id, "completed")
+    assert [each["name"] for each in events["response"]["events"]][-1] == "ended"
 
 
 async def test_digits_are_sent_and_their_values_stand_in_no_history(edge: CallStage) -> None:

@@ -203,6 +203,7 @@ async def test_a_delivery_that_nobody_tried_yet_has_no_answer(logs: Stage) -> No
         ("/v2/logs?status=lost", 400, "validation_error", "status: "),
         ("/v2/logs?page_number=0", 400, "validation_error", "page_number: "),
         ("/v2/logs?from_date=soon", 400, "validation_error", "from_date: "),
+        ("/v2/logs?to_date=0001-01-01T00:00:00%2B14:00", 400, "validation_error", "to_date: "),
         ("/v2/logs?search=%00", 400, "validation_error", "search: "),
     ],
 )

@@ -35,8 +35,11 @@ async def test_a_token_ends_when_it_was_said_to(api: Stage) -> None:
         "response"
     ]
     past = {"name": "x", "scopes": ["admin"], "expires_at": "2020-01-01T00:00:00Z"}
+    beyond = past | {"expires_at": "9999-12-31T23:00:00-14:00"}
 
     assert datetime.fromisoformat(made["expires_at"]) == soon
+    said = await api.refused("POST", "/v2/tokens", status=400, json=beyond)
+    assert said == "expires_at: lies outside of the years 1 to 9999"
     assert await api.refused("POST", "/v2/tokens", status=400, json=past) == "expires_at: it has passed already"
 
 
