@@ -7,9 +7,6 @@ from sipflow.audio.single_tone import RATE_HZ
 from sipflow.calls.hearing import Hearing
 from sipflow.errors import LocalProtocolError
 
-if TYPE_CHECKING:
-    from sipflow.calls.call import Call
-
 _LONGEST_S = 120.0
 _WITHOUT_WORDS = frozenset({Who.BEEP, Who.MACHINE, Who.NOT_IN_SERVICE, Who.FAX})
 
@@ -69,7 +66,7 @@ class Answering(Hearing):
         return verdict
 
 
-async def who_answered(call: "Call") -> str:
+async def who_answered(call: Answering) -> str:
     """Say who answered in the words of a transfer: `call.transfer(..., who=who_answered)`.
 
     Gives "person", "voicemail" or "phone_menu". A fax, an announcement of the network, and a recording of unknown kind

@@ -199,4 +199,4 @@ def _ignore(status: int, reason: str) -> None:
 
 
 def _nobody() -> None:
-    """Nobody wants to know."""
+    """Stand in for a callback that nobody has given."""

@@ -54,6 +54,7 @@ class Call(Transferring, Answering, Texting, Holding, Keeping, Branching, ABC):
     """
 
     handed_over = False
+    _switchboard: "Switchboard"
 
     def __init__(self, switchboard: "Switchboard", usage: InviteUsage, record: CallRecord, headers: Headers) -> None:
         super().__init__(switchboard.tasks)

@@ -3,7 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from sipflow.calls.call import Call
 from sipflow.calls.events import CallEvent, DigitPressed, HoldChanged, IdentityChanged, InfoReceived, TextReceived
@@ -27,7 +27,7 @@ class Errands(Generic[T]):
         self._tasks = tasks
         self._run = run
         self._name = name
-        self._waiting: deque[T] | None = None  # made when there is something: in most calls nothing is ever carried
+        self._waiting: deque[T] | None = None  # made when there is something
         self._task: asyncio.Task[None] | None = None
 
     def put(self, item: T) -> None:
@@ -56,7 +56,7 @@ class Errands(Generic[T]):
 
 
 async def _nothing(_item: object) -> None:
-    """The errands are closed."""
+    """Do nothing: it stands in for the errand once they are closed."""
 
 
 class Carrier:
@@ -80,15 +80,10 @@ class Carrier:
         self._words = trunk.carry if trunk is not None else _ALWAYS
         self._holds = False  # whether the other far end is on hold because this one holds
         self._codec = lane.heard.media.codec if lane.heard.media is not None else None
-        what = f"call {self._heard.id} to {self._said.id}"
-        self._digits: Errands[str] = Errands(tasks, self._send_digit, name=f"digits of {what}")
-        self._changes: Errands[Codec | None] = Errands(tasks, self._change, name=f"changes of {what}")
-        self._texts: Errands[TextReceived | InfoReceived | IdentityChanged] = Errands(
-            tasks, self._send, name=f"texts of {what}"
-        )
+        self._errands: dict[str, Errands[Any]] | None = {}  # by what they are about; None once it is closed
         self._heard.tell(self)
         if self._heard.held and "hold" in self._words:
-            self._changes.put(None)
+            self._bring_in_line(None)
 
     # What the call tells
 
@@ -97,29 +92,29 @@ class Carrier:
         match event:
             case DigitPressed():
                 if not self._crossed(event):
-                    self._digits.put(event.digit)
+                    self._later("digits", self._send_digit, event.digit)
             case HoldChanged():
                 if "hold" in self._words:
-                    self._changes.put(None)
+                    self._bring_in_line(None)
             case TextReceived():
                 if "messages" in self._words:
-                    self._texts.put(event)
+                    self._later("texts", self._send, event)
             case InfoReceived():
                 if "info" in self._words:
-                    self._texts.put(event)
+                    self._later("texts", self._send, event)
             case IdentityChanged():
                 if "identity" in self._words:
-                    self._texts.put(event)
+                    self._later("texts", self._send, event)
 
     def agreed_anew(self) -> None:
         """Ask the other far end for the codec that this one has changed to, and hold it as this one does now."""
         if self._holds and self._out_of_line:
-            self._changes.put(None)
+            self._bring_in_line(None)
         media = self._heard.media
         codec = media.codec if media is not None else None
         was, self._codec = self._codec, codec
         if codec is not None and was is not None and codec.name != was.name and "codec" in self._words:
-            self._changes.put(codec)
+            self._bring_in_line(codec)
 
     def end(self) -> None:
         """Learn that the call is over."""
@@ -128,10 +123,23 @@ class Carrier:
     def close(self) -> None:
         """Carry nothing more, and take back the hold that came from here, if the other call goes on."""
         self._heard.untell(self)
-        for errands in (self._digits, self._changes, self._texts):
-            errands.close()
+        errands, self._errands = self._errands, None
+        for each in errands.values() if errands else ():
+            each.close()
         if self._holds and self._said.ending is None:
             self._tasks.spawn(self._release(), name=f"resuming call {self._said.id}")
+
+    def _bring_in_line(self, codec: Codec | None) -> None:
+        self._later("changes", self._change, codec)
+
+    def _later(self, what: str, run: Callable[[T], Awaitable[None]], item: T) -> None:
+        """Do something for the other call, after what waits of its kind; most calls never carry anything."""
+        if self._errands is None:
+            return
+        if what not in self._errands:
+            name = f"{what} of call {self._heard.id} to {self._said.id}"
+            self._errands[what] = Errands(self._tasks, run, name=name)
+        self._errands[what].put(item)
 
     # Digits
 

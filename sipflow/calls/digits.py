@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from sipflow.audio.frame import Frame
 from sipflow.audio.tones import dtmf_pcm
+from sipflow.calls.board import Board
 from sipflow.errors import LocalProtocolError, MediaError
 from sipflow.media.player import play
 from sipflow.rtp.telephone_event import DIGITS
@@ -13,7 +14,6 @@ from sipflow.sip.usage.invite import InviteUsage
 
 if TYPE_CHECKING:
     from sipflow.calls.media import LegMedia
-    from sipflow.calls.switchboard import Switchboard
 
 Kind = Literal["rfc4733", "info", "inband"]
 SAME_PRESS_S = 2.0  # an INFO lost twice comes 1.5 s late (RFC 3261 §17.1.2: T1, then twice that)
@@ -70,7 +70,7 @@ class DigitOutbox:
         media: its audio.
     """
 
-    def __init__(self, switchboard: "Switchboard", usage: InviteUsage, media: "LegMedia") -> None:
+    def __init__(self, switchboard: Board, usage: InviteUsage, media: "LegMedia") -> None:
         self._switchboard = switchboard
         self._usage = usage
         self._media = media

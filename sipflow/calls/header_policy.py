@@ -87,6 +87,8 @@ def composed(*layers: Iterable[tuple[str, str]], trunk: Trunk | None, variables:
         variables: for what it sets.
     """
     policy = trunk.headers if trunk is not None else NOTHING_CROSSES
+    if not policy.set and not any(layers):
+        return ()
     set_here = ((name, fill(text, variables).strip()) for name, text in policy.set.items())
     lines: list[tuple[str, str]] = []
     for layer in (*layers, tuple((name, printable(text)) for name, text in set_here)):

@@ -3,8 +3,8 @@
 import asyncio
 from collections.abc import Callable
 from functools import cached_property
-from typing import TYPE_CHECKING
 
+from sipflow.calls.board import Board
 from sipflow.calls.leg import Leg
 from sipflow.calls.media import LegMedia
 from sipflow.calls.record import CallRecord
@@ -12,16 +12,13 @@ from sipflow.errors import MediaError
 from sipflow.sdp.agreement import Codec
 from sipflow.sip.usage.invite import InviteUsage
 
-if TYPE_CHECKING:
-    from sipflow.calls.switchboard import Switchboard
-
 
 class Holding(Leg):
     """The part of a call that holds and takes back; see `Call`."""
 
     usage: InviteUsage
     record: CallRecord
-    _switchboard: "Switchboard"
+    _switchboard: Board
     _reoffer: asyncio.Future[int] | None = None
     _outstanding: asyncio.Future[int] | None = None  # of an offer that may yet be answered, whoever waits for it
 

@@ -43,7 +43,7 @@ class Lane:
         self._closed = False
         self._from: MediaSession = heard.media.session
         self._to: MediaSession = said.media.session
-        self._feed = Feed(self._to.queue)
+        self._feed: Feed | None = None  # made for the first samples: mostly packets cross
         self._rate_hz = self._size = self._cushion_ms = 0
         self._tried: tuple[Agreed | None, Agreed | None] = (None, None)
         self._to.on_tapped = self._choose
@@ -59,6 +59,8 @@ class Lane:
             return
         if len(pcm) != self._size:
             self._measure(len(pcm), to.agreed.ptime_ms)
+        if self._feed is None:
+            self._feed = Feed(to.queue)
         self._feed.write(pcm, self._rate_hz, cushion_ms=self._cushion_ms)
 
     def switch(self, sample_rate_hz: int) -> None:
@@ -75,7 +77,7 @@ class Lane:
         self._end_relay()
         self._to.on_tapped = _ignore
         self._from.forget(self)
-        self._feed.drop()
+        self._drop()
 
     def _choose(self) -> None:
         """Pass packets on if that is possible now."""
@@ -83,9 +85,14 @@ class Lane:
         self._end_relay()
         self.relay = Relay.between(self._from, self._to, on_foreign=self._fall_back)
         if self.relay is not None:
-            self._feed.drop()
-            self._feed = Feed(self._to.queue)
+            self._drop()
             self._from.forget(self)
+
+    def _drop(self) -> None:
+        """Drop the samples that were not sent."""
+        feed, self._feed = self._feed, None
+        if feed is not None:
+            feed.drop()
 
     def _fall_back(self) -> None:
         """A packet came that cannot cross: let samples cross, or packets under what has been agreed anew."""

@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from math import ceil
 
 import structlog
 
@@ -30,6 +31,7 @@ _CALLEE = re.compile(r"\+?[0-9A-Za-z*#._-]{1,64}")  # a number, extension, code 
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}")  # ITU-T E.164 §6.2.1
 _LONGEST_RING_S = 3600.0
 _NO_ROOM = 429
+_BUSY = "sipflow has more to do than it can handle (sip.overload); the call was not placed"
 _CONGESTION, _NO_ANSWER = 42, 19  # Q.850: switching equipment congestion; no answer from the user
 
 
@@ -51,6 +53,7 @@ class Originator:
         numbers: says which number an agent calls from, and lets calls in; may be replaced while it runs.
         is_down: whether a trunk is known not to answer; it is tried after its fail-over trunks.
         enter: asked before a call goes on by another trunk; it raises LimitReached where that one has no room.
+        busy_s: for how many seconds no order is taken, because more is going on than can be handled; 0 takes them.
     """
 
     def __init__(self, switchboard: Switchboard, *, numbers: Numbers) -> None:
@@ -59,6 +62,7 @@ class Originator:
         self.numbers = numbers
         self.is_down: Callable[[str], bool] = lambda _trunk: False
         self.enter: Callable[[Choice, str], None] | None = None
+        self.busy_s: Callable[[], float] = lambda: 0.0
 
     @property
     def live(self) -> Mapping[str, CallRecord]:
@@ -132,6 +136,8 @@ class Originator:
     def _admit(self, order: CallOrder, callee: str) -> Choice | Place:
         if self._board.draining:
             raise LimitReached("sipflow is going down and places no more calls", limit="drain", retry_after_s=5)
+        if (busy_s := self.busy_s()) > 0:
+            raise LimitReached(_BUSY, limit="overload", retry_after_s=ceil(busy_s))
         if order.queue_s > 0:
             return self.numbers.join(order.agent, callee, order.from_number, at_most_s=order.queue_s, token=order.token)
         return self.numbers.choose(order.agent, callee, order.from_number, token=order.token)

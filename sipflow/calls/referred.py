@@ -1,14 +1,11 @@
 """A REFER of a far end in the middle of a call that is left to the agent."""
 
 import asyncio
-from typing import TYPE_CHECKING
 
+from sipflow.calls.board import Board
 from sipflow.calls.variables import printable
 from sipflow.sip.outputs import ReferReceived
 from sipflow.sip.usage.referred import Referred
-
-if TYPE_CHECKING:
-    from sipflow.calls.switchboard import Switchboard
 
 DECLINE = 603
 _PATIENCE_S = 8.0  # how long an agent has to decide; a far end may take a longer silence for a no
@@ -33,7 +30,7 @@ class ReferAsked:
         replaces: whether it is the end of an attended transfer (RFC 3891).
     """
 
-    def __init__(self, board: "Switchboard", event: ReferReceived) -> None:
+    def __init__(self, board: Board, event: ReferReceived) -> None:
         """Wait for the agent; refuse when it takes too long."""
         self.target = printable(str(event.refer_to.uri))
         self.referred_by = printable(str(event.referred_by or ""))

@@ -55,7 +55,7 @@ class Reading(NamedTuple):
 
 
 class Unread(NamedTuple):
-    """That there may be trunks and numbers which nobody has read yet: what is not found may still exist.
+    """The store has not been read yet, so a trunk or number that is not found may still exist.
 
     Attributes:
         why: one sentence.
@@ -128,15 +128,6 @@ class Router:
         if number.inbound_agent is None:
             return NoRoute(404, f"number {number.number} has no inbound agent", trunk.name)
         return Route(trunk, number, number.inbound_agent, (*match.why, f"{number.number} -> {number.inbound_agent}"))
-
-
-def dialled_numbers(request: Request, trunk: Trunk) -> list[str]:
-    """What may say which number was called, best first: Request-URI, P-Called-Party-ID, To.
-
-    A registrar sends calls to our Contact, whose user part is the account: then the number is in the others.
-    """
-    users = [_user_of(uri) for _, uri in _uris(request)]
-    return list(dict.fromkeys(user for user in users if user and user != trunk.username))
 
 
 def _uris(request: Request) -> Iterator[tuple[str, Uri]]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from sipflow.calls.board import Board
 from sipflow.calls.digits import DigitOutbox
 from sipflow.calls.leg import Leg
 from sipflow.errors import MediaError
@@ -16,15 +17,12 @@ from sipflow.media.play_queue import Samples
 from sipflow.media.player import Source, play
 from sipflow.sip.usage.invite import InviteUsage
 
-if TYPE_CHECKING:
-    from sipflow.calls.switchboard import Switchboard
-
 
 class Speaking(Leg):
     """The speaking half of a call; see `Call`. All milliseconds count audio, not the silence between it."""
 
     usage: InviteUsage
-    _switchboard: "Switchboard"
+    _switchboard: Board
     _feed: Feed | None = None
 
     if TYPE_CHECKING:

@@ -8,38 +8,33 @@ from typing import Protocol
 
 import structlog
 
-from sipflow.calls.announced import Announced, Expected
-from sipflow.calls.arrivals import arrival, ei_tokens, turned_away
+from sipflow.calls.announced import Expected
 from sipflow.calls.call import Call
 from sipflow.calls.digits import Kind
 from sipflow.calls.doorkeeper import Doorkeeper
 from sipflow.calls.ending import Ending, Word
-from sipflow.calls.explain import story
 from sipflow.calls.fitting import Ears, fitted
 from sipflow.calls.history import History
 from sipflow.calls.inbound import InboundCall
-from sipflow.calls.limits import Limits, Permit, inbound_status
+from sipflow.calls.limits import Limits, Permit
 from sipflow.calls.loops import Loops
 from sipflow.calls.media import LegMedia
 from sipflow.calls.mid_call import MidCall
 from sipflow.calls.outbound import OutboundCall
 from sipflow.calls.placing import Placing, Way, failover_of
+from sipflow.calls.reception import Reception
 from sipflow.calls.record import CallRecord, RecordStore, record_id
-from sipflow.calls.refusals import log_refused
-from sipflow.calls.returns import Claim, Returns
-from sipflow.calls.routes import NoRoute, Route
+from sipflow.calls.returns import Returns
 from sipflow.calls.saving import Saving, Unsaid
 from sipflow.calls.settings import Settings
 from sipflow.calls.strangers import Strangers
 from sipflow.calls.tolls import Tolls
 from sipflow.calls.transfer.desk import TransferDesk
 from sipflow.calls.transfer.referring import Waiter
+from sipflow.calls.turning_away import TurningAway
 from sipflow.calls.variables import printable
 from sipflow.errors import (
     LimitReached,
-    MediaError,
-    PortsExhausted,
-    RemoteProtocolError,
     SipflowError,
     TransportError,
 )
@@ -47,21 +42,16 @@ from sipflow.media.desk import MediaDesk
 from sipflow.net.endpoint import Endpoint
 from sipflow.net.ring import TraceRing
 from sipflow.sip import outputs as sip
-from sipflow.sip.admission import Refusal, warning
 from sipflow.sip.headers.reason import warning_in
 from sipflow.sip.hop import Hop
 from sipflow.sip.message import Request, Response
 from sipflow.sip.plan import Outcome, RequestPlan
-from sipflow.sip.session_timer import is_too_small
-from sipflow.sip.usage.invite import InviteUsage
 from sipflow.sip.usage.uac import UacInvite
-from sipflow.sip.usage.uas import UasInvite
 from sipflow.sip.user_agent import UserAgent
 from sipflow.tasks import Tasks
 from sipflow.trunks.trunk import Trunk
 
 log = structlog.get_logger("sipflow.calls")
-_RETRY_AFTER = ("Retry-After", "5")  # seconds; a restart or a burst of calls is over by then
 
 
 class Agents(Protocol):
@@ -93,6 +83,8 @@ class Switchboard:
         loops: which calls came of which.
         returns: calls that come in for one that is there already.
         transfers: what transfers need of the rest of the edge.
+        turning_away: refuses calls before they are any.
+        permits: what live calls count for, by id; a call that is not limited has none.
         trace: is told which Call-IDs belong to which call; None where no messages are kept.
         draining: True once the daemon is going down: no call gets in or out any more.
         call_log: what the calls bind their ids to; made once, for it costs more than the rest of a short call.
@@ -138,7 +130,9 @@ class Switchboard:
         self.returns = Returns(self)
         self._mid_call = MidCall(self)
         self.transfers = TransferDesk()
-        self._permits: dict[str, Permit] = {}
+        self.turning_away = TurningAway(self)
+        self._reception = Reception(self)
+        self.permits: dict[str, Permit] = {}
         self._empty: asyncio.Future[None] | None = None
 
     @property
@@ -217,7 +211,7 @@ class Switchboard:
             call = await Placing(self, record, Way(plan, trunk, codecs), spare=spare, others=others).begin()
         finally:
             if call is not None and call.id in self.calls:
-                self._permits[call.id] = permit
+                self.permits[call.id] = permit
             else:
                 permit.release()
         self.began(record)
@@ -271,7 +265,7 @@ class Switchboard:
         trunk = way.trunk
         if self.tolls is not None:
             self.tolls.check_target(way.plan.uri, trunk, record.number)
-        media = self._media(hop, trunk, record.id, codecs=way.codecs or (trunk.codecs if trunk is not None else ()))
+        media = self.media_for(hop, trunk, record.id, codecs=way.codecs or (trunk.codecs if trunk is not None else ()))
         try:
             plan = way.plan.offering(media.offer(), reliable=media.prack)
             usage, outputs = self.ua.invite(plan, now=self.now, hops=(hop,))
@@ -281,7 +275,7 @@ class Switchboard:
         if self.strangers is not None:
             self.strangers.vouch(hop.host)
         record.sip_call_id = plan.call_id
-        self._claim(record.sip_call_id, record.id)
+        self.claim(record.sip_call_id, record.id)
         self.loops.launched(record.id, plan.call_id)
         if call is None:
             call = OutboundCall(self, usage, record, media)
@@ -308,7 +302,7 @@ class Switchboard:
         """Hand an event of the user agent to the call it concerns."""
         match event:  # what every call has stands first
             case sip.InviteReceived(usage, request, hop, replaced):
-                self._invited(usage, request, hop, replaced)
+                self._reception.take(usage, request, hop, replaced)
             case sip.Confirmed(usage, message, body):
                 self._confirmed(usage.app, message, body)
             case sip.Ended():
@@ -324,150 +318,29 @@ class Switchboard:
                 if isinstance(waiter, asyncio.Future) and not waiter.done():
                     waiter.set_result(outcome)
             case sip.Refused():
-                self._refused(event)
+                self.turning_away.refused(event)
             case sip.RequestReceived(transaction, _, _):
                 self.apply(self.ua.respond(transaction, 405, now=self.now))
             case _:
                 self._mid_call.take(event)
 
-    def _refused(self, event: sip.Refused) -> None:
-        if self.strangers is not None and self.strangers.note(event):
-            return
-        log_refused(event, self.doorkeeper)
+    # For calls in both directions
 
-    # Calls in
+    def keep(self, record: CallRecord) -> None:
+        """Keep the record of a call that was over before it was one."""
+        self._records.save(record)
 
-    def _invited(self, usage: UasInvite, request: Request, hop: Hop, replaced: InviteUsage | None) -> None:
-        tokens = ei_tokens(request)
-        announced = self._expected(tokens["S"], hop) if "S" in tokens else None
-        claim = self.returns.claim(request, hop, replaced)
-        if claim is None:
-            route = self.doorkeeper.route(request, hop, agent=announced.agent if announced is not None else "")
-        else:
-            route = claim.route if isinstance(claim, Claim) else claim
-        if "S" in tokens and self.announced is not None and not self.announced.read:
-            why = "announced calls are not known yet: sipflow has just started"
-            self._turn_away(usage, route, 503, why, (_RETRY_AFTER,))
-            return
-        if isinstance(route, NoRoute):
-            self._turn_away(usage, route, route.status, route.why)
-            return
-        behind = self.loops.behind(request.call_id)
-        refusal = self._refusal(request, route, behind)
-        if refusal is not None:
-            self._turn_away(usage, route, refusal.status, refusal.why, refusal.headers)
-            return
-        try:
-            named, undecided = (route.trunk.name, route.number.number, route.agent), self.steers(route.agent)
-            permit = self.limits.admit_inbound(*named, undecided=undecided)
-        except LimitReached as error:
-            status = inbound_status(error)
-            headers = (("Retry-After", str(error.retry_after_s)),) if status == 503 else ()
-            self._turn_away(usage, route, status, str(error), headers)
-            return
-        call: InboundCall | None = None
-        try:
-            call_id = announced.id if announced is not None else record_id(self.ua.ids.token())
-            record = arrival(request, call_id, route, tokens, announced)
-            call = self._admit(usage, hop, route, record)
-            call.numbers_behind = (*behind, route.number.number)
-            if announced is not None and self.announced is not None:
-                self.announced.came(call.id)
-            self._permits[call.id] = permit
-        except PortsExhausted as error:
-            self._turn_away(usage, route, 503, str(error), (_RETRY_AFTER,))
-        except RemoteProtocolError as error:
-            self._turn_away(usage, route, error.status, str(error), (warning(str(error), error.warning),))
-        except MediaError as error:
-            self._turn_away(usage, route, 500, str(error))
-        else:
-            self.began(call.record)
-            self._announce(call)
-            if isinstance(claim, Claim):
-                claim.came(call)
-            else:
-                self.agents.start(call, route.agent)
-        finally:
-            if call is None:
-                permit.release()
-
-    def _refusal(self, request: Request, route: Route, behind: tuple[str, ...]) -> Refusal | None:
-        """Say why a call that has found its agent is refused all the same; None if it is not."""
-        if route.number.number in behind:
-            return Refusal(482, "it was sent on from this number, and has come back to it")
-        session = route.trunk.session
-        if session.on and is_too_small(request, session):
-            why = f"the session would have to be refreshed more often than every {session.min_s} s"
-            return Refusal(422, why, (("Min-SE", str(session.min_s)),))
-        return Refusal(503, closed, (_RETRY_AFTER,)) if (closed := self.closed) else None
-
-    def _expected(self, call_id: str, hop: Hop) -> Announced | None:
-        """Find the announcement that an INVITE refers to; without one the call is taken as any other."""
-        announced = self.announced.expected(call_id) if self.announced is not None else None
-        if announced is None:
-            why = "nobody announced such a call, it has come already, or its time is over"
-            log.warning("X-EI ignored", id=printable(call_id), source=str(hop), why=why)
-        return announced
-
-    def _turn_away(
-        self,
-        usage: UasInvite,
-        route: Route | NoRoute,
-        status: int,
-        why: str,
-        headers: tuple[tuple[str, str], ...] = (),
-    ) -> None:
-        """Refuse a call before it is one; the reason goes to the peer, into the log, and into a record.
-
-        Strangers get no record: they could fill the store.
-        """
-        request = usage.request
-        call_id = record_id(self.ua.ids.token()) if route.trunk else ""
-        steps = story(self.doorkeeper, request, usage.hop, why)
-        known = {"steps": steps, **({"call": call_id} if call_id else {})}
-        log.warning("call refused", source=str(usage.hop), to=request.uri, status=status, why=why, **known)
-        if call_id:
-            self._claim(request.call_id, call_id)
-        self.apply(usage.reject(status, now=self.now, headers=headers, why=why))
-        if route.trunk:
-            record = arrival(request, call_id, route, ei_tokens(request))
-            turned_away(record, status, why, steps)
-            self._records.save(record)
-
-    def _claim(self, sip_call_id: str, call_id: str) -> None:
+    def claim(self, sip_call_id: str, call_id: str) -> None:
         """Have the messages of a call kept apart from those of strangers."""
         if self.trace is not None:
             self.trace.claim(sip_call_id, call_id)
 
-    def _admit(self, usage: UasInvite, hop: Hop, route: Route, record: CallRecord) -> InboundCall:
-        # Challenges to our BYE are answered only where the operator named the realm: whoever calls us could ask.
-        accounts = route.trunk.accounts if route.trunk.realm else ()
-        usage.adopt(advertise=route.trunk.advertise, accounts=accounts, session=route.trunk.session)
-        media = self._media(hop, route.trunk, record.id, codecs=route.trunk.codecs)
-        call = InboundCall(self, usage, record, media)
-        try:
-            call.prepare()
-        except RemoteProtocolError:
-            media.close()
-            raise
-        self.calls[call.id] = call
-        self._claim(record.sip_call_id, record.id)
-        return call
+    def media_for(self, hop: Hop, trunk: Trunk | None, call_id: str, *, codecs: tuple[str, ...]) -> LegMedia:
+        """Lend a call its audio, as the trunk wants it.
 
-    def _announce(self, call: InboundCall) -> None:
-        """Log that a call came, once the store has noted it: what the log tells of is not lost when we are killed."""
-        record = call.record
-        # Not `call.log`: a logger of the call's own costs 5 us, which calls that nobody logs anything of need not pay.
-        self.call_log.info(
-            "call in",
-            call=call.id,
-            caller=call.caller,
-            number=record.number,
-            trunk=record.trunk,
-            agent=record.agent,
-        )
-
-    def _media(self, hop: Hop, trunk: Trunk | None, call_id: str, *, codecs: tuple[str, ...]) -> LegMedia:
+        Raises:
+            PortsExhausted: no RTP port is free.
+        """
         ears = Ears(
             on_digit=lambda digit: self._digit(call_id, digit, "rfc4733"),
             on_tone=lambda digit: self._digit(call_id, digit, "inband"),
@@ -527,7 +400,7 @@ class Switchboard:
         """Take an ended call out of the books."""
         if self.calls.pop(call.id, None) is None:
             return
-        if (permit := self._permits.pop(call.id, None)) is not None:
+        if (permit := self.permits.pop(call.id, None)) is not None:
             permit.release()
         call.has_ended(ending)
         self.loops.over(call.id)
@@ -562,7 +435,7 @@ class Switchboard:
         Raises:
             LimitReached: that agent has no room.
         """
-        permit = self._permits.get(record.id)
+        permit = self.permits.get(record.id)
         if permit is not None:
             permit.hand_over(agent)
         record.agent = agent

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from sipflow.calls.board import Board
 from sipflow.calls.events import CallEvent, IdentityChanged, InfoReceived, Subscription, TextReceived
 from sipflow.calls.hearing import Hearing
 from sipflow.calls.referred import ReferAsked
@@ -15,9 +16,6 @@ from sipflow.sip.headers.content import MediaType
 from sipflow.sip.message import Headers, Request
 from sipflow.sip.usage.invite import InviteUsage
 
-if TYPE_CHECKING:
-    from sipflow.calls.switchboard import Switchboard
-
 _LONGEST_TEXT_BYTES = 1200  # RFC 3428 §5: with its headers it has to fit into a datagram
 _TEXT = "text/plain"
 
@@ -26,7 +24,7 @@ class Texting(Hearing, Speaking):
     """The part of a call that reads and writes texts; see `Call`."""
 
     usage: InviteUsage
-    _switchboard: "Switchboard"
+    _switchboard: Board
     _sent: asyncio.Future[int] | None = None
     _decides = False
     _identity = ""

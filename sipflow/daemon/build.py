@@ -12,10 +12,12 @@ from sipflow.calls.routes import Router
 from sipflow.calls.settings import Settings as CallSettings
 from sipflow.calls.strangers import Strangers
 from sipflow.calls.switchboard import Agents, Switchboard
+from sipflow.errors import TransportError
 from sipflow.media.desk import MediaDesk
 from sipflow.media.settings import Settings as MediaSettings
 from sipflow.media.voice import Voice
 from sipflow.net.endpoint import Endpoint
+from sipflow.net.local import has_address
 from sipflow.net.resolver import Resolver
 from sipflow.net.settings import Settings as NetSettings
 from sipflow.net.tracers import Tracers
@@ -23,7 +25,9 @@ from sipflow.sip.addressing import Addressing
 from sipflow.sip.brake import Brake
 from sipflow.sip.hop import Hop
 from sipflow.sip.ids import Ids
+from sipflow.sip.message import Request
 from sipflow.sip.stack import Settings as SipSettings
+from sipflow.sip.transaction.overload import Busy
 from sipflow.sip.user_agent import UserAgent
 from sipflow.tasks import Tasks
 
@@ -59,6 +63,12 @@ class Edge:
         Raises:
             TransportError: one cannot be opened; the sentence names it.
         """
+        host = self.desk.settings.bind_host
+        if not has_address(host):
+            raise TransportError(
+                f"media.bind is {host}, and this host does not have that address: no call could be heard; behind NAT "
+                "bind 0.0.0.0 or ::, and write the public address into media.advertise"
+            )
         await self.endpoint.start()
         self.ua.listening(self.endpoint.ports)
 
@@ -88,6 +98,7 @@ def build(
     doorkeeper = Doorkeeper(router, calls, secret=os.urandom(32), clock=loop.time)
     strangers = Strangers(calls.strangers, router, clock=loop.time, silent=calls.unknown_source == "silent")
     brake = Brake(net.overload)
+    guard = _Guard(strangers, brake)
     ua = UserAgent(
         SipSettings(
             user_agent=calls.user_agent,
@@ -98,7 +109,7 @@ def build(
         ),
         Ids(os.urandom),
         gate=doorkeeper,
-        guard=lambda request, hop: strangers.guard(request, hop) or brake.judge(request),
+        guard=guard,
     )
     endpoint = Endpoint(
         ua,
@@ -123,6 +134,27 @@ def build(
         limits=limits,
         strangers=strangers,
     )
+    guard.on_busy = switchboard.turning_away.busy
     switchboard.transfers.voice = Voice(calls.speak) if calls.speak else None
     switchboard.trace = tracers.ring if tracers is not None else None
     return Edge(ua, endpoint, desk, switchboard, tasks)
+
+
+class _Guard:
+    """Asks who knows the strangers, then the brake.
+
+    Attributes:
+        on_busy: told what the brake refuses, and why.
+    """
+
+    def __init__(self, strangers: Strangers, brake: Brake) -> None:
+        self.on_busy: Callable[[Request, Hop, str], None] | None = None
+        self._strangers = strangers
+        self._brake = brake
+
+    def __call__(self, request: Request, hop: Hop) -> Busy | None:
+        """Judge a new request; see `sip.transaction.overload.Guard`."""
+        busy = self._strangers.guard(request, hop)
+        if busy is None and (busy := self._brake.judge(request)) is not None and self.on_busy is not None:
+            self.on_busy(request, hop, busy.why)
+        return busy

@@ -19,12 +19,12 @@ from sipflow.trunks.table import TrunkTable
 from sipflow.webhooks.hooks import Hooks
 
 if TYPE_CHECKING:
-    from sipflow.daemon.daemon import Daemon
+    from sipflow.daemon.running import Running
 
 _NO_NONCES = bytes(32)  # nobody is challenged
 
 
-def live_explainer(daemon: "Daemon") -> Explainer:
+def live_explainer(daemon: "Running") -> Explainer:
     """Make the explainer of a running daemon: with its limits, its calls and what was created at run time."""
     board, directory = daemon.edge.switchboard, daemon.directory
 

@@ -15,7 +15,7 @@ from sipflow.calls.switchboard import Switchboard
 from sipflow.calls.toll_rules import TollSettings
 from sipflow.calls.tolls import Tolls
 from sipflow.errors import LocalProtocolError
-from sipflow.numbers.pool import PoolSettings
+from sipflow.numbers.pool_settings import PoolSettings
 from sipflow.numbers.pools import Pools, Source
 from sipflow.numbers.use import Book, Caps
 from sipflow.store.directory import Directory
@@ -59,6 +59,9 @@ class Outgoing:
         self.originator = Originator(switchboard, numbers=self.admission)
         self.originator.is_down = health.is_down
         self.originator.enter = self.admission.move
+        brake = switchboard.endpoint.brake
+        if brake is not None:
+            self.originator.busy_s = lambda: brake.left_s(now=switchboard.now)
         switchboard.transfers.numbers = self.admission
         switchboard.transfers.enter = self.admission.move
         switchboard.transfers.who = who_answered
@@ -99,9 +102,14 @@ class Outgoing:
             self.apply(*self._applied)
 
     def agents_of(self, pool: str) -> tuple[str, ...]:
-        """Name the agents that call from a pool."""
-        specs = self._applied[2] if self._applied is not None else []
-        return tuple(spec.name for spec in specs if spec.pool == pool)
+        """Name the agents that call from a pool, as the directory has them by now."""
+        if self._applied is None:
+            return ()
+        _, _, specs, directory = self._applied
+        created = {name: agent for name, agent in directory.agents.items() if not agent.declared}
+        declared = [spec.name for spec in specs if spec.pool == pool and spec.name not in created]
+        declared = [name for name in declared if name in directory.agents]
+        return (*declared, *(name for name, agent in created.items() if agent.fields.get("pool") == pool))
 
     async def close(self) -> None:
         """Send away those who wait, and stop what runs beside; the calls must be over."""

@@ -9,13 +9,14 @@ import structlog
 from sipflow.api.pool_desk import PoolDesk
 from sipflow.daemon.outgoing import Outgoing
 from sipflow.errors import StoreError
-from sipflow.numbers.pool import PoolSettings
+from sipflow.numbers.pool_settings import PoolSettings
 from sipflow.store import callees, number_use, tables, toll_use
 from sipflow.store.database import Database
 from sipflow.store.keeper import Keeper
 from sipflow.store.pools import PoolShelf
 
 log = structlog.get_logger("sipflow.daemon")
+_CLOSING_S = 5.0  # for all that is kept; a database that does not answer would hold the end up for half a minute
 
 
 class Pooling:
@@ -67,8 +68,12 @@ class Pooling:
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
+        until = asyncio.get_running_loop().time() + _CLOSING_S
         for keeper in self._keepers:
             try:
-                await keeper.flush()
+                async with asyncio.timeout_at(until):
+                    await keeper.flush()
             except StoreError as error:
                 log.error(f"{keeper.what} is forgotten", why=str(error))
+            except TimeoutError:
+                log.error(f"{keeper.what} is forgotten", why=f"the database did not answer in {_CLOSING_S:g} s")

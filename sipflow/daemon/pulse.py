@@ -50,7 +50,7 @@ class Pulse:
 
     @property
     def typical_now_s(self) -> float:
-        """How late it was as often as not in the last two seconds or so, in seconds."""
+        """The median lateness of the last two seconds or so, in seconds."""
         newest = sorted(list(self._lately)[-_NOW:])
         return newest[len(newest) // 2] if len(newest) == _NOW else 0.0  # of a few nobody can tell
 

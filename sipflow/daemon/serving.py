@@ -1,5 +1,7 @@
 """Puts the API together. Loaded late, for its libraries take half a second."""
 
+import time
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from sipflow.api.app import create_app
@@ -7,8 +9,10 @@ from sipflow.api.auth import Door
 from sipflow.api.context import Context
 from sipflow.api.forwarded import App, BehindProxies
 from sipflow.api.homes import Homes
+from sipflow.api.measures import Measures
 from sipflow.api.server import ApiServer
 from sipflow.api.settings import Settings
+from sipflow.api.trace_desk import TraceDesk
 from sipflow.config.api_section import ApiSettings
 from sipflow.console.app import Console
 from sipflow.daemon.desk import open_desk
@@ -19,14 +23,14 @@ from sipflow.store.database import Database
 from sipflow.store.tokens import Tokens
 
 if TYPE_CHECKING:
-    from sipflow.daemon.daemon import Daemon
+    from sipflow.daemon.running import Running
     from sipflow.webhooks.service import Webhooks
 
 _ANY = ("0.0.0.0", "::")  # noqa: S104  (compared, not listened on)
 
 
 async def open_api(
-    daemon: "Daemon",
+    daemon: "Running",
     settings: ApiSettings,
     database: Database,
     pooling: Pooling | None = None,
@@ -49,8 +53,8 @@ async def open_api(
     context = await _context(daemon, its, database)
     context.pools = pooling.desk if pooling is not None else None
     context.webhooks = webhooks
-    context.traces = daemon.watching.traces()
-    context.measures = daemon.watching.measures(daemon, webhooks)
+    context.traces = TraceDesk(ring=daemon.watching.tracers.ring, captures=daemon.watching.captures)
+    context.measures = _measures(daemon, webhooks)
     context.log = daemon.log_ring
     context.quality = daemon.watching.quality
     context.homes = homes = Homes(database)
@@ -74,7 +78,7 @@ async def open_api(
     return server
 
 
-async def _context(daemon: "Daemon", settings: Settings, database: Database) -> Context:
+async def _context(daemon: "Running", settings: Settings, database: Database) -> Context:
     writer = daemon.storage.writer
     assert writer is not None  # there is a database
     desk = await open_desk(
@@ -82,7 +86,8 @@ async def _context(daemon: "Daemon", settings: Settings, database: Database) -> 
         originator=daemon.outgoing.originator,
         database=database,
         recorder=daemon.recorder,
-        flush=writer.flush,
+        writer=writer,
+        settled=daemon.live.settled,
         sounds=daemon.configuration.calls.sounds,
     )
     return Context(
@@ -96,7 +101,31 @@ async def _context(daemon: "Daemon", settings: Settings, database: Database) -> 
     )
 
 
-def _origination_uri(daemon: "Daemon") -> str:
+def _measures(daemon: "Running", webhooks: "Webhooks | None") -> Measures:
+    edge, outgoing, watching = daemon.edge, daemon.outgoing, daemon.watching
+    return Measures(
+        switchboard=edge.switchboard,
+        endpoint=edge.endpoint,
+        ua=edge.ua,
+        media=edge.desk,
+        limits=outgoing.limits,
+        tally=watching.tally,
+        tracers=watching.tracers,
+        pulse=watching.pulse,
+        started_at=watching.started_at,
+        waiting=lambda: len(outgoing.admission.room),
+        registrations=daemon.registrations.states,
+        healths=daemon.health.states,
+        writer=daemon.storage.writer,
+        deliveries=webhooks.waiting if webhooks is not None else None,
+        delivered=(lambda: dict(webhooks.outbox.counts)) if webhooks is not None else dict,
+        place=daemon.storage.place,
+        now=time.monotonic,
+        wall=lambda: datetime.now(UTC),
+    )
+
+
+def _origination_uri(daemon: "Running") -> str:
     """Where trunks send their calls: what is advertised, or the first listener that has an address."""
     advertised = daemon.configuration.sip.advertise
     listening = daemon.edge.endpoint.listening

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 from sipflow.calls.captures import Captures
 from sipflow.calls.quality_tracks import QualityTracks
@@ -15,12 +14,6 @@ from sipflow.media.desk import MediaDesk
 from sipflow.net.tracers import Settings, Tracers
 from sipflow.sip.brake import Brake
 from sipflow.store.directory import Directory
-
-if TYPE_CHECKING:
-    from sipflow.api.measures import Measures
-    from sipflow.api.trace_desk import TraceDesk
-    from sipflow.daemon.daemon import Daemon
-    from sipflow.webhooks.service import Webhooks
 
 
 class Watching:
@@ -64,7 +57,7 @@ class Watching:
 
     def _beat(self) -> None:
         if self._brake is not None:
-            self._brake.lag_s = self.pulse.last_s
+            self._brake.late(self.pulse.last_s, now=time.monotonic())
         self._media.tidy()
         self.quality.beat()
 
@@ -72,35 +65,3 @@ class Watching:
         """Look no more."""
         self.pulse.stop()
         self.tracers.close()
-
-    def traces(self) -> "TraceDesk":
-        """Give what the API knows of messages and packets."""
-        from sipflow.api.trace_desk import TraceDesk
-
-        return TraceDesk(ring=self.tracers.ring, captures=self.captures)
-
-    def measures(self, daemon: "Daemon", webhooks: "Webhooks | None") -> "Measures":
-        """Give the API every figure of a daemon."""
-        from sipflow.api.measures import Measures
-
-        edge, outgoing = daemon.edge, daemon.outgoing
-        return Measures(
-            switchboard=edge.switchboard,
-            endpoint=edge.endpoint,
-            ua=edge.ua,
-            media=edge.desk,
-            limits=outgoing.limits,
-            tally=self.tally,
-            tracers=self.tracers,
-            pulse=self.pulse,
-            started_at=self.started_at,
-            waiting=lambda: len(outgoing.admission.room),
-            registrations=daemon.registrations.states,
-            healths=daemon.health.states,
-            writer=daemon.storage.writer,
-            deliveries=webhooks.waiting if webhooks is not None else None,
-            delivered=(lambda: dict(webhooks.outbox.counts)) if webhooks is not None else dict,
-            place=daemon.storage.place,
-            now=time.monotonic,
-            wall=lambda: datetime.now(UTC),
-        )

@@ -7,7 +7,8 @@ from typing import NamedTuple
 from sipflow.errors import Conflict, LimitReached, NotFound
 from sipflow.numbers.inventory import Number, is_wildcard
 from sipflow.numbers.number import normalise
-from sipflow.numbers.pool import Choice, Member, Pool, PoolSettings
+from sipflow.numbers.pool import Choice, Pool
+from sipflow.numbers.pool_settings import Member, PoolSettings
 from sipflow.numbers.resting import Outcome
 from sipflow.numbers.use import NO_CAPS, Block, Book, Caps, Day
 

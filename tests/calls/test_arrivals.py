@@ -172,7 +172,7 @@ async def test_the_record_of_a_call_in_is_whole() -> None:
 
 
 async def test_a_caller_without_a_free_port_has_a_record() -> None:
-    async with staged(ports=(41300, 41301)) as stage:
+    async with staged(ports=2) as stage:
         assert isinstance(stage.callee.desk.settings, MediaSettings)
         call = await stage.call()
         with pytest.raises(CallFailed) as failed:

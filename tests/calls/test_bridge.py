@@ -62,7 +62,7 @@ async def joined(
         stages.partings.append(await bridge(call, leg))
 
     async with (
-        staged(far_agent, ports=(42000, 42200), trunks=(far or trunk(),)) as far_stage,
+        staged(far_agent, trunks=(far or trunk(),)) as far_stage,
         staged(middle, trunks=(near or trunk(), out)) as near_stage,
     ):
         stages = Joined(near_stage, far_stage)
@@ -236,7 +236,7 @@ async def test_an_agent_that_raises_leaves_no_second_leg_behind() -> None:
         await (await call.dial(f"sip:{NUMBER}@127.0.0.1:{far.port}")).wait_answered()
         raise RuntimeError("as agents do")
 
-    async with staged(answer_and_wait, ports=(42000, 42200)) as far, staged(middle) as near:
+    async with staged(answer_and_wait) as far, staged(middle) as near:
         call = await near.caller.switchboard.place(near.plan())
         with pytest.raises(CallFailed, match="500"):
             await asyncio.wait_for(call.wait_answered(), WAIT_S)
@@ -260,7 +260,7 @@ async def test_a_cancelled_join_parts_the_legs_and_ends_neither() -> None:
         seen.extend([call.ending, leg.ending, call.queued_ms, leg.queued_ms])
         await call.play(sine(400, 600, level_dbfs=-10.0))
 
-    async with staged(echo, ports=(42000, 42200)) as far, staged(middle) as near:
+    async with staged(echo) as far, staged(middle) as near:
         call = await near.call()
         async with call.playing(TONE):
             heard = await hear(call, 800)
@@ -336,7 +336,7 @@ async def test_an_agent_may_take_both_back_at_any_moment_and_join_them_again() -
                     break
         return steady_dbfs(heard, hz) > -13.0
 
-    async with staged(answer_and_wait, ports=(42000, 42200)) as far, staged(middle) as near:
+    async with staged(answer_and_wait) as far, staged(middle) as near:
         call = await near.call()
         async with call.playing(TONE):
             await asyncio.wait_for(call.ended(), WAIT_S)

@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from sipflow.audio.tones import measure_tone, sine
+from sipflow.audio.tones import sine
 from sipflow.audio.wav import wav_header
 from sipflow.calls.events import DigitPressed, HoldChanged
 from sipflow.calls.inbound import InboundCall
 from sipflow.errors import CallEnded, LocalProtocolError, MediaError
 from tests.calls.stage import WAIT_S, staged
+from tests.interop.phone import steady_dbfs
 
 
 async def heard(call: InboundCall, seconds: float) -> bytes:
@@ -38,7 +39,7 @@ async def test_a_wav_file_that_one_side_plays_is_heard_by_the_other(tmp_path: Pa
             await call.play(str(prompt))
         await stage.quiet()
 
-    assert measure_tone(recorded[0][4000:10000], 1000) == pytest.approx(-10.0, abs=1.0)
+    assert steady_dbfs(recorded[0][4000:10000], 1000) == pytest.approx(-10.0, abs=1.0)
 
 
 async def test_statistics_count_what_was_sent_and_received() -> None:
@@ -165,7 +166,7 @@ async def test_an_agent_that_lives_at_other_rates_hears_and_is_heard() -> None:
             await call.play(sine(1000, 3000, level_dbfs=-10.0, sample_rate_hz=24000))
         await stage.quiet()
 
-    assert measure_tone(recorded[0][12000:28000], 1000, 16000) == pytest.approx(-10.0, abs=1.0)
+    assert steady_dbfs(recorded[0][12000:28000], 1000, 16000) == pytest.approx(-10.0, abs=1.0)
 
 
 async def test_hold_digits_and_the_end_reach_every_subscription_over_the_wire() -> None:

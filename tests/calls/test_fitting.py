@@ -10,6 +10,7 @@ from sipflow.media.desk import MediaDesk
 from sipflow.media.settings import Settings
 from sipflow.sip.hop import Hop
 from sipflow.trunks.trunk import Trunk
+from tests.interop.free_ports import free_media_ports
 
 EARS = Ears(lambda _digit: None, lambda _digit: None, lambda _silent_s: None, lambda _why: None)
 HOP = Hop("udp", "192.0.2.5", 5060, "192.0.2.1", 5060)
@@ -17,7 +18,8 @@ HOP = Hop("udp", "192.0.2.5", 5060, "192.0.2.1", 5060)
 
 @pytest.fixture
 async def desk() -> AsyncIterator[MediaDesk]:
-    desk = MediaDesk(Settings(port_low=42800, port_high=42838, bind_host="127.0.0.1", drain_s=0.0))
+    ports = free_media_ports(40)
+    desk = MediaDesk(Settings(port_low=ports.start, port_high=ports.stop - 1, bind_host="127.0.0.1", drain_s=0.0))
     yield desk
     await desk.close()
 

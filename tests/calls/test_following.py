@@ -45,7 +45,7 @@ async def test_what_leads_away_from_the_trunk_is_not_followed() -> None:
 
 @asynccontextmanager
 async def with_a_third() -> AsyncIterator[Stage]:
-    async with staged(third, ports=(43000, 43200)) as stage:
+    async with staged(third) as stage:
         yield stage
 
 
@@ -101,7 +101,7 @@ async def test_a_sender_that_hangs_up_at_once_leaves_nobody_behind_rfc5589_6_1(s
         await take.wait()
         await (third(call) if taken else call.reject(486))
 
-    async with staged(rings, ports=(43000, 43200)) as carol:
+    async with staged(rings) as carol:
         far, refers = f"127.0.0.1:{carol.port}", ReferSettings(receive="follow")
         near = replace(LOCAL, sip_domain=far, refer=refers) if sender == "caller" else LOCAL
         out = replace(OUT, sip_domain=far, refer=refers) if sender == "callee" else OUT
@@ -155,7 +155,7 @@ async def test_followed_without_a_second_leg_the_agent_goes_on_with_the_other_on
 
 
 async def test_a_third_who_refuses_is_reported_and_the_two_go_on_talking() -> None:
-    async with staged(lambda call: call.reject(486), ports=(43000, 43200)) as carol:
+    async with staged(lambda call: call.reject(486)) as carol:
         near = replace(trunk("follow"), sip_domain=f"127.0.0.1:{carol.port}")
         async with middle(near=near) as stages:
             call = await stages.near.call()
@@ -169,7 +169,7 @@ async def test_a_third_who_refuses_is_reported_and_the_two_go_on_talking() -> No
 
 
 async def test_a_third_who_rings_on_is_given_up_and_nobody_waits_for_ever() -> None:
-    async with staged(rings_on, ports=(43000, 43200)) as carol:
+    async with staged(rings_on) as carol:
         impatient = OutboundSettings(ring_s=1.0)
         near = replace(trunk("follow"), sip_domain=f"127.0.0.1:{carol.port}", outbound=impatient)
         async with middle(near=near) as stages:
@@ -193,7 +193,7 @@ async def test_of_two_wishes_at_once_the_second_is_refused_for_now() -> None:
         await take.wait()
         await third(call)
 
-    async with staged(rings, ports=(43000, 43200)) as carol:
+    async with staged(rings) as carol:
         near = replace(trunk("follow"), sip_domain=f"127.0.0.1:{carol.port}")
         async with middle(near=near) as stages:
             call = await stages.near.call()
@@ -219,7 +219,7 @@ async def test_a_sender_who_is_replaced_meanwhile_ends_nothing_when_no_third_com
         await refuse.wait()
         await call.reject(486)
 
-    async with staged(rings, ports=(43000, 43200)) as carol:
+    async with staged(rings) as carol:
         near = replace(trunk("follow"), sip_domain=f"127.0.0.1:{carol.port}")
         async with middle(near=near) as stages:
             call, board = await stages.near.call(), stages.near.caller.switchboard

@@ -54,7 +54,7 @@ async def crossing(*codecs: str, meanwhile: Callable[[Lane, OutboundCall], objec
     far = replace(NEARBY, codecs=codecs)
     out = replace(far, name="out", accept_from=Networks(["192.0.2.1"]))
     async with (
-        staged(echo, ports=(42000, 42200), trunks=(far,)) as far_stage,
+        staged(echo, trunks=(far,)) as far_stage,
         staged(middle, trunks=(NEARBY, out)) as near_stage,
     ):
         call = await near_stage.call()

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from sipflow.agents.conduct import Conduct
-from sipflow.audio.tones import measure_tone, sine
+from sipflow.audio.tones import sine
 from sipflow.calls.call import Call
 from sipflow.calls.ending import Ending, Fault, Word
 from sipflow.calls.inbound import InboundCall
@@ -30,6 +30,7 @@ from tests.calls.outstage import (
     tries,
 )
 from tests.calls.stage import WAIT_S
+from tests.interop.phone import steady_dbfs
 
 
 async def waits(call: Call) -> None:
@@ -107,6 +108,7 @@ async def test_the_record_of_an_answered_call_is_whole() -> None:
 
 async def test_the_far_end_hears_what_the_agent_plays_and_the_agent_hears_the_far_end() -> None:
     heard: dict[str, bytes] = {}
+    enough = asyncio.Event()
 
     async def listen(call: Call, key: str) -> None:
         pcm = b""
@@ -120,18 +122,19 @@ async def test_the_far_end_hears_what_the_agent_plays_and_the_agent_hears_the_fa
         await call.answer()
         async with call.playing(sine(600, 3000, level_dbfs=-12.0, sample_rate_hz=8000)):
             await listen(call, "far")
+        enough.set()
         await call.ended()
 
     async def near(call: Call) -> None:
         async with call.playing(sine(1000, 3000, level_dbfs=-12.0, sample_rate_hz=8000)):
             await listen(call, "near")
-        await asyncio.sleep(0.3)  # the far end hears the last of its second later than we hear ours
+        await asyncio.wait_for(enough.wait(), WAIT_S)  # the far end hears the last of its second later
 
     async with outgoing(far, agent=near) as stage:
         await stage.over(stage.order())
 
-    assert measure_tone(heard["far"][4000:], 1000, 8000) == pytest.approx(-12.0, abs=0.5)
-    assert measure_tone(heard["near"][4000:], 600, 8000) == pytest.approx(-12.0, abs=0.5)
+    assert steady_dbfs(heard["far"][4000:], 1000) == pytest.approx(-12.0, abs=0.5)
+    assert steady_dbfs(heard["near"][4000:], 600) == pytest.approx(-12.0, abs=0.5)
 
 
 async def test_to_an_agent_a_call_out_is_a_call_that_is_answered() -> None:
@@ -288,6 +291,21 @@ async def test_nothing_is_ordered_while_sipflow_goes_down() -> None:
             stage.order()
 
     assert (told.value.limit, told.value.retry_after_s) == ("drain", 5)
+
+
+@pytest.mark.parametrize("queue_s", [0.0, 5.0])
+async def test_nothing_is_ordered_while_there_is_more_to_do_than_can_be_done(queue_s: float) -> None:
+    async with outgoing(answers) as stage:
+        stage.originator.busy_s = lambda: 2.1
+        with pytest.raises(LimitReached, match="more to do than it can handle") as told:
+            stage.order(queue_s=queue_s)
+        nothing = (list(stage.numbers.given), dict(stage.originator.live), list(stage.kept.begun))
+        stage.originator.busy_s = lambda: 0.0
+        record = await stage.over(stage.order())
+
+    assert (told.value.limit, told.value.retry_after_s) == ("overload", 3)
+    assert nothing == ([], {}, [])
+    assert record.answered_at is not None
 
 
 async def test_a_national_number_is_read_in_the_country_of_the_trunk() -> None:

@@ -58,7 +58,7 @@ async def handed_back(
 ) -> tuple[list[object], list[str], bool]:
     results: list[object] = []
 
-    async with staged(talks, ports=(42000, 42200)) as far:
+    async with staged(talks) as far:
 
         async def agent(call: InboundCall) -> None:
             await call.answer()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sipflow.calls.routes import NoRoute, Route, Router, dialled_numbers
+from sipflow.calls.routes import NoRoute, Route, Router
 from sipflow.net.acl import Networks
 from sipflow.numbers.inventory import Inventory, Number
 from sipflow.sip.hop import Hop
@@ -156,12 +156,6 @@ def test_the_steps_of_a_route_are_told_in_order() -> None:
 
     assert isinstance(found, Route)
     assert found.why == ("it came to the registration of trunk b", f"{SECOND} -> two")
-
-
-def test_what_was_dialled_is_listed_once_and_best_first() -> None:
-    request = invite(f"sip:{FIRST}@edge", to=f"<sip:{FIRST}@edge>", P_Called_Party_ID="<tel:+12065550109;ext=3>")
-
-    assert dialled_numbers(request, A) == [FIRST, "tel:+12065550109;ext=3"]
 
 
 @pytest.mark.parametrize("called", ["", "<", "no uri", '"open <sip:x@y>'])

@@ -1,6 +1,8 @@
 """Variables of a call."""
 
-from sipflow.calls.variables import party, printable, variables_of
+import pytest
+
+from sipflow.calls.variables import fill, party, printable, variables_of
 from sipflow.sip.message import Headers, Request
 
 
@@ -44,3 +46,22 @@ def test_party_of_a_header_that_cannot_be_read_is_empty() -> None:
     request.headers.add_raw("From: <")
 
     assert party(request, "From") == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "filled"),
+    [
+        ("plain", "plain"),
+        ("{caller}", "+12065550199"),
+        ("from {caller} of {X-Customer}!", "from +12065550199 of 42!"),
+        ("{nothing}", ""),
+        ("{{caller}}", "{caller}"),
+        ("{", "{"),
+        ("{} {1} { caller }", "{} {1} { caller }"),
+        ("{ei_session}", "a{b}"),
+    ],
+)
+def test_variables_of_the_call_take_the_place_of_their_names(text: str, filled: str) -> None:
+    known = {"caller": "+12065550199", "X-Customer": "42", "ei_session": "a{b}"}
+
+    assert fill(text, known) == filled

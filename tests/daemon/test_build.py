@@ -20,14 +20,16 @@ from sipflow.sip.plan import RequestPlan
 from sipflow.sip.uri import SipUri
 from sipflow.trunks.table import TrunkTable
 from tests.calls.stage import LOCAL, SECRET, OneAgent, answer_and_wait
+from tests.interop.free_ports import free_media_ports
 
 
-def edge(*listen: ListenAddress, speak: tuple[str, ...] = ()) -> Edge:
+def edge(*listen: ListenAddress, speak: tuple[str, ...] = (), media_bind: str = "127.0.0.1") -> Edge:
+    ports = free_media_ports(12)
     return build(
         router=Router(TrunkTable([LOCAL], secret=SECRET), Inventory()),
         agents=lambda tasks: OneAgent(tasks, answer_and_wait),
         net=NetSettings(listen=listen or (ListenAddress("udp", "127.0.0.1", 0),)),
-        media=MediaSettings(port_low=42100, port_high=42110, bind_host="127.0.0.1", drain_s=0.0),
+        media=MediaSettings(port_low=ports.start, port_high=ports.stop - 1, bind_host=media_bind, drain_s=0.0),
         calls=CallSettings(user_agent="Our Edge/7", speak=speak),
     )
 
@@ -49,6 +51,15 @@ async def test_edge_opens_answers_and_closes() -> None:
     assert outcome.status == 200
     assert outcome.response is not None
     assert outcome.response.headers.get("Server") == "Our Edge/7"
+
+
+async def test_media_cannot_be_bound_to_an_address_of_another_machine() -> None:
+    ours = edge(media_bind="192.0.2.77")
+    with pytest.raises(TransportError, match=r"^media\.bind is 192\.0\.2\.77, and this host does not have"):
+        await ours.open()
+
+    assert ours.endpoint.listening == ()
+    await ours.close()
 
 
 async def test_texts_are_spoken_where_a_program_is_named() -> None:

@@ -9,11 +9,14 @@ from sipflow.calls.limits import Limit, LimitSettings
 from sipflow.daemon.outgoing import Outgoing
 from sipflow.errors import Conflict, LimitReached
 from sipflow.numbers.inventory import Number
-from sipflow.numbers.pool import Member, PoolSettings
+from sipflow.numbers.pool_settings import Member, PoolSettings
 from sipflow.numbers.use import Caps
 from sipflow.store.directory import Directory
 from sipflow.store.merged import Merged
 from sipflow.store.stored import Stored, StoredNumber
+from sipflow.trunks.runner import HealthChecks
+from tests.calls.outstage import answers
+from tests.calls.outstage import outgoing as calls_out
 
 AT = datetime(2026, 11, 21, tzinfo=UTC)
 ONE, TWO, THREE = "+12065550111", "+12065550112", "+12065550113"
@@ -61,3 +64,18 @@ async def test_limits_of_numbers_and_agents_hold_whoever_brought_them() -> None:
 
     assert outgoing.limits.settings.numbers == {ONE: Caps(max_calls=2), THREE: Caps(max_calls=1)}
     assert outgoing.limits.settings.agents == {"desk": Limit(max_calls=5)}
+
+
+async def test_no_order_is_taken_while_the_loop_comes_late_to_everything() -> None:
+    async with calls_out(answers) as stage:
+        board = stage.near.switchboard
+        out, brake = Outgoing(LimitSettings()), stage.near.endpoint.brake
+        assert brake is not None
+        out.open(board, HealthChecks(board, ids=board.ua.ids))
+        before = out.originator.busy_s()
+        for beat in range(4):
+            brake.late(0.6, now=board.now - 1.8 + 0.6 * beat)
+        after = out.originator.busy_s()
+        await out.close()
+
+    assert (before, 0.0 < after <= 5.0) == (0.0, True)

@@ -15,7 +15,7 @@ from sipflow.daemon.outgoing import Outgoing
 from sipflow.daemon.pooling import Pooling
 from sipflow.errors import Conflict, LimitReached
 from sipflow.numbers.inventory import Inventory, Number
-from sipflow.numbers.pool import Member, PoolSettings
+from sipflow.numbers.pool_settings import Member, PoolSettings
 from sipflow.store.database import Database
 from sipflow.store.directory import Directory
 from sipflow.store.settings import Settings

@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sipflow.errors import LimitReached, LocalProtocolError, NotFound
-from sipflow.numbers.pool import Member, Pool, PoolSettings
+from sipflow.errors import LimitReached, NotFound
+from sipflow.numbers.pool import Pool
+from sipflow.numbers.pool_settings import Member, PoolSettings
 from sipflow.numbers.resting import Outcome, RestSettings
 from sipflow.numbers.strategies import ORDERS, PREFERENCES
 from sipflow.numbers.use import Block, Book, Caps, Day
@@ -126,25 +127,6 @@ def test_preferences_can_be_put_together_in_any_order() -> None:
     assert [call(pool, callee, now=index) for index, callee in enumerate(["+12065550199"] * 2 + ["+447700900123"])] == [
         SEATTLE, SEATTLE, LONDON,
     ]  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    "strategy", [("fair",), ("round_robin", "sticky"), ("sticky", "sticky"), ("weighted", "round_robin")]
-)
-def test_a_strategy_that_means_nothing_is_refused_by_name(strategy: tuple[str, ...]) -> None:
-    with pytest.raises(LocalProtocolError, match=r"^strategy: "):
-        PoolSettings("sales", strategy)
-
-
-@pytest.mark.parametrize("fields", [{"weight": 0.0}, {"weight": 2e6}])
-def test_a_weight_that_means_nothing_is_refused(fields: dict[str, float]) -> None:
-    with pytest.raises(LocalProtocolError, match=r"^weight: "):
-        Member("a", **fields)  # type: ignore[arg-type]
-
-
-def test_a_pool_must_remember_somebody() -> None:
-    with pytest.raises(LocalProtocolError, match=r"^remember: "):
-        PoolSettings("sales", remember=0)
 
 
 # Caps

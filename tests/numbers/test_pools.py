@@ -2,7 +2,7 @@ import pytest
 
 from sipflow.errors import Conflict, LimitReached, NotFound
 from sipflow.numbers.inventory import Number
-from sipflow.numbers.pool import Member, PoolSettings
+from sipflow.numbers.pool_settings import Member, PoolSettings
 from sipflow.numbers.pools import Picked, Pools, Source, expanded
 from sipflow.numbers.resting import Outcome
 from sipflow.numbers.use import Book, Caps, Day

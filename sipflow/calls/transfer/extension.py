@@ -2,12 +2,10 @@
 
 import asyncio
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
+from sipflow.calls.speaking import Speaking
 from sipflow.errors import LocalProtocolError
-
-if TYPE_CHECKING:
-    from sipflow.calls.call import Call
 
 _WRITTEN = re.compile(r"[0-9*#A-Da-dwW, ]{1,64}")
 _PAUSES_S = {"w": 0.5, "W": 1.0, ",": 2.0}
@@ -49,7 +47,7 @@ def read_extension(text: str) -> tuple[Step, ...]:
     return (*steps, Step(pause_s, "")) if pause_s else tuple(steps)
 
 
-async def press(leg: "Call", steps: tuple[Step, ...]) -> None:
+async def press(leg: Speaking, steps: tuple[Step, ...]) -> None:
     """Press the keys.
 
     Raises:

@@ -1,9 +1,10 @@
 """When people are there: opening hours in a time zone."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
+from itertools import pairwise
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from sipflow.errors import LocalProtocolError
@@ -11,6 +12,7 @@ from sipflow.errors import LocalProtocolError
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _CLOCK = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])|24:00")
 _MIDNIGHT = time(0, 0)
+_SECOND = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,16 +65,34 @@ class Hours:
         """Say when somebody is there next, UTC; `now` itself if that is so already, None for never within a week."""
         if self.open_at(now):
             return now
-        local = now.astimezone(self.zone)
-        found: list[datetime] = []
-        for days in range(8):
-            day = local.date() + timedelta(days=days)
-            for opening in self.openings:
-                if opening.weekday == day.weekday():
-                    at = datetime.combine(day, opening.opens, self.zone).astimezone(UTC)
-                    if at > now:
-                        found.append(at)
-        return min(found, default=None)
+        return min((at for at in self._moments(now) if at > now and self.open_at(at)), default=None)
+
+    def _moments(self, now: datetime) -> Iterator[datetime]:
+        """Give every moment of a week, UTC, at which it may open: each opening, and each change of the clock.
+
+        What opens in an hour that comes twice may open twice; what opens in one that is left out opens at the change.
+        """
+        yield from self._changes(now.astimezone(UTC).replace(microsecond=0))
+        today = now.astimezone(self.zone).date()
+        for day in (today + timedelta(days=days) for days in range(8)):
+            for opening in (each for each in self.openings if each.weekday == day.weekday()):
+                for fold in (0, 1):
+                    yield datetime.combine(day, opening.opens, self.zone).replace(fold=fold).astimezone(UTC)
+
+    def _changes(self, now: datetime) -> Iterator[datetime]:
+        """Give the moments of a week at which the clock is put on or back, to the second."""
+        for begin, end in pairwise(now + timedelta(days=days) for days in range(8)):
+            before = self._offset(begin)
+            if before == self._offset(end):
+                continue
+            low, high = 0, (end - begin) // _SECOND
+            while high - low > 1:
+                middle = (low + high) // 2
+                low, high = (middle, high) if self._offset(begin + middle * _SECOND) == before else (low, middle)
+            yield begin + high * _SECOND
+
+    def _offset(self, at: datetime) -> timedelta | None:
+        return at.astimezone(self.zone).utcoffset()
 
 
 def read_hours(timezone: str, schedule: Iterable[Mapping[str, object]]) -> Hours:

@@ -54,6 +54,9 @@ class Taken(NamedTuple):
     started_at: datetime
 
 
+Asked = Taken | Exception | None  # what asking one came to
+
+
 class Hunt:
     """Calls the targets of one transfer.
 
@@ -98,13 +101,13 @@ class Hunt:
     async def _ask_unless(self, target: Target, unless: "asyncio.Future[None]") -> Taken | None:
         """Call one target, for as long as the far end does not; one that has answered is kept whatever it does."""
         self._ringing = None
-        task = self._call.beside(self._ask(target), name=f"transfer to {target.text}")
+        task = self._beside(target)
         asked = {task}
         try:
             await asyncio.wait((task, unless), return_when=asyncio.FIRST_COMPLETED)
             if not task.done() and self._ringing is not None and self._ringing.answered:
                 await asyncio.wait((task,))
-            winner = task.result() if task.done() else None
+            winner = _result(task) if task.done() else None
             if not task.done():
                 self.left.insert(0, target)
             self._why = _BY_ITSELF
@@ -117,7 +120,7 @@ class Hunt:
         return winner
 
     async def _at_once(self, targets: Sequence[Target]) -> Taken | None:
-        asked = {self._call.beside(self._ask(target), name=f"transfer to {target.text}") for target in targets}
+        asked = {self._beside(target) for target in targets}
         try:
             winner = await self._first(asked)
             await self._send_away(asked, winner)
@@ -127,17 +130,27 @@ class Hunt:
             raise
         return winner
 
-    async def _first(self, asked: set[asyncio.Task[Taken | None]]) -> Taken | None:
+    def _beside(self, target: Target) -> asyncio.Task[Asked]:
+        return self._call.beside(self._asked(target), name=f"transfer to {target.text}")
+
+    async def _asked(self, target: Target) -> Asked:
+        """Ask one target in a task of its own, whose errors are given to whoever waits for it."""
+        try:
+            return await self._ask(target)
+        except Exception as error:  # noqa: BLE001  (of an agent's own function: it is the agent that must hear of it)
+            return error
+
+    async def _first(self, asked: set[asyncio.Task[Asked]]) -> Taken | None:
         waiting = set(asked)
         while waiting:
             done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-            took = [taken for task in done if (taken := task.result()) is not None]
+            took = [taken for task in done if (taken := _result(task)) is not None]
             if took:
                 self._won, self._why = True, _TAKEN
                 return took[0]
         return None
 
-    async def _send_away(self, asked: set[asyncio.Task[Taken | None]], winner: Taken | None) -> None:
+    async def _send_away(self, asked: set[asyncio.Task[Asked]], winner: Taken | None) -> None:
         """End the calls to all but the winner, those too that were answered in the moment in which it all ended.
 
         Cancelled in the middle it may be called again: who has been sent away already is not in `asked` any more.
@@ -150,7 +163,7 @@ class Hunt:
             await asyncio.wait(waiting)
         self._let_go_of(asked, winner)
 
-    def _let_go_of(self, asked: set[asyncio.Task[Taken | None]], winner: Taken | None) -> None:
+    def _let_go_of(self, asked: set[asyncio.Task[Asked]], winner: Taken | None) -> None:
         for task in tuple(asked):
             if not task.done():
                 continue
@@ -158,7 +171,7 @@ class Hunt:
             if taken is not None and taken is winner:
                 continue
             asked.discard(task)
-            if taken is not None:
+            if isinstance(taken, Taken):
                 self._let_go(taken)
 
     def _let_go(self, taken: Taken) -> None:
@@ -290,6 +303,13 @@ class Hunt:
             started_at, ended_at,
         )  # fmt: skip
         self._ledger.ended(attempt, declined.status)
+
+
+def _result(task: asyncio.Task[Asked]) -> Taken | None:
+    found = task.result()
+    if isinstance(found, Exception):
+        raise found
+    return found
 
 
 def _hung_up(leg: "OutboundCall", why: str) -> Declined:

@@ -3,6 +3,7 @@
 import asyncio
 from typing import TYPE_CHECKING, NamedTuple
 
+from sipflow.calls.board import Board
 from sipflow.calls.dialling import find_target
 from sipflow.calls.ending import Ending
 from sipflow.calls.transfer.targets import Target
@@ -17,7 +18,6 @@ from sipflow.trunks.trunk import Trunk
 
 if TYPE_CHECKING:
     from sipflow.calls.call import Call
-    from sipflow.calls.switchboard import Switchboard
 
 _LAST_WORD_S = 2.0  # how long after the far end's BYE its report may still come (RFC 5057 §3)
 _ANSWER_S = 10.0  # a REFER is answered at once (RFC 4320 §4), or lost; five copies of it are out by then
@@ -114,9 +114,7 @@ class Sent:
         CallEnded: the call is over.
     """
 
-    def __init__(
-        self, board: "Switchboard", call: "Call", refer_to: str, *, patience_s: float, headers: Lines = ()
-    ) -> None:
+    def __init__(self, board: Board, call: "Call", refer_to: str, *, patience_s: float, headers: Lines = ()) -> None:
         try:
             dialog = call.usage.established
             by = NameAddr.parse(dialog.local)
@@ -190,9 +188,7 @@ class Sent:
             self._referral.abandon()
 
 
-async def refer(
-    board: "Switchboard", call: "Call", refer_to: str, *, patience_s: float, headers: Lines = ()
-) -> Referred:
+async def refer(board: Board, call: "Call", refer_to: str, *, patience_s: float, headers: Lines = ()) -> Referred:
     """Send a REFER in a call, and wait for its end; see `Sent`."""
     sent = Sent(board, call, refer_to, patience_s=patience_s, headers=headers)
     try:

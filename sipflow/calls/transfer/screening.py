@@ -114,8 +114,13 @@ def _count_from_now(limit: asyncio.Timeout, until: float) -> None:
 
 
 async def _whisper_quietly(leg: "OutboundCall", request: TransferRequest) -> None:
-    with suppress(CallEnded):  # whoever waits for the key is told
+    """Whisper while the key is waited for, which may come whatever becomes of this."""
+    try:
         await _whisper(leg, request)
+    except CallEnded:
+        return  # whoever waits for the key is told
+    except Exception:  # of an agent's own function
+        leg.log.exception("the whisper raised; who answered may press the key all the same")
 
 
 async def _ask_agent(leg: "OutboundCall", request: TransferRequest) -> Declined | None:

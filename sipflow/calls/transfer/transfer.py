@@ -509,4 +509,4 @@ def _to_be_called(referred: Referred) -> bool:
 
 
 def _nobody() -> None:
-    """Nobody wants to know."""
+    """Stand in for a callback that nobody has given."""

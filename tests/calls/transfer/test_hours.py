@@ -66,6 +66,29 @@ def test_the_next_opening_is_told_in_utc() -> None:
     assert weekdays.next_open(at("2026-11-23T10:00")) == at("2026-11-23T10:00")
 
 
+def test_in_the_hour_that_is_left_out_in_spring_it_opens_when_the_clock_is_put_on() -> None:
+    half_past_two = hours(("sunday", "02:30", "06:00"))
+    assert half_past_two.next_open(at("2026-03-28T12:00")) == datetime(2026, 3, 29, 1, 0, tzinfo=UTC)
+    assert half_past_two.next_open(datetime(2026, 3, 29, 0, 59, 59, 500, tzinfo=UTC)) == datetime(
+        2026, 3, 29, 1, 0, tzinfo=UTC
+    )
+    within = hours(("sunday", "02:10", "02:50"))
+    assert within.next_open(at("2026-03-28T12:00")) is None
+    assert within.next_open(at("2026-03-29T12:00")) == datetime(2026, 4, 5, 0, 10, tzinfo=UTC)
+
+
+def test_in_the_hour_that_comes_twice_in_autumn_it_opens_twice() -> None:
+    half_past_two = hours(("sunday", "02:30", "06:00"))
+    assert half_past_two.next_open(at("2026-10-24T12:00")) == datetime(2026, 10, 25, 0, 30, tzinfo=UTC)
+    assert half_past_two.next_open(datetime(2026, 10, 25, 1, 10, tzinfo=UTC)) == datetime(
+        2026, 10, 25, 1, 30, tzinfo=UTC
+    )
+    until_half_past = hours(("sunday", "01:00", "02:30"))
+    assert until_half_past.next_open(datetime(2026, 10, 25, 0, 45, tzinfo=UTC)) == datetime(
+        2026, 10, 25, 1, 0, tzinfo=UTC
+    )
+
+
 @pytest.mark.parametrize(
     ("zone", "day", "says"),
     [

@@ -85,6 +85,21 @@ async def test_a_person_takes_the_call_or_does_not_by_saying_so(monkeypatch: pyt
     assert tried(outcome) == [("INVITE", 200, "rejected_by_destination", "agent"), ("INVITE", 200, None, "agent")]
 
 
+async def test_a_whisper_that_raises_is_no_fault_of_ours_and_the_key_counts_all_the_same() -> None:
+    async def whispers(_leg: OutboundCall) -> None:
+        raise ValueError("an agent's own function fails")
+
+    async with scene(transfers(mode="warm", whisper=whispers, accept="digit"), bob=talks()) as stage:
+        ear, bob = Ear(await stage.call()), await stage.person("bob")
+        await bob.send_digits("1")
+        await ear.comes_to_hear(PERSON_HZ)
+        await bob.hangup()
+        outcome = await stage.outcome()
+        await stage.quiet()
+
+    assert (outcome.status, stage.near.tasks.failures) == (TransferStatus.SUCCESS, 0)
+
+
 async def test_somebody_who_answers_and_presses_nothing_does_not_get_the_call() -> None:
     async with scene(transfers(mode="warm", accept="digit", accept_s=0.3), bob=talks()) as stage:
         ear = Ear(await stage.call())

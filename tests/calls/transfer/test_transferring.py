@@ -71,7 +71,7 @@ async def test_a_caller_who_talks_with_somebody_does_so_until_the_person_has_the
     async def takes(_leg: Call) -> bool:
         return await take.wait()
 
-    async with staged(third, ports=(43000, 43200)) as carol, middle() as stages:
+    async with staged(third) as carol, middle() as stages:
         call = await stages.near.call()
         targets = read_targets(f"sip:{NUMBER}@127.0.0.1:{carol.port}")
         request = TransferRequest(targets=targets, mode="warm", accept=takes, music=sine(1900, 400))
