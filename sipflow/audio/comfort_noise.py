@@ -7,8 +7,6 @@ import numpy.typing as npt
 
 from sipflow.errors import RemoteProtocolError
 
-PAYLOAD_TYPE = 13  # RFC 3389 §4: at 8000 Hz; other clock rates have dynamic ones
-
 _QUIETEST_DBOV = -127  # RFC 3389 §3.1: 7 bits
 _STEP = 258 / 32768  # RFC 3389 §3.2: of a reflection coefficient, from -127 to 127 steps
 _HIGHEST_INDEX = 254
@@ -43,12 +41,6 @@ def read_noise(payload: bytes) -> Noise:
     coefficients = payload[1 : 1 + _MOST_COEFFICIENTS]
     reflections = tuple(_STEP * (min(index, _HIGHEST_INDEX) - 127) for index in coefficients)
     return Noise(-(payload[0] & 0x7F), reflections)
-
-
-def write_noise(noise: Noise) -> bytes:
-    """Write a comfort noise payload (RFC 3389 §3); what is beyond the bounds of `Noise` is taken as the bound."""
-    level = -max(min(noise.level_dbov, 0), _QUIETEST_DBOV)
-    return bytes([level, *(max(min(round(each / _STEP), 127), -127) + 127 for each in noise.reflections)])
 
 
 class ComfortNoise:

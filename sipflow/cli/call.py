@@ -27,6 +27,7 @@ from sipflow.trunks.table import TrunkTable
 
 HEARD, SILENT, REFUSED, UNANSWERED, UNREACHABLE = 0, 1, 3, 4, 5
 _TONE_DBFS = -12.0
+_NO_TONE_DBFS = -60.0  # speech and music have so much at any frequency now and then
 _KEPT_S = 30  # seconds of what is heard, for measuring the tone
 _PIECE_BYTES = RATE_HZ // 10 * 2  # 100 ms; in less, frequencies that lie close cannot be told apart
 _FEWEST_PIECES = 4
@@ -86,7 +87,9 @@ def summary(report: CallReport) -> list[str]:
             f"lost {media.lost} ({share:.1f} %), jitter {media.jitter_ms:.1f} ms"
         )
         if report.tone_dbfs is not None:
-            lines.append(f"our tone came back at {report.tone_dbfs:.1f} dBFS")
+            level = f"our tone came back at {report.tone_dbfs:.1f} dBFS"
+            none = "our tone did not come back: no echo, or it does not hear us"
+            lines.append(level if report.tone_dbfs > _NO_TONE_DBFS else none)
         if not media.packets_received and report.talk_s >= _HEARD_WITHIN_S:
             lines.append("nothing was heard: check NAT, firewall and media.advertise at the far end")
     return lines

@@ -308,6 +308,20 @@ def test_summary_blames_no_nat_for_the_silence_of_a_call_that_was_over_at_once()
     assert [line for line in summary(report) if "NAT" in line] == []
 
 
+@pytest.mark.parametrize(
+    ("tone_dbfs", "line"),
+    [
+        (-12.0, "our tone came back at -12.0 dBFS"),
+        (-120.0, "our tone did not come back: no echo, or it does not hear us"),
+    ],
+)
+def test_summary_says_whether_it_was_our_tone_that_was_heard(tone_dbfs: float, line: str) -> None:
+    media = MediaStatistics(codec="PCMA", packets_sent=10, packets_received=10)
+    report = CallReport("sip:x@y", 200, "we hung up", setup_ms=5.0, talk_s=0.2, tone_dbfs=tone_dbfs, media=media)
+
+    assert summary(report)[-1] == line
+
+
 def test_summary_counts_loss_of_what_was_expected() -> None:
     media = MediaStatistics(codec="PCMA", packets_sent=10, packets_received=9, lost=1, jitter_ms=2.25)
     report = CallReport("sip:x@y", status=200, why="we hung up", setup_ms=5.0, talk_s=0.2, media=media)

@@ -9,14 +9,12 @@ import numpy as np
 
 from sipflow.audio.codecs import CODECS
 from sipflow.audio.codecs.g711 import (
-    alaw_to_ulaw,
     decode_alaw,
     decode_ulaw,
     encode_alaw,
     encode_ulaw,
-    ulaw_to_alaw,
 )
-from sipflow.audio.comfort_noise import ComfortNoise, read_noise, write_noise
+from sipflow.audio.comfort_noise import ComfortNoise, read_noise
 from sipflow.audio.wav import WavWriter, read_wav
 from sipflow.errors import MediaError, RemoteProtocolError
 from sipflow.media.dtls import is_dtls
@@ -122,12 +120,11 @@ def hear_events(data: bytes) -> bool:
 
 
 def hear_noise(data: bytes) -> bool:
-    """A description of noise reads alike when it is written again, and can be listened to."""
+    """A description of noise is refused in words, or can be listened to."""
     try:
         noise = read_noise(data)
     except RemoteProtocolError:
         return False
-    assert read_noise(write_noise(noise)) == noise
     heard = ComfortNoise(8000, np.random.default_rng(1))
     heard.describe(noise)
     assert len(heard.read(160)) == 320
@@ -154,8 +151,6 @@ def decode(data: bytes) -> bool:
     """Every octet is a sample of G.711; every other codec takes a payload, or refuses it in words."""
     assert decode_ulaw(encode_ulaw(decode_ulaw(data))) == decode_ulaw(data)
     assert decode_alaw(encode_alaw(decode_alaw(data))) == decode_alaw(data)
-    assert ulaw_to_alaw(data) == encode_alaw(decode_ulaw(data))
-    assert alaw_to_ulaw(data) == encode_ulaw(decode_alaw(data))
     accepted = False
     for codec in CODECS:
         decoder = codec.new_decoder()

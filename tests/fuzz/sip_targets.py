@@ -35,7 +35,7 @@ from sipflow.sip.headers.scalars import (
 )
 from sipflow.sip.headers.session_expires import SessionExpires, parse_min_se
 from sipflow.sip.headers.subscription import EventType, SubscriptionState
-from sipflow.sip.headers.tokens import option_tags, parse_tokens
+from sipflow.sip.headers.tokens import parse_tokens
 from sipflow.sip.headers.via import Via
 from sipflow.sip.message import Request, Response, make_response
 from sipflow.sip.parser import DEFAULT_LIMITS, KeepAlive, Malformed, Parsed, StreamParser, parse_datagram
@@ -213,7 +213,6 @@ GRAMMARS: dict[str, Callable[[str], object]] = {
     "w": _round_trip(Credentials.parse_all),
     "n": parse_info,
     "t": lambda text: parse_tokens([text]),
-    "o": lambda text: option_tags([text]),
     "x": lambda text: accepts([text], "application/sdp"),
     "P": _params,
     "L": _list,
@@ -288,7 +287,7 @@ _CAPABILITIES = (
 
 
 def answer_description(data: bytes) -> bool:
-    """A description prints to itself; an answer to it has as many media, and one address that can be sent to."""
+    """A description prints to itself; an answer to it has as many media, and one address at the most."""
     try:
         description = SessionDescription.parse(data)
     except RemoteProtocolError:
@@ -305,7 +304,7 @@ def answer_description(data: bytes) -> bool:
             continue
         accepted = True
         assert len(SessionDescription.parse(answer).media) == len(description.media)  # RFC 3264 §6
-        assert 0 < agreed.remote_rtp_port < 65536
+        assert 0 <= agreed.remote_rtp_port < 65536  # 0: it has no audio stream yet
         assert 10 <= agreed.ptime_ms <= 60
     return accepted
 

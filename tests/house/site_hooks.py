@@ -3,6 +3,7 @@
 import importlib.util
 from functools import cache
 from types import ModuleType
+from typing import Any
 
 from tests.house.tree import ROOT
 
@@ -16,3 +17,10 @@ def hook(name: str) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@cache
+def openapi() -> dict[str, Any]:
+    """The OpenAPI document of the whole API; to make it takes seconds, so no module asks when it is imported."""
+    found: dict[str, Any] = hook("api_reference").document()
+    return found

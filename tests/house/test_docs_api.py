@@ -13,13 +13,12 @@ import jsonschema_rs
 import pytest
 
 from tests.house.pages import snippets
-from tests.house.site_hooks import hook
+from tests.house.site_hooks import openapi
 from tests.house.tree import ROOT
 from tests.interop.daemon import SIPFLOW, Daemon
 from tests.interop.free_ports import free_sip_port
 from tests.interop.programs import missing
 
-DOCUMENT: dict[str, Any] = hook("api_reference").document()
 PAGE = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
 BLOCK = re.compile(r"^```console\n(.*?)^```$(?:\n\n^```json\n(.*?)^```$)?", re.MULTILINE | re.DOTALL)
 
@@ -104,7 +103,7 @@ def test_every_path_on_the_page_is_in_the_openapi_document_with_the_scope_it_say
     }
     published = {
         (method.upper(), path.replace("phone_number_slug", "slug")): operation["security"][0]["token"][0]
-        for path, operations in DOCUMENT["paths"].items()
+        for path, operations in openapi()["paths"].items()
         for method, operation in operations.items()
         if "security" in operation
     }
@@ -114,7 +113,7 @@ def test_every_path_on_the_page_is_in_the_openapi_document_with_the_scope_it_say
 
 
 def test_every_field_of_an_import_stands_on_the_page() -> None:
-    fields = DOCUMENT["components"]["schemas"]["ImportNumber"]["properties"]
+    fields = openapi()["components"]["schemas"]["ImportNumber"]["properties"]
 
     assert [name for name in fields if f"`{name}`" not in PAGE] == []
 
@@ -137,13 +136,13 @@ def test_every_request_in_a_console_is_one_that_the_api_takes() -> None:
         steps = re.sub(r"\$[A-Z_]+", "x", path).split("/")
         fitting = [
             below[method.lower()]
-            for known, below in DOCUMENT["paths"].items()
+            for known, below in openapi()["paths"].items()
             if method.lower() in below and _fits(known.split("/"), steps)
         ]
         assert fitting, f"{place}: {method} {path}"
         if body:
             schema = fitting[0]["requestBody"]["content"]["application/json"]["schema"]
-            jsonschema_rs.validate({**schema, "components": DOCUMENT["components"]}, json.loads(body))
+            jsonschema_rs.validate({**schema, "components": openapi()["components"]}, json.loads(body))
 
     assert len(found) > 12
 

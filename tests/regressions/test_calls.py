@@ -13,7 +13,7 @@ from sipflow.sip.headers.via import Via
 from sipflow.sip.hop import Hop
 from sipflow.sip.usage.uas import UasInvite
 from tests.calls.stage import WAIT_S, Stage, answer_and_wait, staged
-from tests.calls.test_switchboard import refused
+from tests.calls.test_reception import refused
 from tests.net.certificates import Certificates
 from tests.net.conftest import certificates
 from tests.net.fakes import OK, hop_to, request, running, transmit
@@ -29,7 +29,7 @@ async def refusal(stage: Stage) -> CallFailed:
 
 
 async def test_rtp_port_exhaustion_must_be_503_and_retry_after_siphon_ai_554() -> None:
-    async with staged(ports=(41400, 41402)) as stage:
+    async with staged(ports=2) as stage:
         first = await stage.call()
         second = await stage.caller.switchboard.place(stage.plan())
         with pytest.raises(CallFailed) as failed:
@@ -136,7 +136,7 @@ async def test_a_full_edge_is_503_and_not_486_livekit_sip_656() -> None:
 
 
 async def test_dialogs_ports_and_tasks_are_given_back_siphon_ai_458() -> None:
-    async with staged(ports=(41800, 41990)) as stage:
+    async with staged() as stage:
         for _ in range(3):
             calls = await asyncio.gather(*[stage.call() for _ in range(20)])
             for call in calls:

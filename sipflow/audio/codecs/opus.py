@@ -197,10 +197,6 @@ class OpusEncoder:
         packet = self._state.encode(pcm, self._samples)
         return b"" if self._drops and len(packet) <= _NOT_SENT_BYTES else packet
 
-    def expect_loss(self, percent: int) -> None:
-        """Repeat as much as is worth it when `percent` of the packets are lost, 0 to 100."""
-        self._state.set(libopus.SET_PACKET_LOSS_PERC, max(min(percent, 100), 0))
-
 
 def playable(rate_hz: int) -> int:
     """Give the highest rate of Opus that is not above `rate_hz`; the lowest if all are."""
