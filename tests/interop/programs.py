@@ -77,7 +77,7 @@ class Program:
                 stderr=subprocess.STDOUT,
                 cwd=cwd,
                 env={**os.environ, **(env or {})},
-                start_new_session=True,  # so that its children can be killed with it
+                process_group=0,  # so that its children can be killed with it
                 preexec_fn=end_with_parent,
             )
 

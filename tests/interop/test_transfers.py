@@ -184,7 +184,7 @@ def test_a_telephone_that_transfers_us_is_told_what_became_of_it_and_the_agent_g
             ann.program.wait_for("^Media streams established with .* for call 1")
             ann.tell(f"transfer 1 sip:bob@127.0.0.1:{bob.port}")
             bob.program.wait_for("^Media streams established with .* for call 1")
-            ann.program.wait_for("^The distant endpoint .* of call 1 has been transfered")
+            ann.program.wait_for("^(linphonec> )?The distant endpoint .* of call 1 has been transfered")
             ann.program.wait_for(r"^Call 1 with .* ended \(No error\)")
             near.wait_said("^call over")
             assert bob.count(r"ended \(No error\)") == 0

@@ -1,7 +1,8 @@
 """sipflow as a process of its own without the time that Python needs to load it: forked from one that has loaded it.
 
 Hundreds of tests start the whole program, and half of what a short one costs would be imports. What is forked is a
-process like any other: number, session, signals, files and environment are its own, and it begins at its command line.
+process like any other: number, group, signals, files and environment are its own, and it begins at its command line.
+The session is that of the tests: Linux hands out time by session, and small ones waited for seconds beside a busy one.
 Run as a program, this file is what forks.
 """
 
@@ -42,7 +43,7 @@ def can_be_forked(command: Sequence[str], environment: Mapping[str, str]) -> boo
 
 
 class Forked:
-    """`sipflow ARGUMENTS` in a session of its own, with what a `subprocess.Popen` has that the tests use.
+    """`sipflow ARGUMENTS` in a process group of its own, with what a `subprocess.Popen` has that the tests use.
 
     Attributes:
         pid: its number.
@@ -133,7 +134,7 @@ def _loaded() -> socket.socket:
             with theirs:
                 command = [sys.executable, __file__, str(theirs.fileno())]
                 process = subprocess.Popen(
-                    command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, start_new_session=True
+                    command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, process_group=0
                 )
             _orders.append(ours)
             atexit.register(_let_go, ours, process)
@@ -183,7 +184,7 @@ def _fork_for(orders: socket.socket) -> tuple[dict[str, Any], list[int]]:
 def _become(order: dict[str, Any], files: list[int]) -> None:
     """Be what a process for this command is at its beginning, and say which one that is."""
     out, err, telling = files
-    os.setsid()
+    os.setpgid(0, 0)
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     _tell(telling, os.getpid())
     os.dup2(out, 1)
